@@ -1,0 +1,26 @@
+"""Container image references: the default ones, and how to read one. Pure."""
+
+import re
+
+DATABASE_IMAGE = "ghcr.io/baosystems/postgis:16-3.5"
+CACHE_IMAGE = "valkey/valkey:8.1.10"
+LOAD_BALANCER_IMAGE = "nginx:1.30.4"
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+_REFERENCE = re.compile(
+    rf"(?P<repository>(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
+)
+
+
+def image_parts(image: str) -> tuple[str, str | None, str | None]:
+    """(repository, tag, digest) of an image reference such as `host:5000/dhis2/core:2.42@sha256:…`.
+
+    Raises ValueError when Docker would not take it as one.
+    """
+    match = _REFERENCE.fullmatch(image)
+    if match is None:
+        raise ValueError(f'"{image}" is not an image reference such as dhis2/core:2.42')
+    return match["repository"], match["tag"], match["digest"]
