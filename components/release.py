@@ -12,26 +12,13 @@ from pathlib import Path
 
 from components.addresses import is_web_address, local_path
 from components.images import image_parts
+from components.versions import DEV_VERSIONS, NEWEST_PATCH, OLDEST_LINE, ReleaseError, Version, parse_version
 
 DUMP_PATTERN = "https://databases.dhis2.org/sierra-leone/{}/dhis2-db-sierra-leone.sql.gz"
 NO_DUMP = "none"
-OLDEST_LINE = 38
 NEWEST_KNOWN_LINE = 43
-DEV_VERSIONS = ("dev", "latest", "master")
 
-_VERSION = re.compile(
-    r"(?P<numbers>[0-9]{1,4}(?:\.[0-9]{1,4}){0,3})(?:-(?P<suffix>rc[0-9]*|[0-9]{8}t[0-9]{6}z))?", re.ASCII
-)
 _CANARY_DATE = re.compile(r"-[0-9]{8}$", re.ASCII)
-_NEWEST = 10**6  # the patch of a rolling tag such as 2.42: the line's newest, so every fix of the line is in it
-
-
-class ReleaseError(ValueError):
-    """A version text that names no DHIS2 release we can run; the text says why and `command` mends it."""
-
-    def __init__(self, text: str, command: str) -> None:
-        super().__init__(text)
-        self.command = command
 
 
 class ReplicaSupport(StrEnum):
@@ -69,7 +56,7 @@ class Release:
 
     @property
     def core_1_leads(self) -> bool:
-        """True where, beside replicas, core-1 must be the primary leader (it runs the jobs) and have no `readN` keys."""
+        """True where, beside replicas, core-1 must be the leader that runs the jobs and have no `readN` keys."""
         return self.replica_support is ReplicaSupport.BREAKS_ANALYTICS
 
     @property
@@ -102,26 +89,7 @@ class Release:
                 "core reads from the primary and the replica serves nobody. A second core would read from it: "
                 "pulumi config set cores 2"
             )
-        if cores > 1 and not self.cache_invalidation:
-            found.append(
-                f"DHIS2 {self.version} cannot tell its other cores about changed metadata, so they may show old "
-                "values; 2.38.2 is the first release that can: pulumi config set version 2.38.5, or: pulumi config set cores 1"
-            )
         return tuple(found)
-
-
-@dataclass(frozen=True)
-class _Version:
-    """A parsed version text. `minor` None is the development version; `patch` is `_NEWEST` for a rolling line tag."""
-
-    text: str
-    minor: int | None = None
-    patch: int = _NEWEST
-    tag: str = ""
-    dump: str = "dev"
-
-    def at_least(self, minor: int, patch: int = 0) -> bool:
-        return self.minor is None or (self.minor, self.patch) >= (minor, patch)
 
 
 def resolve_release(version: str, image: str | None = None, dump_url: str | None = None) -> Release:
@@ -132,14 +100,14 @@ def resolve_release(version: str, image: str | None = None, dump_url: str | None
     path.
     Raises ReleaseError for a version or image it cannot make out.
     """
-    asked = _parse_version(version)
+    asked = parse_version(version)
     parsed = asked
     asked_version = None
     if image:
         try:
             parsed = _version_of_image(image) or asked
         except ValueError as error:
-            raise ReleaseError(str(error), "pulumi config set image dhis2/core:2.42") from None
+            raise ReleaseError(str(error), "pulumi config set image dhis2/core:2.42", key="image") from None
         # `dev` is what nobody set, so only another version can contradict the image.
         if asked.minor is not None and (asked.minor, asked.patch) != (parsed.minor, parsed.patch):
             asked_version = asked.text
@@ -147,72 +115,11 @@ def resolve_release(version: str, image: str | None = None, dump_url: str | None
     return replace(release, dump_url=_dump_of(parsed, dump_url), asked_version=asked_version)
 
 
-def _parse_version(text: str) -> _Version:
-    """Reads `dev`, `42`, `2.42`, `42.3.1`, `2.42.3.1`, `v2.42.3`, `2.42.3-rc` or an immutable timestamp tag."""
-    given = text.strip()
-    plain = given.lower()
-    if not plain:
-        raise ReleaseError("version is empty", "pulumi config set version dev")
-    if plain in DEV_VERSIONS:
-        return _Version(text="dev", tag="latest")
-    plain = plain.removeprefix("v")
-    match = _VERSION.fullmatch(plain)
-    if match is None:
-        raise ReleaseError(
-            f'"{given}" is not a DHIS2 version such as dev, 42, 2.42, 42.3.1 or 2.42.3.1',
-            "pulumi config set version 2.42",
-        )
-    numbers = _numbers(match["numbers"], given)
-    return _versioned(numbers, match["suffix"] or "", match["numbers"])
-
-
-def _numbers(text: str, given: str) -> tuple[int, ...]:
-    """(minor, patch?, hotfix?) of a dotted text with or without the leading 2."""
-    if any(len(part) > 1 and part.startswith("0") for part in text.split(".")):
-        raise ReleaseError(f'"{given}" has a number with a leading zero', "pulumi config set version 2.42")
-    numbers = tuple(int(part) for part in text.split("."))
-    if numbers[0] == 2:  # noqa: PLR2004 - DHIS2's own major version
-        numbers = numbers[1:]
-        if not numbers:
-            raise ReleaseError('"2" names no DHIS2 release line', "pulumi config set version 2.42")
-        if OLDEST_LINE // 10 < numbers[0] < 10:  # noqa: PLR2004 - one digit
-            raise ReleaseError(
-                f'"{given}" names no DHIS2 release; where a stack file says 2.{numbers[0]}0 without quotes, YAML has read '
-                "a number and dropped the zero",
-                f"pulumi config set version 2.{numbers[0]}0",
-            )
-    if len(numbers) > 3:  # noqa: PLR2004 - line, patch, hotfix
-        raise ReleaseError(f'"{given}" has more parts than line, patch and hotfix', "pulumi config set version 2.42")
-    if numbers[0] > 99:  # noqa: PLR2004 - DHIS2's lines have two digits
-        raise ReleaseError(f'"{given}" is no DHIS2 release line', "pulumi config set version 2.42")
-    if numbers[0] < OLDEST_LINE:
-        raise ReleaseError(
-            f'"{given}" is older than 2.{OLDEST_LINE}, the first line whose cores can keep each other\'s caches fresh',
-            "pulumi config set version 2.38.5",
-        )
-    return numbers
-
-
-def _versioned(numbers: tuple[int, ...], suffix: str, written: str) -> _Version:
-    minor, patch = numbers[0], numbers[1] if len(numbers) > 1 else _NEWEST
-    text = ".".join(str(number) for number in (2, *numbers))
-    dump = text if patch == _NEWEST else f"2.{minor}.{patch}"
-    tag = text
-    if suffix.startswith("rc"):
-        # A candidate comes before its release, and so before the release's dump: its line's dump is migrated forward.
-        tag, dump = f"{text}-{suffix}", f"2.{minor}"
-    elif suffix:
-        # Immutable tags are published in the form they are written in, with capital letters.
-        tag = f"{written}-{suffix.upper()}"
-    # Docker Hub has 42.3.1 and 2.42.3.1 for new releases, only the latter for those before the end of 2023.
-    return _Version(text=tag if suffix else text, minor=minor, patch=patch, tag=tag, dump=dump)
-
-
-def _image_of(version: _Version) -> str:
+def _image_of(version: Version) -> str:
     return "dhis2/core-dev:latest" if version.minor is None else f"dhis2/core:{version.tag}"
 
 
-def _version_of_image(image: str) -> _Version | None:
+def _version_of_image(image: str) -> Version | None:
     """The version an image's tag tells; None for digests alone, pull request images and tags that are no version."""
     repository, tag, _ = image_parts(image)
     name = repository.rpartition("/")[2]
@@ -224,14 +131,14 @@ def _version_of_image(image: str) -> _Version | None:
     if tag in DEV_VERSIONS and name not in dhis2_names:
         return None  # the latest of somebody's own builds may be any release
     try:
-        return _parse_version(tag)
+        return parse_version(tag)
     except ReleaseError:
         if tag.startswith("2.") and name in dhis2_names:
             raise  # a DHIS2 image of a release that is too old: its own reason is better than a guess
         return None
 
 
-def _dump_of(version: _Version, dump_url: str | None) -> str | None:
+def _dump_of(version: Version, dump_url: str | None) -> str | None:
     if not dump_url:
         return DUMP_PATTERN.format(version.dump)
     if dump_url.lower() == NO_DUMP:
@@ -239,11 +146,11 @@ def _dump_of(version: _Version, dump_url: str | None) -> str | None:
     return dump_url if is_web_address(dump_url) else local_path(dump_url)
 
 
-def _describe(version: _Version, image: str) -> Release:
+def _describe(version: Version, image: str) -> Release:
     """What the release can do. Fixes reached several lines at different patches, hence the tables by line."""
     support, first_good = _replica_support(version)
     # DHIS2-18460: with Redis the cookie is Spring's own SESSION until the fix.
-    first_jsessionid = {38: _NEWEST + 1, 39: _NEWEST + 1, 40: 7, 41: 4}
+    first_jsessionid = {38: NEWEST_PATCH + 1, 39: NEWEST_PATCH + 1, 40: 7, 41: 4}
     minor = version.minor
     return Release(
         version=version.text,
@@ -262,7 +169,7 @@ def _describe(version: _Version, image: str) -> Release:
     )
 
 
-def _replica_support(version: _Version) -> tuple[ReplicaSupport, str | None]:
+def _replica_support(version: Version) -> tuple[ReplicaSupport, str | None]:
     first_good = {38: (39, 4), 39: (39, 4), 40: (40, 3)}
     if version.minor in first_good and not version.at_least(*first_good[version.minor]):
         minor, patch = first_good[version.minor]
