@@ -46,17 +46,22 @@ class WrongMany(ValueError):
 
 
 def whole_number(value: object) -> int:
-    """`2` or `"2"`; booleans, fractions and words are refused. A size such as `2g` is answered with its megabytes."""
+    """`2` or `"2"`; booleans, fractions and words are refused."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     text = value.strip() if isinstance(value, str) else ""
     if _WHOLE.fullmatch(text):
         return int(text)
-    size = _SIZE.fullmatch(text)
+    raise Wrong("is not a whole number")
+
+
+def megabytes(value: object) -> int:
+    """A whole number of MB; a size with a unit, such as `2g`, is answered with its megabytes."""
+    size = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if size:
         factor = 1024 if size[2].lower() == "g" else 1
         raise Wrong("is not a whole number (of megabytes, without a unit)", str(int(size[1]) * factor))
-    raise Wrong("is not a whole number")
+    return whole_number(value)
 
 
 def true_or_false(value: object) -> bool:

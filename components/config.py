@@ -7,10 +7,10 @@ from components.settings import Settings, SettingsError, parse_settings, setting
 
 
 def load_settings() -> Settings:
-    """The selected stack's settings. Raises pulumi.RunError with all mistakes, which the engine shows without traceback.
+    """The selected stack's settings. Raises pulumi.RunError with all mistakes, shown without a traceback.
 
-    `pulumi.Config` answers only for keys asked for; unknown ones are mistakes too, so the whole map the engine hands over
-    is read. Values arrive decrypted: `admin_password` is to leave the program as `pulumi.Output.secret` only.
+    `pulumi.Config` answers only for keys asked for; unknown ones are mistakes too, so the whole map the engine hands
+    over is read. Values arrive decrypted: `admin_password` is to leave the program as `pulumi.Output.secret` only.
     """
     project = pulumi.get_project()
     names = {*runtime_config.CONFIG.get(), *runtime_config.get_config_env()}

@@ -7,7 +7,9 @@ CACHE_IMAGE = "valkey/valkey:8.1.10"
 LOAD_BALANCER_IMAGE = "nginx:1.30.4"
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+# As for Docker, a first part without dot or port is a registry only when it is localhost.
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = rf"(?:(?:localhost|{_NAME}(?:\.{_NAME})+)(?::[0-9]{{1,5}})?|(?:{_NAME}|\[[0-9a-fA-F:]+\]):[0-9]{{1,5}})"
 _REFERENCE = re.compile(
     rf"(?P<repository>(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",

@@ -101,6 +101,9 @@ def _command(key: str, value: str | None, fields: Mapping[str, FieldInfo]) -> st
         return f"pulumi config set --secret {key}"  # asks for it: no secret on a command line
     if value == checks.UNSET or key == "dhisConf":
         return f"pulumi config rm {key}"
+    low, high = limits(fields[key])
+    if value and low is not None and high is not None and not low <= int(value) <= high:
+        value = None  # what was meant is out of range too
     example = (fields[key].examples or [""])[0]
     return f"pulumi config set {key} {shlex.quote(str(value or example))}"
 

@@ -22,6 +22,7 @@ def _optional(check: Callable[[object], object]) -> Callable[[object], object]:
 
 
 Whole = Annotated[int, BeforeValidator(checks.whole_number)]
+Megabytes = Annotated[int, BeforeValidator(checks.megabytes)]
 Flag = Annotated[bool, BeforeValidator(checks.true_or_false)]
 Image = Annotated[str, BeforeValidator(checks.image)]
 
@@ -78,7 +79,7 @@ class Settings(BaseModel):
         description="Image with NGINX 1.27.3 or newer and curl",
         examples=[LOAD_BALANCER_IMAGE],
     )
-    core_memory_mb: Whole = Field(
+    core_memory_mb: Megabytes = Field(
         default=3072,
         ge=512,
         le=1048576,
@@ -86,7 +87,7 @@ class Settings(BaseModel):
         description="Memory limit of each core, MB",
         examples=[3072],
     )
-    database_memory_mb: Whole = Field(
+    database_memory_mb: Megabytes = Field(
         default=1536,
         ge=256,
         le=1048576,
@@ -94,7 +95,7 @@ class Settings(BaseModel):
         description="Memory limit of the primary and of each replica, MB",
         examples=[1536],
     )
-    cache_memory_mb: Whole = Field(
+    cache_memory_mb: Megabytes = Field(
         default=256, ge=64, le=1048576, alias="cacheMemory", description="Memory limit of the cache, MB", examples=[256]
     )
     java_options: Annotated[str, BeforeValidator(checks.java_options)] = Field(

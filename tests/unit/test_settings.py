@@ -1,0 +1,307 @@
+"""Settings: what is taken, what is refused, and what the person is told."""
+
+import json
+import re
+from pathlib import Path
+
+import pulumi
+import pytest
+from pydantic import ValidationError
+
+from components.config import load_settings
+from components.settings import Settings, SettingsError, parse_settings, setting_fields
+
+PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
+WEAK = "hunter2hunter2"
+
+
+def mistakes(raw: dict[str, object], **options: object) -> list[str]:
+    """The lines below the first of the error; empty when there is none."""
+    try:
+        parse_settings(raw, **options)  # type: ignore[arg-type]
+    except SettingsError as error:
+        first, *lines = str(error).splitlines()
+        count = first.split(" ", 1)[0]
+        assert count == str(len(lines)), "the first line counts the mistakes"
+        return lines
+    return []
+
+
+def test_a_stack_without_settings_is_the_latest_development_version_with_one_core_and_one_replica() -> None:
+    settings = parse_settings({})
+    assert (settings.version, settings.cores, settings.replicas) == ("dev", 1, 1)
+    assert not any((settings.image, settings.dump_url, settings.admin_password, settings.docker_host))
+    assert settings.public_url == "http://127.0.0.1:8080", "not published beyond the machine unless asked for"
+    assert not settings.keep_data
+
+
+def test_values_arrive_typed_or_as_text() -> None:
+    typed = parse_settings({"cores": 2, "keepData": True, "dhisConf": {"a.b": True, "c": 5}, "version": 42})
+    text = parse_settings({"cores": "2", "keepData": "true", "dhisConf": '{"a.b": true, "c": 5}', "version": "42"})
+    assert typed == text, "a stack file's number and what `pulumi config set` stores mean the same"
+    assert typed.dhis_conf == {"a.b": "on", "c": "5"}, "DHIS2 says on and off"
+
+
+def test_empty_text_counts_as_unset_for_what_is_optional() -> None:
+    optional: dict[str, object] = dict.fromkeys(
+        ("image", "dumpUrl", "baseUrl", "javaOptions", "adminPassword", "dockerHost", "dhisConf"), ""
+    )
+    assert parse_settings(optional) == parse_settings({}), "Pulumi.yaml cannot say unset in another way"
+    assert mistakes({"cores": ""}), "for what is not optional it is a mistake"
+
+
+def test_keys_may_carry_our_namespace_and_others_are_left_alone() -> None:
+    raw: dict[str, object] = {"dhis2-cluster:cores": "3", "docker:host": "x", "pulumi:tags": {}, "aws:region": "y"}
+    assert parse_settings(raw).cores == 3, "a stack file carries the namespace on every key"
+    assert "dhis2-cluster" in mistakes({"dhis2cluster:cores": "3"})[0], (
+        "a mistyped namespace would do nothing, silently"
+    )
+
+
+WRONG: dict[str, list[object]] = {
+    "version": ["", "2", "2.4", 2.4, "43-", True, [1], "2.37", "2.42\n2.43"],
+    "image": ["dhis2/core", "Dhis2/core:1", "a b:1", 7, "dhis2/core:2.36.1", "x:y:z"],
+    "dumpUrl": [
+        "no-such-file.sql.gz",
+        "file:/no/such/file",
+        "tests",
+        "ftp://example.org/x",
+        "https://",
+        "https:///x",
+        "https://example.org:99999/x",
+        "http://[x/y",
+        "databases.dhis2.org/sierra-leone/dev/dhis2-db-sierra-leone.sql.gz",
+        "https://example.org/a b",
+        True,
+    ],
+    "cores": ["two", "0", "17", "-1", "1.5", 1.5, True, "2 cores", "1_0", "٢", "9" * 30, None, [], {}, "0x2"],
+    "replicas": ["-1", "6", "one", False],
+    "port": ["0", "65536", "http", "8080/tcp"],
+    "bind": ["localhost", "256.0.0.1", "127.0.0.1:80", "", "::g"],
+    "baseUrl": ["dhis2.example.org", "https://x/", "ftp://x", "http://", "https://u@x", "https://x?y=1", "https://x#y"],
+    "databaseImage": ["", "postgres", None],
+    "cacheImage": ["valkey"],
+    "loadBalancerImage": ["nginx"],
+    "coreMemory": ["2g", "511", "3G", "big", "2147483648", 1.5],
+    "databaseMemory": ["255", "1.5g"],
+    "cacheMemory": ["63", "256m"],
+    "javaOptions": ["Xmx1g", "-Ddhis2.home=/x", "-Xmx3072m", "-Xmx4g", "-Da\n-Db", True],
+    "dhisConf": ["on", "{", [1], {"a b": 1}, {"ok": [1]}, {"ok": None}, {"ok": "a\nredis.enabled = off"}, {"": "x"}],
+    "keepData": ["yes", "1", 1, "True", ""],
+    "adminPassword": [
+        WEAK,
+        "Aa1!",
+        "Aa1!" * 19,
+        "Ää1!" * 13,
+        "NoDigits!!",
+        "nocapital1!",
+        "NOSMALL1!",
+        "NoSpecial11",
+        5,
+    ],
+    "readyTimeout": ["29", "15m", "86401"],
+    "dockerHost": ["docker.example.org", "http://x", "ssh://", "unix://", "ssh://a:b@c", "tcp://x:y"],
+}
+ONE_WRONG = [(key, value) for key, values in WRONG.items() for value in values]
+
+
+def test_every_setting_is_tried_with_wrong_values() -> None:
+    assert WRONG.keys() == setting_fields().keys(), "a setting nobody tries wrong values on may take them"
+
+
+@pytest.mark.parametrize(("key", "value"), ONE_WRONG, ids=[f"{key}={value!r:.30}" for key, value in ONE_WRONG])
+def test_a_wrong_value_is_named_with_the_command_that_mends_it(key: str, value: object) -> None:
+    lines = mistakes({key: value})
+    assert len(lines) == 1, f"one mistake, one line: {lines}"
+    assert lines[0].startswith(f"  {key}: "), "the line begins with the setting as the stack file has it"
+    assert re.search(r"mend it with: pulumi config (set|rm) \S", lines[0]), "and ends with a command"
+
+
+@pytest.mark.parametrize(("key", "value"), ONE_WRONG, ids=[f"{key}={value!r:.30}" for key, value in ONE_WRONG])
+def test_the_mending_command_mends(key: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in mistakes({key: value}):
+        command = line.rpartition("mend it with: ")[2]
+        match = re.fullmatch(r"pulumi config (?:set|rm) ([A-Za-z]+)(?: '?(.*?)'?)?", command)
+        if match and " set " in command:
+            monkeypatch.chdir(tmp_path)
+            assert mistakes({key: value, match[1]: match[2]}) == [], f"{command} must lead to a setting that works"
+        else:
+            assert "--secret adminPassword" in command or " rm " in command or "--path" in command
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    raw: dict[str, object] = {key: values[0] for key, values in WRONG.items() if key != "javaOptions"}
+    raw |= {"javaOptions": "Xmx1g", "core": 2, "Keep_Data": "true"}
+    lines = mistakes(raw, stack="dev")
+    assert {line.split(":")[0].strip() for line in lines} == raw.keys(), "each run of pulumi up costs the person time"
+
+
+def test_the_first_line_counts_and_names_the_stack() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({"cores": "two", "port": "x"}, stack="dev")
+    assert str(caught.value).splitlines()[0] == '2 settings are wrong in stack "dev":'
+    with pytest.raises(SettingsError, match="1 setting is wrong:"):
+        parse_settings({"cores": "two"})
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("core", "cores"), ("Cores", "cores"), ("dump_url", "dumpUrl"), ("keepdata", "keepData")]
+)
+def test_an_unknown_setting_is_answered_with_the_one_that_may_be_meant(key: str, meant: str) -> None:
+    (line,) = mistakes({key: "1"})
+    assert f"did you mean {meant}?" in line and line.endswith(f"pulumi config rm {key}")
+    (line,) = mistakes({"zzz": "1"})
+    assert "did you mean" not in line, "a wild guess helps nobody"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("connection.url", "connection.password", "read1.connection.url", "read12.connection.password"),
+        *("redis.host", "redis.cache.invalidation.enabled", "encryption.password", "analytics.table.unlogged"),
+        *("server.base.url", "node.id", "node.primary_leader", "cluster.members", "filestore.provider"),
+        *("flyway.skip_migration", "system.read_only_mode", "Redis.Enabled", "active.read.replicas"),
+    ],
+)
+def test_a_dhis_conf_key_the_program_writes_is_refused_with_the_reason(key: str) -> None:
+    (line,) = mistakes({"dhisConf": {key: "some-value"}})
+    assert f"{key} belongs to this program: " in line and line.endswith(
+        f"""pulumi config rm --path 'dhisConf["{key}"]'"""
+    )
+    assert "some-value" not in line, "values of dhis.conf may be secrets"
+    (nested,) = mistakes({"dhisConf": {"redis": {"host": "x"}}})
+    assert nested.endswith("""--path 'dhisConf["redis"]["host"]'"""), "the path is the one the stack file has"
+
+
+def test_other_dhis_conf_keys_are_passed_on_nested_or_not() -> None:
+    raw = {"max": {"sessions": {"per_user": 5}}, "monitoring.api.enabled": "on", "oidc.x": " y "}
+    expected = {"max.sessions.per_user": "5", "monitoring.api.enabled": "on", "oidc.x": "y"}
+    assert parse_settings({"dhisConf": raw}).dhis_conf == expected, "`--path dhisConf.max.sessions.per_user` nests"
+
+
+CONTRADICTIONS: dict[str, tuple[dict[str, object], str]] = {
+    "cores without cache invalidation": ({"version": "2.38.1", "cores": 2}, "cores"),
+    "heap beyond the container": ({"coreMemory": 2048, "javaOptions": "-Xmx1g -Xmx2g"}, "javaOptions"),
+    "secure cookies over http": ({"dhisConf": {"server.https": "on"}}, "dhisConf"),
+    "analytics database beside replicas": ({"dhisConf": {"analytics.connection.url": "x"}}, "dhisConf"),
+}
+
+
+@pytest.mark.parametrize(("raw", "key"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_settings_that_contradict_each_other_are_refused(raw: dict[str, object], key: str) -> None:
+    (line,) = mistakes(raw)
+    assert line.startswith(f"  {key}: ") and "mend it with: pulumi config" in line
+
+
+def test_a_contradiction_is_told_beside_mistakes_but_not_about_them() -> None:
+    lines = mistakes({"version": "2.38.1", "cores": 2, "port": "x"})
+    assert [line.split(":")[0].strip() for line in lines] == ["port", "cores"]
+    lines = mistakes({"version": "2.38.1", "cores": "many"})
+    assert len(lines) == 1, "a value that is wrong already contradicts nothing"
+
+
+def test_what_does_not_contradict_is_taken() -> None:
+    https: dict[str, object] = {"baseUrl": "https://dhis2.example.org", "dhisConf": {"server.https": "on"}}
+    alone: dict[str, object] = {"replicas": 0, "dhisConf": {"analytics.connection.url": "x"}}
+    one_core: dict[str, object] = {"version": "2.38.1"}
+    for raw in (https, alone, one_core):
+        assert mistakes(raw) == []
+    assert mistakes({"javaOptions": "-Xmx2g", "coreMemory": 3072}) == []
+
+
+def test_no_message_and_no_repr_shows_a_secret() -> None:
+    raw: dict[str, object] = {
+        "adminPassword": WEAK,
+        "dumpUrl": "https://user:pass1word@example.org:99999/x?token=t0ken",
+        "dhisConf": {"redis.password": "s3cret-of-others", "oidc.secret": ["s3cret-of-others"]},
+        "dockerHost": "ssh://root:pass1word@host",
+        "image": "stored-encrypted UPPER",
+    }
+    told = "\n".join(mistakes(raw, secret_keys={"dhis2-cluster:image", "dhis2-cluster:adminPassword"}))
+    assert len(told.splitlines()) == 6
+    for secret in (WEAK, "pass1word", "t0ken", "s3cret", "stored-encrypted"):
+        assert secret not in told, f"{secret} would be in every log of this run"
+    settings = parse_settings({"adminPassword": PASSWORD, "dhisConf": {"oidc.secret": "s3cret"}})
+    assert PASSWORD not in f"{settings!r} {settings}" and "s3cret" not in repr(settings)
+    assert settings.admin_password and settings.admin_password.get_secret_value() == PASSWORD
+
+
+def test_a_password_stored_in_clear_is_refused() -> None:
+    (line,) = mistakes({"adminPassword": PASSWORD}, secret_keys=())
+    assert line.endswith("pulumi config set --secret adminPassword") and PASSWORD not in line
+    assert mistakes({"adminPassword": PASSWORD}, secret_keys={"dhis2-cluster:adminPassword"}) == []
+
+
+def test_a_local_dump_must_be_a_file_with_something_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.sql.gz").write_bytes(b"x")
+    (tmp_path / "empty.sql.gz").touch()
+    for good in ("a.sql.gz", "./a.sql.gz", "file:a.sql.gz", f"file://{tmp_path}/a.sql.gz", str(tmp_path / "a.sql.gz")):
+        assert parse_settings({"dumpUrl": good}).dump_url == good
+    assert "empty" in mistakes({"dumpUrl": "empty.sql.gz"})[0]
+    assert "directory" in mistakes({"dumpUrl": str(tmp_path)})[0]
+    assert parse_settings({"dumpUrl": "None"}).dump_url == "none"
+
+
+def test_sizes_with_a_unit_are_answered_in_megabytes() -> None:
+    assert mistakes({"coreMemory": "4g"})[0].endswith("pulumi config set coreMemory 4096")
+    assert mistakes({"databaseMemory": "2048MB"})[0].endswith("pulumi config set databaseMemory 2048")
+    assert mistakes({"coreMemory": "64m"})[0].endswith("pulumi config set coreMemory 3072"), "64 is too little too"
+
+
+@pytest.mark.parametrize(
+    ("raw", "url"),
+    [
+        ({"bind": "0.0.0.0", "port": 9090}, "http://127.0.0.1:9090"),  # noqa: S104
+        ({"bind": "::", "port": 9090}, "http://[::1]:9090"),
+        ({"bind": "192.0.2.7", "port": 80}, "http://192.0.2.7"),
+        ({"baseUrl": "https://dhis2.example.org", "bind": "192.0.2.7"}, "https://dhis2.example.org"),
+    ],
+)
+def test_the_public_address_follows_bind_and_port_unless_given(raw: dict[str, object], url: str) -> None:
+    assert parse_settings(raw).public_url == url
+
+
+def test_settings_cannot_be_changed_or_extended() -> None:
+    settings = parse_settings({})
+    with pytest.raises(ValidationError):
+        settings.cores = 2  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"unknown": 1})
+
+
+@pytest.fixture
+def stack_config(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Configuration as the language host hands it to the program."""
+    monkeypatch.setattr(pulumi, "get_project", lambda: "dhis2-cluster")
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
+    monkeypatch.setattr("pulumi.runtime.config.CONFIG", _Holder({}))
+    return monkeypatch
+
+
+class _Holder:
+    def __init__(self, value: dict[str, str]) -> None:
+        self.value = value
+
+    def get(self) -> dict[str, str]:
+        return self.value
+
+
+def test_the_stack_config_is_read_with_its_unknown_keys(stack_config: pytest.MonkeyPatch) -> None:
+    given = {"dhis2-cluster:cores": "2", "dhis2-cluster:dhisConf": '{"a.b":"c"}', "docker:host": "x"}
+    stack_config.setenv("PULUMI_CONFIG", json.dumps(given))
+    settings = load_settings()
+    assert (settings.cores, settings.dhis_conf) == (2, {"a.b": "c"})
+    stack_config.setenv("PULUMI_CONFIG", json.dumps(given | {"dhis2-cluster:core": "2"}))
+    with pytest.raises(pulumi.RunError) as caught:
+        load_settings()
+    assert 'stack "dev"' in str(caught.value) and "did you mean cores?" in str(caught.value)
+    assert caught.value.__suppress_context__, "a RunError is shown without a traceback"
+
+
+def test_the_encrypted_password_is_taken_and_a_clear_one_is_not(stack_config: pytest.MonkeyPatch) -> None:
+    stack_config.setenv("PULUMI_CONFIG", json.dumps({"dhis2-cluster:adminPassword": PASSWORD}))
+    with pytest.raises(pulumi.RunError, match="stored in clear"):
+        load_settings()
+    stack_config.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["dhis2-cluster:adminPassword"]))
+    assert load_settings().admin_password is not None
