@@ -22,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m offline.dump", description=main.__doc__)
     parser.add_argument("out", type=Path, metavar="OUT.sql.gz", help="file to write; .sql is written uncompressed")
     parser.add_argument("--rows", type=int, help=f"data values (default {ROWS:,} times the scale)")
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the default sizes; 16 is about 1 GB in the database")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="multiplies the defaults; 16 is about 1 GB in a database"
+    )
     parser.add_argument("--clean", action="store_true", help="drop first, without IF EXISTS, and name unknown roles")
     parser.add_argument("--owner", help=f"role for OWNER and GRANT lines (default none; with --clean {FOREIGN_OWNER})")
     chosen = parser.parse_args(arguments)

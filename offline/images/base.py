@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from offline.images.machine import OfflineError, cache_folder, locked, run, unfinished
+from offline.images.machine import OfflineError, cache_folder, keep_newest, locked, run, unfinished
 
 SUITE = "trixie"
 MIRROR_VARIABLE = "DHIS2_CLUSTER_DEBIAN_MIRROR"
@@ -55,6 +55,13 @@ def known_archives(refresh: bool = False) -> dict[str, str]:
     return {label: url for kind, origin, label, url in reversed(rows) if kind == "Packages" and origin == "Debian"}
 
 
+def proxy_options() -> list[str]:
+    """Return mmdebstrap options that hand on the proxies of this machine's apt; the builds on the base use them too."""
+    names = ["Acquire::http::Proxy", "Acquire::https::Proxy"]
+    listed = run(["apt-config", "dump", "--format", '%F "%v";%n', *names], "images: asking apt for its proxies")
+    return [f"--aptopt={line}" for line in listed.splitlines() if '""' not in line]
+
+
 def base_tarball(digest: str) -> Path:
     """Return the root file system of the base as a tar in the machine cache, bootstrapping it when it is not there."""
     tarball = cache_folder("images") / f"base-{digest}.tar"
@@ -63,10 +70,11 @@ def base_tarball(digest: str) -> Path:
             require_mmdebstrap()
             with unfinished(tarball) as part:
                 run(
-                    ["mmdebstrap", *OPTIONS, SUITE, str(part), *debian_sources()],
+                    ["mmdebstrap", *OPTIONS, *proxy_options(), SUITE, str(part), *debian_sources()],
                     f"images: bootstrapping Debian {SUITE}",
                     "mmdebstrap works best as root, with a Debian mirror in reach: try again with sudo.",
                 )
+            keep_newest(tarball.parent, "base-*.tar")
     return tarball
 
 

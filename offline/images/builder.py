@@ -1,6 +1,7 @@
 """Make the images of a recipe present on the Docker engine: found there, loaded from the cache, or built."""
 
 import gzip
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,11 +14,11 @@ from docker.models.images import Image
 
 from offline.images.base import base_tarball
 from offline.images.catalogue import REPOSITORY, Recipe, base_digest, recipe_digest
-from offline.images.machine import TAIL_LINES, OfflineError, cache_folder, locked, unfinished
+from offline.images.machine import TAIL_LINES, OfflineError, cache_folder, keep_newest, locked, unfinished
 
 LABEL = "dhis2-cluster.content"
-KEPT_TARBALLS = 2  # two checkouts may be at different commits
 CHUNK_BYTES = 1 << 20
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")  # build arguments the engine knows and does not record
 
 
 @dataclass(frozen=True)
@@ -70,20 +71,19 @@ class Builder:
         with unfinished(tarball) as part, gzip.open(part, "wb", compresslevel=1) as packed:
             for chunk in saved(self.engine, recipe.tags):
                 packed.write(chunk)
-        older = sorted(tarball.parent.glob(f"{recipe.name}-*.tar.gz"), key=lambda path: path.stat().st_mtime)
-        for path in older[:-KEPT_TARBALLS]:
-            path.unlink()
+        keep_newest(tarball.parent, f"{recipe.name}-*.tar.gz")
 
     def build(self, recipe: Recipe, wanted: str) -> None:
         """Build every tag of a recipe. The engine names an image only when its last step is done."""
         base = self.ensure_base()
+        proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
         with tempfile.TemporaryDirectory(prefix="dhis2-cluster-") as folder:
             context = Path(folder) / "context"
             shutil.copytree(recipe.folder, context)
             for fetch in recipe.fetch:
                 fetch(context)
             for tag, version in zip(recipe.tags, recipe.versions.values(), strict=True):
-                arguments = {"BASE": base, **({"VERSION": version} if version else {})}
+                arguments = {"BASE": base, **({"VERSION": version} if version else {}), **proxies}
                 self.build_one(tag, context, arguments, wanted)
 
     def build_one(self, tag: str, context: Path, arguments: dict[str, str], wanted: str) -> None:

@@ -46,6 +46,12 @@ def unfinished(final: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def keep_newest(folder: Path, pattern: str, number: int = 2) -> None:
+    """Remove all but the newest files of a pattern; two, because two checkouts may be at different commits."""
+    for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)[:-number]:
+        path.unlink()
+
+
 def run(command: Sequence[str], purpose: str, hint: str = "", cwd: Path | None = None) -> str:
     """Run a command and return its standard output.
 
