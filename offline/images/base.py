@@ -46,7 +46,7 @@ def debian_sources() -> list[str]:
 
 def known_archives(refresh: bool = False) -> dict[str, str]:
     """Return apt's URLs by archive label (Debian, Debian-Security); `refresh` fetches apt's lists first."""
-    hint = "The offline images need a Debian machine; see docs on running without registries."
+    hint = "Images are built from Debian packages: run this on a Debian machine."
     if refresh:
         run(["apt-get", "update", "-q"], "images: fetching apt's package lists", f"Run as root: apt-get update. {hint}")
     wanted = "$(CREATED_BY)|$(ORIGIN)|$(LABEL)|$(REPO_URI)"

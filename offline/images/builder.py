@@ -3,8 +3,8 @@
 import gzip
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from offline.images.catalogue import REPOSITORY, Recipe, base_digest, recipe_dig
 from offline.images.machine import TAIL_LINES, OfflineError, cache_folder, keep_newest, locked, unfinished
 
 LABEL = "dhis2-cluster.content"
+RECIPE_LABEL = "dhis2-cluster.recipe"
 CHUNK_BYTES = 1 << 20
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")  # build arguments the engine knows and does not record
 
@@ -32,16 +33,17 @@ class Builder:
         wanted = recipe_digest(recipe)
         tarball = cache_folder("images") / f"{recipe.name}-{wanted}.tar.gz"
         with locked(f"image-{recipe.name}"):
+            for left in tarball.parent.glob(f"{recipe.name}-*.part"):
+                left.unlink()
             if self.is_right(recipe, wanted):
                 if not tarball.exists():
                     self.save(recipe, tarball)
                 return "cached"
-            replaced = [image for tag in recipe.tags if (image := self.find(tag))]
             how = "loaded" if tarball.exists() and self.load(recipe, tarball, wanted) else "built"
             if how == "built":
                 self.build(recipe, wanted)
                 self.save(recipe, tarball)
-            self.discard(replaced)
+            self.discard_nameless(recipe)
             return how
 
     def find(self, tag: str) -> Image | None:
@@ -77,23 +79,25 @@ class Builder:
         """Build every tag of a recipe. The engine names an image only when its last step is done."""
         base = self.ensure_base()
         proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
-        with tempfile.TemporaryDirectory(prefix="dhis2-cluster-") as folder:
-            context = Path(folder) / "context"
-            shutil.copytree(recipe.folder, context)
-            for fetch in recipe.fetch:
-                fetch(context)
-            for tag, version in zip(recipe.tags, recipe.versions.values(), strict=True):
-                arguments = {"BASE": base, **({"VERSION": version} if version else {}), **proxies}
-                self.build_one(tag, context, arguments, wanted)
+        context = cache_folder("build") / recipe.name
+        # Always the same folder, so that what a killed build left is found and removed.
+        shutil.rmtree(context, ignore_errors=True)
+        shutil.copytree(recipe.folder, context)
+        for fetch in recipe.fetch:
+            fetch(context)
+        for tag, version in zip(recipe.tags, recipe.versions.values(), strict=True):
+            arguments = {"BASE": base, **({"VERSION": version} if version else {}), **proxies}
+            self.build_one(tag, context, arguments, {LABEL: wanted, RECIPE_LABEL: recipe.name})
+        shutil.rmtree(context)
 
-    def build_one(self, tag: str, context: Path, arguments: dict[str, str], wanted: str) -> None:
+    def build_one(self, tag: str, context: Path, arguments: dict[str, str], labels: dict[str, str]) -> None:
         """Build one image from a prepared context; raises OfflineError with the last lines of the build."""
         try:
             self.engine.images.build(
                 path=str(context),
                 tag=tag,
                 buildargs=arguments,
-                labels={LABEL: wanted},
+                labels=labels,
                 network_mode="host",  # the machine reaches the mirror; a container bridge need not
                 rm=True,
                 forcerm=True,
@@ -114,15 +118,11 @@ class Builder:
             raise OfflineError(f"images: the engine did not keep {name}. Is its disk full? See: docker system df")
         return name
 
-    def discard(self, images: Iterable[Image]) -> None:
-        """Remove images that lost their name to a newer one, as far as nothing uses them."""
-        for image in images:
-            try:
-                image.reload()
-                if not image.tags:
-                    self.engine.images.remove(image.id)
-            except APIError:
-                continue
+    def discard_nameless(self, recipe: Recipe) -> None:
+        """Remove images of the recipe that lost their name to a newer one, as far as nothing uses them."""
+        for image in self.engine.images.list(filters={"dangling": True, "label": f"{RECIPE_LABEL}={recipe.name}"}):
+            with suppress(APIError):
+                self.engine.images.remove(image.id)
 
 
 def saved(engine: docker.DockerClient, tags: list[str]) -> Iterator[bytes]:

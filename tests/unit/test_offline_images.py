@@ -30,10 +30,6 @@ class FakeImage:
 
     id: str
     labels: dict[str, str]
-    tags: list[str]
-
-    def reload(self) -> None:
-        """Stay as it is."""
 
 
 class FakeEngine:
@@ -45,6 +41,7 @@ class FakeEngine:
         self.base_url, self.api_version, self.timeout = "http+docker://test", "1.41", 60
         self.kept: dict[str, FakeImage] = {}
         self.built: list[str] = []
+        self.nameless: list[FakeImage] = []
         self.fail = False
 
     def get(self, name: str, **request: Any) -> Any:  # noqa: ANN401 - two methods of the SDK in one
@@ -60,18 +57,23 @@ class FakeEngine:
         if self.fail:
             raise BuildError("the command returned 100", iter([{"stream": "E: no such package"}]))
         self.built.append(tag)
-        self.kept[tag] = FakeImage(f"id-{len(self.built)}", labels, [tag])
+        self.nameless += [self.kept[tag]] if tag in self.kept else []
+        self.kept[tag] = FakeImage(f"id-{len(self.built)}", labels)
 
     def load(self, chunks: Iterator[bytes]) -> None:
         for line in b"".join(chunks).decode().splitlines():
             tag, digest = line.split()
-            self.kept[tag] = FakeImage("loaded", {LABEL: digest}, [tag])
+            self.kept[tag] = FakeImage("loaded", {LABEL: digest})
+
+    def list(self, filters: dict[str, object]) -> list[FakeImage]:
+        label, _, value = str(filters["label"]).partition("=")
+        return [image for image in self.nameless if image.labels.get(label) == value]
 
     def remove(self, name: str) -> None:
-        self.kept = {tag: image for tag, image in self.kept.items() if image.id != name}
+        self.nameless = [image for image in self.nameless if image.id != name]
 
     def import_image_from_data(self, _: object, repository: str, tag: str) -> None:
-        self.kept[f"{repository}:{tag}"] = FakeImage("base", {}, [f"{repository}:{tag}"])
+        self.kept[f"{repository}:{tag}"] = FakeImage("base", {})
 
 
 class FakeAnswer(io.StringIO):
@@ -134,6 +136,15 @@ def test_images_that_were_never_saved_are_saved_when_found(engine: FakeEngine, r
     assert list(cache.glob("sample-*.tar.gz")), "the next wiped engine needs the tarball"
 
 
+def test_what_a_killed_run_left_in_the_cache_is_removed(engine: FakeEngine, recipe: Recipe, cache: Path) -> None:
+    (cache / "sample-0123.tar.gz.77.part").touch()
+    (cache_folder("build") / "sample").mkdir()
+    (cache_folder("build") / "sample" / "Dockerfile.old").touch()
+    ensure(engine, recipe)
+    assert not list(cache.glob("*.part")), "it would stay for ever"
+    assert not list(cache_folder("build").iterdir()), "neither old nor new build contexts stay"
+
+
 def test_a_damaged_tarball_is_removed_and_the_image_built(engine: FakeEngine, recipe: Recipe, cache: Path) -> None:
     ensure(engine, recipe)
     tarball = next(cache.glob("sample-*.tar.gz"))
@@ -153,6 +164,7 @@ def test_a_changed_dockerfile_is_built_again(engine: FakeEngine, recipe: Recipe)
     ensure(engine, recipe)
     (recipe.folder / "Dockerfile").write_text("FROM base\nRUN true\n")
     assert ensure(engine, recipe) == "built", "the package list stands in the Dockerfile"
+    assert not engine.nameless, "the images it replaces must not fill the disk"
 
 
 def test_a_failed_build_leaves_nothing_and_shows_its_last_lines(
