@@ -3,10 +3,11 @@
 import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from offline.dump.schema import Table
 
-Row = dict[str, object]
+Row = dict[str, Any]  # column name -> value, see field()
 SRID_WGS84 = 4326
 HAS_SRID = 0x20000000
 POINT = 1

@@ -61,9 +61,9 @@ class Tracker:
         self.program = metadata.rows["program"][0]["programid"]
         self.stage = metadata.rows["programstage"][0]["programstageid"]
         self.default_option = metadata.default_option
-        self.elements = [str(row["uid"]) for row in metadata.rows["dataelement"][:6]]
+        self.elements = [row["uid"] for row in metadata.rows["dataelement"][:6]]
 
-    def shared(self, position: int, identity: str) -> dict[str, object]:
+    def shared(self, position: int, identity: str) -> Row:
         """Return the columns the three tables have in common."""
         facility = self.facilities[position % len(self.facilities)]
         stamps = {"created": CREATED, "lastupdated": CREATED, "deleted": False, "storedby": "admin"}

@@ -57,7 +57,7 @@ class Geography:
             latitude = place.south + self.source.uniform(0.01, 0.99) * place.height
             kind = self.source.choice(("Clinic", "Health Post", "Health Centre", "Hospital"))
             facility = self.unit(f"{self.name()} {kind}", district, point(round(longitude, 6), round(latitude, 6)))
-            self.facilities.append(int(str(facility["organisationunitid"])))
+            self.facilities.append(facility["organisationunitid"])
 
     def name(self) -> str:
         """Return a made-up place name; the same one may come twice, as in any country."""
@@ -70,7 +70,7 @@ class Geography:
             "code": f"OU_{len(self.units):05d}",
             "parentid": parent["organisationunitid"] if parent else None,
             "path": f"{parent['path'] if parent else ''}/{row['uid']}",
-            "hierarchylevel": int(str(parent["hierarchylevel"])) + 1 if parent else 1,
+            "hierarchylevel": parent["hierarchylevel"] + 1 if parent else 1,
             "openingdate": "2010-01-01",
             "userid": ADMIN_ID,
             "lastupdatedby": ADMIN_ID,
@@ -90,6 +90,6 @@ class Geography:
             members += [
                 {"organisationunitid": unit["organisationunitid"], "orgunitgroupid": group["orgunitgroupid"]}
                 for unit in self.units
-                if str(unit["name"]).endswith(f" {kind}")
+                if unit["name"].endswith(f" {kind}")
             ]
         return groups, members

@@ -70,7 +70,7 @@ class Metadata:
             for code, name in [("default", "default"), *((f"COC_{i}", name) for i, name in enumerate(DISAGGREGATIONS))]
         ]
         self.default_combo, self.detailed_combo = (combo["categorycomboid"] for combo in combos)
-        self.default_option, *self.detailed_options = (int(str(one["categoryoptioncomboid"])) for one in options)
+        self.default_option, *self.detailed_options = (option["categoryoptioncomboid"] for option in options)
         self.rows |= {"categorycombo": combos, "categoryoptioncombo": options}
 
     def data_elements(self) -> None:
@@ -96,7 +96,7 @@ class Metadata:
             )
             elements.append(element)
             options = self.detailed_options if detailed else [self.default_option]
-            self.reported.append((int(str(element["dataelementid"])), options))
+            self.reported.append((element["dataelementid"], options))
         self.rows["dataelement"] = elements
 
     def data_set(self, facilities: list[int]) -> None:

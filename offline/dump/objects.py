@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
+from offline.dump.copytext import Row
+
 SEED = 20412
 FIRST_ID = 1001
 ADMIN_ID = 1000
@@ -33,12 +35,12 @@ class Objects:
     ids: Iterator[int] = field(default_factory=lambda: count(FIRST_ID))
     source: random.Random = field(default_factory=lambda: random_of("objects"))
 
-    def identified(self, key: str, **columns: object) -> dict[str, object]:
+    def identified(self, key: str, **columns: object) -> Row:
         """Return a row with the shared columns of an object whose id column is `key`."""
-        shared: dict[str, object] = {key: next(self.ids), "uid": uid(self.source)}
+        shared: Row = {key: next(self.ids), "uid": uid(self.source)}
         return shared | {"created": CREATED, "lastupdated": CREATED} | columns
 
-    def shared(self, key: str, **columns: object) -> dict[str, object]:
+    def shared(self, key: str, **columns: object) -> Row:
         """Return a row of an object with an owner and sharing settings."""
         owner = {"userid": ADMIN_ID, "lastupdatedby": ADMIN_ID, "translations": [], "sharing": SHARING}
         return self.identified(key, **owner, **columns)

@@ -65,6 +65,13 @@ def wait_for(container: Container, command: str) -> None:
         time.sleep(0.2)
 
 
+def load(container: Container, name: str, dump: Path) -> subprocess.CompletedProcess[str]:
+    """Load a plain dump into a database as superuser, in one transaction that ends at the first error."""
+    psql = ["docker", "exec", "-i", str(container.id), "psql", "-1", "-q", "-v", "ON_ERROR_STOP=1", "-d", name]
+    with dump.open("rb") as text:
+        return subprocess.run(psql, stdin=text, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def database(start: Start) -> Container:
     """A running PostgreSQL server."""
@@ -147,9 +154,7 @@ def test_the_dump_loads_in_one_transaction(database: Container, tmp_path: Path, 
     said(database, f"createdb {name} && psql -qd {name} -c '{EXTENSIONS}'")
     if options:
         said(database, f"psql -qd {name} -c 'CREATE ROLE postgres_reader'")
-    load = ["docker", "exec", "-i", str(database.id), "psql", "-1", "-q", "-v", "ON_ERROR_STOP=1", "-d", name]
-    with out.open("rb") as dump:
-        loaded = subprocess.run(load, stdin=dump, capture_output=True, text=True, check=False)
+    loaded = load(database, name, out)
     assert loaded.returncode == 0, f"a published dump loads this way, so must ours: {loaded.stderr}"
     counted = "SELECT (SELECT count(*) FROM datavalue), (SELECT count(*) FROM event)"
     assert said(database, f"psql -Atd {name} -c '{counted}'") == "30000|800", "all rows arrive"
@@ -159,12 +164,23 @@ def test_the_dump_loads_in_one_transaction(database: Container, tmp_path: Path, 
     assert said(database, f"psql -Atd {name} -c '{again}'") == "t", "new objects must not collide with loaded ones"
 
 
+def test_a_clean_dump_replaces_a_loaded_one(database: Container, tmp_path: Path) -> None:
+    plain, clean = tmp_path / "plain.sql", tmp_path / "clean.sql"
+    generate_dump(["--rows", "10", "--scale", "0", str(plain)])
+    generate_dump(["--clean", "--rows", "20", "--scale", "0", str(clean)])
+    said(database, f"createdb twice && psql -qd twice -c '{EXTENSIONS}'")
+    said(database, "createuser dhis_elsewhere && createuser dhis_elsewhere_reader")
+    for out in (plain, clean):
+        loaded = load(database, "twice", out)
+        assert loaded.returncode == 0, f"each DROP names something the dump makes: {loaded.stderr}"
+    assert said(database, "psql -Atd twice -c 'SELECT count(*) FROM datavalue'") == "20", "the second one's rows"
+
+
 def test_pg_dump_writes_the_schema_as_the_generator_does(database: Container, tmp_path: Path) -> None:
     out = tmp_path / "dump.sql"
     generate_dump(["--rows", "0", "--scale", "0", str(out)])
     said(database, f"createdb same && psql -qd same -c '{EXTENSIONS}'")
-    load = ["docker", "exec", "-i", str(database.id), "psql", "-1", "-q", "-v", "ON_ERROR_STOP=1", "-d", "same"]
-    subprocess.run(load, input=out.read_bytes(), check=True, capture_output=True)
+    assert load(database, "same", out).returncode == 0
     dumped = said(database, "pg_dump --schema-only --no-owner --no-acl same")
     assert statements(out.read_text()) == statements(dumped), "what splits a real dump must be tested on the same form"
 

@@ -3,11 +3,8 @@
 import dataclasses
 import gzip
 import io
-import os
-import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +12,11 @@ from typing import Any
 import pytest
 from docker.errors import BuildError, ImageNotFound
 
-from offline.images import artefacts, base, builder, catalogue
+from offline.images import base, builder, catalogue
 from offline.images.__main__ import main
 from offline.images.builder import LABEL, Builder
 from offline.images.catalogue import CATALOGUE, Recipe, recipe_digest, select
-from offline.images.machine import OfflineError, cache_folder, keep_newest, run, unfinished
+from offline.images.machine import OfflineError, cache_folder
 
 NGINX_TAG = "dhis2-cluster/nginx:1.31"
 
@@ -229,89 +226,6 @@ def test_images_are_found_by_recipe_image_and_full_name() -> None:
 def test_an_unknown_image_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["oracle"]) == 1, "a typing mistake must not look like success"
     assert "no oracle; known: postgres, valkey, nginx, simulator" in capsys.readouterr().err
-
-
-def test_an_unfinished_file_is_gone_after_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), unfinished(tmp_path / "out") as part:
-        part.write_text("half")
-        raise RuntimeError
-    assert not list(tmp_path.iterdir()), "neither the file nor its beginning may stay"
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "out.1.part").write_text("half")
-    with unfinished(tmp_path / "out") as part:
-        part.write_text("whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"], "the cache must not grow with every crash"
-
-
-def test_only_the_newest_tarballs_are_kept(tmp_path: Path) -> None:
-    for age, name in enumerate(("a-3", "a-2", "a-1", "b-1")):
-        (tmp_path / name).touch()
-        stamp = 1_700_000_000 + age
-        os.utime(tmp_path / name, (stamp, stamp))
-    keep_newest(tmp_path, "a-*")
-    assert {path.name for path in tmp_path.iterdir()} == {"a-2", "a-1", "b-1"}, "other recipes keep theirs"
-
-
-def test_a_failing_command_is_named_with_its_words_and_the_mend() -> None:
-    with pytest.raises(OfflineError, match=r"trying: sh ended with 3:\nno room\nRun: df"):
-        run(["sh", "-c", "echo no room >&2; exit 3"], "trying", "Run: df")
-    with pytest.raises(OfflineError, match=r"no-such-tool is not installed\. Install it"):
-        run(["no-such-tool"], "trying", "Install it")
-
-
-def test_the_mirror_is_the_one_apt_uses(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = (
-        "Packages|Debian|Debian|http://mirror.test/debian/\n"
-        "Packages|Debian|Debian-Security|http://mirror.test/security/\n"
-        "Translations|Debian|Debian|http://wrong.test/\n"
-        "Packages|Elsewhere|Elsewhere|http://wrong.test/\n"
-    )
-    monkeypatch.setattr(base, "run", lambda *_: listed)
-    monkeypatch.delenv(base.MIRROR_VARIABLE, raising=False)
-    assert base.debian_sources() == [
-        "deb http://mirror.test/debian/ trixie main",
-        "deb http://mirror.test/debian/ trixie-updates main",
-        "deb http://mirror.test/security/ trixie-security main",
-    ], "only Debian's own archives, by apt's knowledge and not by name"
-
-
-def test_a_machine_without_debian_mirror_is_told_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "run", lambda *_: "Packages|Ubuntu|Ubuntu|http://mirror.test/ubuntu/\n")
-    monkeypatch.delenv(base.MIRROR_VARIABLE, raising=False)
-    with pytest.raises(OfflineError, match=f"export {base.MIRROR_VARIABLE}="):
-        base.debian_sources()
-    monkeypatch.setenv(base.MIRROR_VARIABLE, "http://chosen.test/debian")
-    assert base.debian_sources() == ["deb http://chosen.test/debian trixie main"], "the variable wins"
-
-
-def test_without_root_a_missing_mmdebstrap_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    with pytest.raises(OfflineError, match="sudo apt-get install -y mmdebstrap"):
-        base.require_mmdebstrap()
-
-
-def test_a_download_that_is_not_the_pinned_file_is_not_kept(tmp_path: Path) -> None:
-    (tmp_path / "download").write_text("something else")
-    with pytest.raises(OfflineError, match="download is not the pinned file"):
-        artefacts.keep(tmp_path / "download", tmp_path / "cached", "0" * 64)
-    assert not (tmp_path / "cached").exists(), "a later run would take it for the right one"
-
-
-def test_tomcat_in_the_context_is_readable_by_every_uid(tmp_path: Path, cache: Path) -> None:
-    packed = cache_folder("downloads") / f"tomcat-{artefacts.TOMCAT}.tar.gz"
-    with tarfile.open(packed, "w:gz") as archive:
-        for name, mode in (("bin/catalina.sh", 0o750), ("conf/web.xml", 0o600), ("webapps/examples/x", 0o640)):
-            member = tarfile.TarInfo(f"apache-tomcat-{artefacts.TOMCAT}/{name}")
-            member.mode = mode
-            archive.addfile(member)
-    artefacts.put_tomcat(tmp_path)
-    tomcat = tmp_path / "tomcat"
-    assert (tomcat / "bin/catalina.sh").stat().st_mode & 0o055 == 0o055, "uid 65534 starts it"
-    assert (tomcat / "conf/web.xml").stat().st_mode & 0o044 == 0o044, "uid 65534 reads it"
-    assert not list((tomcat / "webapps").iterdir()), "the sample applications stay out"
 
 
 def test_the_images_carry_the_names_the_program_asks_for() -> None:
