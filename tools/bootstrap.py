@@ -1,0 +1,30 @@
+"""The part of `make` that needs no library: it makes the virtual environment and goes on in there."""
+
+from __future__ import annotations
+
+import os
+
+from tools import choices, cleaning, environment, venv
+from tools.terminal import ToolError, say
+
+RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"
+NEEDS = {"up": RUNTIME, "down": RUNTIME, "recover": RUNTIME}
+
+
+def run(word: str) -> int:
+    """Run `clean` or `environment` here, every other word in the virtual environment; returns the exit code."""
+    try:
+        mode = choices.offline_mode(os.environ.get("OFFLINE", ""))  # refused before anything is made
+        if word == "environment":
+            print(environment.shell_lines(os.environ, mode))
+        elif word == "clean":
+            cleaning.clean()
+        else:
+            python = venv.ensure(NEEDS.get(word, DEVELOPMENT))
+            os.execv(python, [str(python), "-m", "tools.inside", word])  # noqa: S606 - our own interpreter
+    except ToolError as error:
+        say("error", str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

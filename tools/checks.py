@@ -1,0 +1,114 @@
+"""`make lint`, `unit`, `container`, `e2e` and `test`: everything they need is made first, then their own tools run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tools import choices, deploy, engine, environment, pulumi_tools
+from tools.paths import OFFLINE, ROOT, STATE, TOOLS, VENV
+from tools.terminal import ToolError, attached, attempt, say, together
+
+SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
+TYPED = ("components", "offline", "tools", "tests", "bench", "__main__.py")
+COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
+TIERS = {
+    "unit": ("tests/unit", *COVERAGE),
+    "container": ("tests/container",),
+    "e2e": ("tests/e2e",),
+    # One run, so that its last line counts the tests of all tiers.
+    "test": ("tests/unit", "tests/container", "tests/e2e", *COVERAGE),
+}
+# A test that forgets to name its own backend must not meet the stacks of the person who runs it.
+PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
+
+
+def lint() -> None:
+    """Run every linter and type checker; ToolError after the first that finds something, with what it found."""
+    python = list(_existing(TYPED))
+    scripts = [path for path in _sources() if is_shell(path)]
+    dockerfiles = [path for path in _sources() if path.name == "Dockerfile" or path.suffix == ".Dockerfile"]
+    _check("ruff", ["ruff", "check", "--quiet", "."])
+    _check("format", ["ruff", "format", "--check", "--quiet", "."])
+    _check("mypy", ["mypy", "--strict", "--no-error-summary", *python])
+    _check("shell", ["shellcheck", *scripts])
+    _check("docker", ["hadolint", *dockerfiles])
+
+
+def run(tier: str, given: Mapping[str, str]) -> int:
+    """Prepare what a tier needs and run its tests; returns pytest's exit code."""
+    mode = choices.offline_mode(given.get("OFFLINE", ""))
+    host = engine.DEFAULT
+
+    def prepare_engine() -> None:
+        nonlocal host
+        host = engine.ensure(given)
+        deploy.build_images({**given, "DOCKER_HOST": host})
+
+    def prepare_tools() -> None:
+        pulumi_tools.ensure(environment.complete(given, mode), mode)
+
+    jobs = {
+        "lint": lint if tier == "test" else None,
+        "engine": prepare_engine if tier != "unit" else None,
+        "tools": prepare_tools if tier in ("e2e", "test") else None,
+    }
+    together({name: job for name, job in jobs.items() if job})
+    env = isolated(environment.complete(given, mode))
+    if host != engine.DEFAULT:
+        env["DOCKER_HOST"] = host
+    # Tests of the tools themselves are in the unit tier: they need neither engine nor pulumi.
+    return attached([sys.executable, "-m", "pytest", *_existing_tests(TIERS[tier])], env)
+
+
+def isolated(environment_: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that lead to a person's own stacks."""
+    names = (*PERSONAL, "PULUMI_CONFIG_PASSPHRASE_FILE", "STACK", "ARGS", "OFFLINE")
+    return {name: value for name, value in environment_.items() if name not in names}
+
+
+def is_shell(path: Path) -> bool:
+    """Tell whether a file is a shell script: by its name, its first line, or because it is sourced by shells."""
+    if path.suffix == ".sh" or path == ROOT / "activate":
+        return True
+    if path.suffix or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        first = file.readline(80)
+    return first.startswith(b"#!") and first.split()[-1].rsplit(b"/")[-1] in (b"sh", b"bash", b"dash")
+
+
+def _check(name: str, command: Sequence[str | Path]) -> None:
+    started = time.monotonic()
+    if len(command) == 1:
+        return  # nothing of this kind in the checkout
+    # A tool of the virtual environment, pinned; not one of the same name elsewhere.
+    done = attempt([shutil.which(str(command[0]), path=str(VENV / "bin")) or command[0], *command[1:]])
+    if done.returncode:
+        print((done.stdout + done.stderr).strip(), flush=True)
+        raise ToolError(f"lint: {Path(str(command[0])).name} found the above. Formatting is mended by: ruff format .")
+    say("lint", f"{name} clean", started)
+
+
+def _existing(names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        path = ROOT / name
+        if path.is_file() or any(path.rglob("*.py")):
+            yield name
+
+
+def _existing_tests(arguments: Sequence[str]) -> list[str]:
+    return [each for each in arguments if not each.startswith("tests/") or any((ROOT / each).glob("test_*.py"))]
+
+
+def _sources() -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, names in os.walk(ROOT):
+        here = Path(folder)
+        folders[:] = [each for each in folders if here / each not in SKIPPED_FOLDERS and each != "target"]
+        found += [here / name for name in names]
+    return sorted(found)

@@ -1,0 +1,136 @@
+"""The decisions `make` takes, apart from what they are taken on: pure functions over what was found on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from tools.terminal import ToolError
+
+AUTO, ALWAYS, NEVER = "auto", "always", "never"
+QUIET_ENGINE = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
+}
+
+
+def offline_mode(text: str) -> str:
+    """Return auto, always or never, the values of OFFLINE; raises ToolError for anything else."""
+    mode = text.strip() or AUTO
+    if mode not in (AUTO, ALWAYS, NEVER):
+        raise ToolError(
+            f"OFFLINE={text} is none of always, never and auto. Say for example: make up OFFLINE={AUTO}\n"
+            "  always: nothing is fetched from pulumi.com or an image registry, all is built here\n"
+            "  never:  the official tools and images or an error;  auto: those where they can be had"
+        )
+    return mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What was found: the environment, Pulumi's own records, and what this checkout holds.
+
+    `login` is the backend of an earlier `pulumi login`, `own_stacks` are those in the checkout's state folder,
+    `own_home` says that the checkout has a PULUMI_HOME, `other_home` that the person has one.
+    """
+
+    environment: Mapping[str, str]
+    login: str = ""
+    own_stacks: Sequence[str] = ()
+    own_home: bool = False
+    other_home: bool = False
+    own_passphrase: bool = False
+    foreign_salt: bool = False
+    docker_host: str = ""
+    stand_ins: bool = False
+
+
+def backend(machine: Machine) -> tuple[str, str]:
+    """Return the state backend's URL ("" = the checkout's own) and why it is that one.
+
+    An explicit variable wins; then stacks that live here already, for a login made for other work in the meantime
+    would otherwise deploy them a second time; then that login.
+    """
+    named = machine.environment.get("PULUMI_BACKEND_URL")
+    if named:
+        return named, "PULUMI_BACKEND_URL"
+    if machine.environment.get("PULUMI_ACCESS_TOKEN"):
+        return "https:", "PULUMI_ACCESS_TOKEN"
+    if machine.own_stacks:
+        return "", f"it holds {', '.join(machine.own_stacks)}"
+    if machine.login:
+        return machine.login, "pulumi login"
+    return "", "no other was chosen"
+
+
+def additions(machine: Machine, mode: str, root: PurePath) -> dict[str, str]:
+    """Return the variables `make` and `activate` add to the environment; none that is set already is among them."""
+    found = machine.environment
+    url, _ = backend(machine)
+    own_url = f"file://{root / '.pulumi-state'}"
+    own = url in ("", own_url)
+    wanted: dict[str, str] = {}
+    if own:
+        wanted["PULUMI_BACKEND_URL"] = own_url
+        # A home in the checkout leaves nothing elsewhere; a person's own has the plugins they already downloaded.
+        if machine.own_home or not machine.other_home:
+            wanted["PULUMI_HOME"] = str(root / ".tools" / "home")
+    is_service = url.startswith(("http:", "https:"))
+    passphrase_set = "PULUMI_CONFIG_PASSPHRASE" in found or found.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+    # A salt without our passphrase file was made with a passphrase only its owner knows: pulumi asks for it.
+    theirs = machine.foreign_salt and not own and not machine.own_passphrase
+    if not (is_service or passphrase_set or theirs):
+        wanted["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(root / ".passphrase")
+    if machine.stand_ins or mode == ALWAYS:
+        wanted |= QUIET_ENGINE
+    if machine.docker_host:
+        wanted["DOCKER_HOST"] = machine.docker_host
+    return {name: value for name, value in wanted.items() if not found.get(name)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """The stack to work on and the one line that says why."""
+
+    name: str
+    why: str
+
+
+def named_stack(wanted: str, variable: str, selected: str) -> Stack | None:
+    """Return the stack somebody chose: STACK=, PULUMI_STACK, or the one selected in Pulumi; None leaves it to us."""
+    for name, why in ((wanted, "STACK"), (variable, "PULUMI_STACK"), (selected, "selected before")):
+        if name:
+            return Stack(name=name, why=why)
+    return None
+
+
+def stack_to_deploy(wanted: str, variable: str, selected: str, mode: str) -> Stack | None:
+    """Return the stack `make up` deploys as far as it is decided; None when the registries have to be asked.
+
+    OFFLINE=always|never decides between our own two stacks; it takes nobody away from a stack of their own.
+    """
+    by_mode = {
+        ALWAYS: Stack(name="offline", why="OFFLINE=always; images built here, DHIS2 is a simulator"),
+        NEVER: Stack(name="dev", why="OFFLINE=never; real images"),
+    }.get(mode)
+    if by_mode and not wanted and not variable and selected in ("", "dev", "offline"):
+        return by_mode
+    return named_stack(wanted, variable, selected)
+
+
+def stack_by_images(reasons: Mapping[str, str]) -> Stack:
+    """Return `dev`, or `offline` where images of dev are neither here nor can be pulled (image: reason)."""
+    if not reasons:
+        return Stack(name="dev", why="its images can be pulled or are here")
+    image, reason = next(iter(reasons.items()))
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return Stack(
+        name="offline", why=f"{image}{more} cannot be pulled ({reason}); images built here, DHIS2 is a simulator"
+    )
+
+
+def uses_built_images(stack_file_text: str) -> bool:
+    """Tell whether a stack file names what offline/ builds: such a stack needs the images and the sample dump."""
+    return any(mark in stack_file_text for mark in ("dhis2-cluster/", ".offline/"))

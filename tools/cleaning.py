@@ -1,0 +1,39 @@
+"""`make clean`: everything made in the checkout goes, unless something deployed depends on it."""
+
+from __future__ import annotations
+
+import shutil
+
+from tools.environment import own_stacks
+from tools.paths import OFFLINE, PASSPHRASE, ROOT, STATE, TOOLS, VENV
+from tools.stack_file import without_idle_salt
+from tools.terminal import ToolError, say
+
+CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".coverage", ".hypothesis")
+
+
+def clean() -> None:
+    """Remove tools, caches and empty state; ToolError, with nothing removed, while a stack still has resources.
+
+    Its state and passphrase are the only record of what is deployed; without them `make down` could not remove it.
+    """
+    live = {name: number for name, number in own_stacks().items() if number}
+    if live:
+        listed = ", ".join(f"{name} ({number} resources)" for name, number in live.items())
+        commands = " && ".join(f"make down STACK={name}" for name in live)
+        raise ToolError(
+            f"not cleaned: still deployed from {STATE.name}: {listed}.\n"
+            f"  Only its files can remove them. First run: {commands}"
+        )
+    for path in (VENV, TOOLS, OFFLINE, STATE, PASSPHRASE, *(ROOT / name for name in CACHES)):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.exists() or path.is_symlink():
+            path.unlink()
+        else:
+            continue
+        say("clean", path.name)
+    for path in ROOT.glob("Pulumi.*.yaml"):  # their salt belonged to the passphrase that is gone
+        text = path.read_text()
+        if without_idle_salt(text) != text:
+            path.write_text(without_idle_salt(text))

@@ -1,0 +1,41 @@
+"""Packages of Debian that a step needs: installed where that is possible, else named in one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+
+from tools.terminal import ToolError, attempt, capture, say
+
+_apt = threading.Lock()  # steps run side by side, apt does not
+_options = ("-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
+
+
+def install(packages: Mapping[str, str]) -> None:
+    """Install packages, given with what each is for; where this cannot be done, ToolError names the command."""
+    names = list(packages)
+    purpose = " and ".join(dict.fromkeys(packages.values()))
+    mend = f"sudo apt-get install -y {' '.join(names)}"
+    if not shutil.which("apt-get"):
+        raise ToolError(f"{purpose}: {', '.join(names)} missing, and this is no Debian. Install the like of: {mend}")
+    if os.geteuid():
+        raise ToolError(f"{purpose}: {', '.join(names)} missing, and only root can install it. Run: {mend}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with _apt:
+        started = time.monotonic()
+        command = ["apt-get", *_options, "install", "-y", "-qq", "--no-install-recommends", *names]
+        # The lists may be missing or name packages the mirror has replaced: then once more with new ones.
+        if attempt(command, env).returncode:
+            capture(["apt-get", *_options, "update", "-qq"], env)
+            capture(command, env)
+        say("debian", f"{' '.join(names)} installed for {purpose}", started)
+
+
+def need(commands: Mapping[str, str], purpose: str) -> None:
+    """Install the packages of those commands (command: package) that are missing."""
+    missing = {package: purpose for command, package in commands.items() if not shutil.which(command)}
+    if missing:
+        install(missing)

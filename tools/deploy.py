@@ -1,0 +1,148 @@
+"""`make up`, `down` and `recover`: what leads to a plain `pulumi up` and back."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from components.release import resolve_release
+from components.settings import SettingsError
+from tools import choices, debian, engine, environment, images, pulumi_tools, recovery
+from tools.choices import Stack
+from tools.paths import SAMPLE_DUMP, STATE, stack_file
+from tools.terminal import ToolError, attached, attempt, capture, say, stream, together
+
+
+class Session:
+    """One run of `make up`, `down` or `recover`: who asked for what, and what was found so far."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        """Take the caller's environment; STACK, OFFLINE and ARGS in it are the words of the make command."""
+        self.given = {name: value for name, value in given.items() if name not in ("STACK", "OFFLINE", "ARGS")}
+        self.mode = choices.offline_mode(given.get("OFFLINE", ""))
+        self.arguments = shlex.split(given.get("ARGS", ""))
+        self.wanted = given.get("STACK", "").strip()
+        self.env = environment.complete(self.given, self.mode)
+        self.host = engine.DEFAULT
+        self.stack: Stack | None = None
+
+    def up(self) -> int:
+        """Deploy and return pulumi's exit code."""
+        self.stack = choices.stack_to_deploy(
+            self.wanted, self.given.get("PULUMI_STACK", ""), self._selected(), self.mode
+        )
+        together({"tools": self._tools, "engine": self._engine_and_images})
+        self._enter()
+        stack = self._known()
+        code = attached(["pulumi", "up", "--yes", "--stack", stack.name, *self.arguments], self.env)
+        if code == 0:
+            url = attempt(["pulumi", "stack", "output", "url", "--stack", stack.name], self.env).stdout.strip()
+            print()
+            if url:
+                say("ready", url)
+            say("next", ". ./activate      and then plain Pulumi, for example: pulumi config set cores 2 && pulumi up")
+        return code
+
+    def down(self) -> int:
+        """Destroy the stack that is selected or named and return pulumi's exit code."""
+        self._tools()
+        self.stack = self._named()
+        if not self.stack:
+            say("stack", "none is selected: there is nothing to remove. Another one: make down STACK=name")
+            return 0
+        self.host = engine.ensure(self.env, self._docker_host())
+        self._enter(create=False)
+        return attached(["pulumi", "destroy", "--yes", "--stack", self.stack.name, *self.arguments], self.env)
+
+    def recover(self) -> int:
+        """Put the stack in order after a killed run, without deploying."""
+        self._tools()
+        self.stack = self._named()
+        if self.stack:
+            self.host = engine.ensure(self.env, self._docker_host())
+            self._enter(create=False)
+        return 0
+
+    def _selected(self) -> str:
+        if not shutil.which("pulumi", path=self.env["PATH"]):
+            return ""
+        without = {name: value for name, value in self.env.items() if name != "PULUMI_STACK"}
+        return attempt(["pulumi", "stack", "--show-name"], without).stdout.strip()
+
+    def _named(self) -> Stack | None:
+        return choices.named_stack(self.wanted, self.given.get("PULUMI_STACK", ""), self._selected())
+
+    def _tools(self) -> None:
+        pulumi_tools.ensure(self.env, self.mode)
+        # What was found decides what the engine may ask the network for.
+        self.env = environment.complete(self.given, self.mode)
+
+    def _engine_and_images(self) -> None:
+        self.host = engine.ensure(self.env, self._docker_host())
+        if not self.stack:
+            self.stack = choices.stack_by_images(self._unavailable("dev"))
+        elif not stack_file(self.stack.name).exists() and self._cannot_have_real_images():
+            shutil.copyfile(stack_file("offline"), stack_file(self.stack.name))
+            why = f"{self.stack.why}; new, with the settings of offline: no real images here"
+            self.stack = Stack(name=self.stack.name, why=why)
+        say("stack", f"{self.stack.name}: {self.stack.why}")
+        path = stack_file(self.stack.name)
+        if path.exists() and choices.uses_built_images(path.read_text()):
+            build_images({**self.env, "DOCKER_HOST": self.host})
+
+    def _cannot_have_real_images(self) -> bool:
+        if self.mode == choices.AUTO:
+            return bool(self._unavailable(self._known().name))
+        return self.mode == choices.ALWAYS
+
+    def _unavailable(self, stack: str) -> dict[str, str]:
+        try:
+            found = images.settings_of(stack)
+            core = resolve_release(found.version, found.image, found.dump_url).image
+        except (SettingsError, ValueError):
+            return {}  # the program lists every mistake of the settings; it shall come to it
+        return images.missing(self.host, [found.load_balancer_image, core, found.database_image, found.cache_image])
+
+    def _docker_host(self) -> str:
+        return str(images.raw_settings(self.stack.name if self.stack else "dev").get("dhis2-cluster:dockerHost") or "")
+
+    def _enter(self, create: bool = True) -> None:
+        """Select the stack in its backend and put it in order."""
+        stack = self._known()
+        if self.host != engine.DEFAULT and not self._docker_host():
+            self.env["DOCKER_HOST"] = self.host
+        if "PULUMI_STACK" in self.env:
+            self.env["PULUMI_STACK"] = stack.name  # or it would override what is selected here
+        _, why = choices.backend(environment.machine(self.given))
+        place = self.env.get("PULUMI_BACKEND_URL", "the backend pulumi is logged in to")
+        say("state", "in " + (STATE.name if place == f"file://{STATE}" else f"{place} ({why})"))
+        select = ["pulumi", "stack", "select", *(["--create"] if create else []), stack.name]
+        capture(select, self.env)
+        recovery.recover(self.env, stack.name, self.host)
+
+    def _known(self) -> Stack:
+        if not self.stack:
+            raise ToolError("no stack is chosen. Name one: make up STACK=dev")
+        return self.stack
+
+
+def build_images(env: Mapping[str, str]) -> None:
+    """Make the images and the sample dump of offline/ present; seconds when they already are."""
+    started = time.monotonic()
+    debian.need({"mvn": "maven"}, "the DHIS2 simulator's build")
+    jobs = {"images": partial(stream, "images", [sys.executable, "-m", "offline.images"], env)}
+    if not SAMPLE_DUMP.exists():
+        SAMPLE_DUMP.parent.mkdir(exist_ok=True)
+        make_dump = [sys.executable, "-m", "offline.dump", os.path.relpath(SAMPLE_DUMP)]
+        jobs["dump"] = partial(stream, "dump", make_dump, env)
+    together({name: partial(_quietly, job) for name, job in jobs.items()})
+    say("images", "all here", started)
+
+
+def _quietly(job: partial[list[str]]) -> None:
+    job()

@@ -1,0 +1,69 @@
+"""The virtual environment: made once, and again only when the requirements or the interpreter change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools import debian
+from tools.paths import ROOT, VENV
+from tools.terminal import ToolError, attempt, capture, say
+
+PYTHON = VENV / "bin" / "python"
+
+
+def digest(requirements: Path, version: str) -> str:
+    """Return what an installation depends on as one hash: the requirements, files they include, the interpreter."""
+    hashed = hashlib.sha256(version.encode())
+    for path in _with_includes(requirements):
+        # Comments may change without a new installation.
+        lines = (line.split("#", 1)[0].strip() for line in path.read_text().splitlines())
+        hashed.update("\n".join(line for line in lines if line).encode())
+    return hashed.hexdigest()
+
+
+def ensure(name: str) -> Path:
+    """Make .venv hold requirements file `name` and return its interpreter; nothing is done when it does already."""
+    started = time.monotonic()
+    if attempt([PYTHON, "-c", "pass"]).returncode if PYTHON.exists() else True:
+        _create()
+    wanted = digest(ROOT / name, capture([PYTHON, "-c", "import sys; print(sys.version)"]))
+    mark = VENV / f".installed-{name}"
+    if not mark.exists() or mark.read_text() != wanted:
+        say("python", f"installing {name} into {VENV.name}")
+        pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        try:
+            capture([*pip, "-r", name], env=_pip_environment(os.environ))
+        except ToolError as error:
+            raise ToolError(f"{error}\n  Is the package index reachable? Then try again: make") from error
+        mark.write_text(wanted)
+        say("python", f"{VENV.name} ready", started)
+    return PYTHON
+
+
+def _create() -> None:
+    say("python", f"making {VENV.name} with Python {sys.version.split()[0]}")
+    make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", VENV]
+    if attempt([sys.executable, "-c", "import ensurepip"]).returncode:
+        # Debian's own Python comes without what venv needs.
+        debian.install({"python3-venv": "the virtual environment"})
+    shutil.rmtree(VENV, ignore_errors=True)
+    capture(make)
+
+
+def _with_includes(requirements: Path) -> list[Path]:
+    found = [requirements]
+    for line in requirements.read_text().splitlines():
+        if line.startswith("-r "):
+            found += _with_includes(requirements.parent / line[3:].strip())
+    return found
+
+
+def _pip_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    # An active virtual environment or a user-wide target must not redirect the installation.
+    return {name: value for name, value in environment.items() if name not in ("PIP_TARGET", "PIP_USER", "PIP_PREFIX")}
