@@ -7,5 +7,6 @@ WORDS := help up down recover test lint unit container e2e clean
 # Words of one command line belong one after the other, also with -j: `make down up`.
 .NOTPARALLEL:
 
+# STACK=, OFFLINE= and ARGS= reach it as environment variables: make exports what its command line sets.
 $(WORDS):
-	@STACK='$(STACK)' OFFLINE='$(OFFLINE)' $(PYTHON) -m tools $@
+	@$(PYTHON) -m tools $@

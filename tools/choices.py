@@ -126,9 +126,8 @@ def stack_by_images(reasons: Mapping[str, str]) -> Stack:
         return Stack(name="dev", why="its images can be pulled or are here")
     image, reason = next(iter(reasons.items()))
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-    return Stack(
-        name="offline", why=f"{image}{more} cannot be pulled ({reason}); images built here, DHIS2 is a simulator"
-    )
+    built = "images built here, DHIS2 is a simulator"
+    return Stack(name="offline", why=f"{image}{more} cannot be pulled ({reason}); {built}")
 
 
 def uses_built_images(stack_file_text: str) -> bool:

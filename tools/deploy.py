@@ -46,10 +46,15 @@ class Session:
             if url:
                 say("ready", url)
             say("next", ". ./activate      and then plain Pulumi, for example: pulumi config set cores 2 && pulumi up")
+        else:
+            self._explain()
         return code
 
     def down(self) -> int:
         """Destroy the stack that is selected or named and return pulumi's exit code."""
+        if self._is_own_backend() and not environment.own_stacks():
+            say("stack", f"none was made from this folder ({STATE.name} is empty): there is nothing to remove")
+            return 0
         self._tools()
         self.stack = self._named()
         if not self.stack:
@@ -67,6 +72,18 @@ class Session:
             self.host = engine.ensure(self.env, self._docker_host())
             self._enter(create=False)
         return 0
+
+    def _explain(self) -> None:
+        """After a failure, say so when a stack chosen earlier wants images that cannot be had."""
+        if self.mode == choices.AUTO and self._known().name == "dev":
+            reasons = self._unavailable("dev")
+            if reasons:
+                print()
+                image, reason = next(iter(reasons.items()))
+                say("next", f"{image} cannot be pulled ({reason}); with images built here: make up OFFLINE=always")
+
+    def _is_own_backend(self) -> bool:
+        return self.env.get("PULUMI_BACKEND_URL") == f"file://{STATE}"
 
     def _selected(self) -> str:
         if not shutil.which("pulumi", path=self.env["PATH"]):
@@ -120,7 +137,7 @@ class Session:
             self.env["PULUMI_STACK"] = stack.name  # or it would override what is selected here
         _, why = choices.backend(environment.machine(self.given))
         place = self.env.get("PULUMI_BACKEND_URL", "the backend pulumi is logged in to")
-        say("state", "in " + (STATE.name if place == f"file://{STATE}" else f"{place} ({why})"))
+        say("state", f"in {STATE.name}" if self._is_own_backend() else f"in {place} ({why})")
         select = ["pulumi", "stack", "select", *(["--create"] if create else []), stack.name]
         capture(select, self.env)
         recovery.recover(self.env, stack.name, self.host)

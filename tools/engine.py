@@ -16,7 +16,7 @@ from requests.exceptions import RequestException
 
 from tools import debian
 from tools.docker_context import candidate_sockets, current_host
-from tools.terminal import ToolError, attempt, say
+from tools.terminal import ToolError, attempt, say, short
 
 DEFAULT = "unix:///var/run/docker.sock"
 LOG = Path("/var/log/dockerd.log")
@@ -72,7 +72,7 @@ def _version(host: str) -> tuple[str, str]:
         client = docker.DockerClient(base_url=host, timeout=ANSWER_SECONDS, use_ssh_client=host.startswith("ssh:"))
         return str(client.version()["Version"]), ""  # type: ignore[no-untyped-call]
     except (DockerException, RequestException, OSError) as error:
-        return "", str(error).splitlines()[0]
+        return "", short(error)
 
 
 def _start(reason: str) -> None:

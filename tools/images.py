@@ -12,6 +12,7 @@ from requests.exceptions import RequestException
 
 from components.settings import Settings, parse_settings
 from tools.paths import PROJECT, stack_file
+from tools.terminal import short
 
 PROBE_SECONDS = 15
 
@@ -57,9 +58,3 @@ def missing(host: str, images: Iterable[str]) -> dict[str, str]:
     names = list(dict.fromkeys(images))
     with ThreadPoolExecutor(len(names) or 1) as pool:
         return {image: why for image, why in zip(names, pool.map(reason, names), strict=True) if why}
-
-
-def short(reason: str) -> str:
-    """Return the telling end of an engine's message: `Get "https://…": dial tcp: lookup …: no such host`."""
-    text = reason.strip().rstrip('")').split(": ")[-1]
-    return "no answer in time" if "timed out" in reason or "timeout" in reason.lower() else text

@@ -40,7 +40,7 @@ def ensure(environment: Mapping[str, str], mode: str) -> None:
     missing = _missing(where, environment, mode)
     if not missing:
         _drop_stand_ins(STAND_INS)
-        say("plugins", "official")
+        say("plugins", f"{', '.join(PLUGINS)} and the Python language host are here")
         return
     if mode == NEVER:
         raise ToolError(

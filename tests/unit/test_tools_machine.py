@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import checks, cleaning, docker_context, environment, images, pulumi_tools, venv
+from tools import checks, cleaning, docker_context, environment, pulumi_tools, venv
 from tools.paths import BIN, VENV
-from tools.terminal import ToolError, capture, together
+from tools.terminal import ToolError, capture, short, together
 
 
 @pytest.fixture
@@ -152,10 +152,11 @@ def test_the_docker_context_a_person_uses_is_followed(tmp_path: Path) -> None:
         ),
         ("Get https://x/: net/http: request canceled (Client.Timeout exceeded)", "no answer in time"),
         ("manifest unknown", "manifest unknown"),
+        ("X(Caused by Y('Z: [Errno 111] Connection refused'))", "Connection refused"),
     ],
 )
 def test_an_engines_long_message_becomes_its_telling_end(message: str, said: str) -> None:
-    assert images.short(message) == said, "the reason has to fit into the one line about the stack"
+    assert short(message) == said, "the reason has to fit into the one line about the stack"
 
 
 def test_tests_never_meet_a_persons_own_stacks() -> None:
