@@ -16,7 +16,7 @@ from requests.exceptions import RequestException
 
 from tools import debian
 from tools.docker_context import candidate_sockets, current_host
-from tools.terminal import ToolError, attempt, say, short
+from tools.terminal import ToolError, attempt, capture, say, short
 
 DEFAULT = "unix:///var/run/docker.sock"
 LOG = Path("/var/log/dockerd.log")
@@ -44,8 +44,8 @@ def ensure(environment: Mapping[str, str], chosen: str = "") -> str:
             f"the Docker engine at {named} ({source}) does not answer: {tried[named]}\n"
             f"  Start it, or choose another: unset {source.split()[0]}"
         )
-    _start(tried[DEFAULT])
-    say("engine", f"Docker {_wait()} started, log in {LOG}", started)
+    version = _wait(_start(tried[DEFAULT]))
+    say("engine", f"Docker {version} started, log in {LOG}", started)
     return DEFAULT
 
 
@@ -75,8 +75,11 @@ def _version(host: str) -> tuple[str, str]:
         return "", short(error)
 
 
-def _start(reason: str) -> None:
-    """Start this machine's own engine, as root only; `reason` is why the default socket does not answer."""
+def _start(reason: str) -> subprocess.Popen[bytes] | None:
+    """Start this machine's own engine, as root only; `reason` is why the default socket does not answer.
+
+    Returns the engine's process, or None when the system starts it.
+    """
     if reason == "Permission denied":
         raise ToolError(
             f"a Docker engine runs, but this user may not use it ({DEFAULT}: {reason}).\n"
@@ -85,38 +88,42 @@ def _start(reason: str) -> None:
     if os.geteuid():
         mend = "sudo systemctl start docker" if shutil.which("dockerd") else "sudo apt-get install -y docker.io"
         raise ToolError(f"no Docker engine answers ({DEFAULT}: {reason}). Run: {mend}")
+    _install()
+    if Path("/run/systemd/system").exists():
+        attempt(["systemctl", "start", "docker"])
+        return None
+    if _version(DEFAULT)[0] or _lives(PID):  # installing may have started it
+        return None
+    if not os.path.ismount("/sys/fs/cgroup"):  # left to its users where there is no systemd
+        capture(["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"])
+    with LOG.open("ab") as log:
+        # In a session of its own: it is the machine's, and outlives this command and its terminal.
+        return subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def _install() -> None:
     packages = {} if shutil.which("dockerd") else {"docker.io": "a Docker engine"}
     if _apparmor() and not shutil.which("apparmor_parser"):
-        packages["apparmor"] = (
-            "the engine's profiles"  # containers do not start without, and docker.io only suggests it
-        )
+        packages["apparmor"] = "the engine's profiles"  # without it containers do not start; docker.io only suggests it
     if packages:
         debian.install(packages)
     if not shutil.which("docker"):
         # In newer releases of Debian the command is a package of its own; the tests and people use it.
         debian.install({"docker-cli": "the docker command"})
-    if Path("/run/systemd/system").exists():
-        attempt(["systemctl", "start", "docker"])
-        return
-    if _version(DEFAULT)[0] or _lives(PID):  # installing may have started it
-        return
-    with LOG.open("ab") as log:
-        # In a session of its own: it is the machine's, and outlives this command and its terminal.
-        subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
-def _wait() -> str:
+def _wait(process: subprocess.Popen[bytes] | None) -> str:
     """Return the version of the engine that is starting; ToolError with the end of its log when it does not."""
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
+    while time.monotonic() < end and (process is None or process.poll() is None):
         version, _ = _version(DEFAULT)
         if version:
             return version
         time.sleep(0.5)
-    lines = LOG.read_text(errors="replace").splitlines() if LOG.exists() else []
-    raise ToolError(
-        "\n  ".join([f"the Docker engine did not start; the end of {LOG}:", *lines[-8:], "See: journalctl -u docker"])
-    )
+    if process is None:
+        raise ToolError("the Docker engine did not start. See why: journalctl -u docker, or /var/log/docker.log")
+    tail = LOG.read_text(errors="replace").splitlines()[-8:]
+    raise ToolError("\n  ".join([f"the Docker engine did not start; the end of {LOG}:", *tail]))
 
 
 def _lives(pid_file: Path) -> bool:

@@ -36,7 +36,7 @@ def ensure(environment: Mapping[str, str], mode: str) -> None:
     where = _pulumi(environment, mode)
     version = capture([where, "version"], dict(environment)).strip()
     origin = "" if BIN not in where.parents else ", official" if OFFICIAL in where.resolve().parents else ", built here"
-    say("pulumi", f"{version}{origin or f' at {where}'}")
+    say("pulumi", f"{version or 'of unknown version'}{origin or f' at {where}'}")
     missing = _missing(where, environment, mode)
     if not missing:
         _drop_stand_ins(STAND_INS)
