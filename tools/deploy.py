@@ -140,6 +140,7 @@ class Session:
         say("state", f"in {STATE.name}" if self._is_own_backend() else f"in {place} ({why})")
         select = ["pulumi", "stack", "select", *(["--create"] if create else []), stack.name]
         capture(select, self.env)
+        environment.settle_in_git(stack_file(stack.name))
         recovery.recover(self.env, stack.name, self.host)
 
     def _known(self) -> Stack:

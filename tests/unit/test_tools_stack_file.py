@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tools import environment, terminal
 from tools.stack_file import has_salt, without_idle_salt
 
 ROOT = Path(__file__).parents[2]
@@ -40,3 +42,31 @@ def test_committed_stack_files_have_no_salt() -> None:
     for name in names.stdout.split():
         shown = subprocess.run(["git", "show", f":{name}"], cwd=ROOT, capture_output=True, text=True, check=True)
         assert not has_salt(shown.stdout), f"{name}: with one person's salt, nobody else's passphrase is accepted"
+
+
+def test_git_status_stays_clean_after_pulumi_wrote_a_salt_and_shows_real_edits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> str:
+        named = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        done = subprocess.run(["git", *named, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    file = tmp_path / "Pulumi.dev.yaml"
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "stack_file.py", tmp_path / "tools")
+    file.write_text(PLAIN)
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "a checkout")
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(terminal, "ROOT", tmp_path)
+    environment.hide_salts()
+    file.write_text(PLAIN + SALT)
+    environment.settle_in_git(file)
+    assert git("status", "--short") == "", "a salt is nobody's change"
+    file.write_text(PLAIN.replace("2", "3") + SALT)
+    environment.settle_in_git(file)
+    assert git("status", "--short") == " M Pulumi.dev.yaml\n", "an edit is one, and nothing stages it"
+    assert "salt" not in git("diff"), "and is all one sees"
