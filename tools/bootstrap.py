@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tools import choices, cleaning, environment, venv
-from tools.terminal import ToolError, say
+from tools.terminal import INTERRUPTED, ToolError, say
 
 RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"
 NEEDS = {"up": RUNTIME, "down": RUNTIME, "recover": RUNTIME}
@@ -26,5 +26,5 @@ def run(word: str) -> int:
         say("error", str(error))
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 0

@@ -15,7 +15,7 @@ from components.settings import SettingsError
 from tools import choices, debian, engine, environment, images, pulumi_tools, recovery
 from tools.choices import Stack
 from tools.paths import SAMPLE_DUMP, STATE, stack_file
-from tools.terminal import ToolError, attached, attempt, capture, say, stream, together
+from tools.terminal import INTERRUPTED, ToolError, attached, attempt, capture, say, stream, together
 
 
 class Session:
@@ -25,7 +25,10 @@ class Session:
         """Take the caller's environment; STACK, OFFLINE and ARGS in it are the words of the make command."""
         self.given = {name: value for name, value in given.items() if name not in ("STACK", "OFFLINE", "ARGS")}
         self.mode = choices.offline_mode(given.get("OFFLINE", ""))
-        self.arguments = shlex.split(given.get("ARGS", ""))
+        try:
+            self.arguments = shlex.split(given.get("ARGS", ""))
+        except ValueError as error:
+            raise ToolError(f"ARGS={given['ARGS']} cannot be split into words: {error}. Check its quotes") from error
         self.wanted = given.get("STACK", "").strip()
         self.env = environment.complete(self.given, self.mode)
         self.host = engine.DEFAULT
@@ -46,7 +49,7 @@ class Session:
             if url:
                 say("ready", url)
             say("next", ". ./activate      and then plain Pulumi, for example: pulumi config set cores 2 && pulumi up")
-        else:
+        elif code != INTERRUPTED:
             self._explain()
         return code
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from tools import checks, deploy
-from tools.terminal import ToolError, say
+from tools.terminal import INTERRUPTED, ToolError, say
 
 
 def main(word: str) -> int:
@@ -23,7 +23,7 @@ def main(word: str) -> int:
         say("error", str(error))
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 from tools.paths import ROOT
 
 TAIL_LINES = 15
+INTERRUPTED = 130  # what shells report after Ctrl-C
 WORTH_SAYING_SECONDS = 2.0
 _printing = threading.Lock()
 _running: set[subprocess.Popen[str]] = set()
@@ -75,22 +76,24 @@ def stream(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | N
 
 
 def attached(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> int:
-    """Run a command on this terminal and return its exit code.
+    """Run a command on this terminal and return its exit code, INTERRUPTED when it was stopped by Ctrl-C.
 
     An interrupt is the command's to handle: the first one lets pulumi finish what it is creating, and leaving before
     it would hide how it ended. A plain handler is used because an ignored signal would be ignored by the command too.
     """
+    interrupts: list[int] = []
     with _child(command, env) as child:
 
         def hand_on(number: int, _frame: object) -> None:
             child.send_signal(number)
 
         before = {
-            signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+            signal.SIGINT: signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number)),
             signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
         }
         try:
-            return child.wait()
+            code = child.wait()
+            return INTERRUPTED if code and interrupts else code
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
