@@ -142,8 +142,9 @@ class Session:
         place = self.env.get("PULUMI_BACKEND_URL", "the backend pulumi is logged in to")
         say("state", f"in {STATE.name}" if self._is_own_backend() else f"in {place} ({why})")
         select = ["pulumi", "stack", "select", *(["--create"] if create else []), stack.name]
+        environment.hide_salts()
         capture(select, self.env)
-        environment.settle_in_git(stack_file(stack.name))
+        environment.settle_in_git()
         recovery.recover(self.env, stack.name, self.host)
 
     def _known(self) -> Stack:
@@ -161,9 +162,5 @@ def build_images(env: Mapping[str, str]) -> None:
         SAMPLE_DUMP.parent.mkdir(exist_ok=True)
         make_dump = [sys.executable, "-m", "offline.dump", os.path.relpath(SAMPLE_DUMP)]
         jobs["dump"] = partial(stream, "dump", make_dump, env)
-    together({name: partial(_quietly, job) for name, job in jobs.items()})
+    together(jobs)
     say("images", "all here", started)
-
-
-def _quietly(job: partial[list[str]]) -> None:
-    job()

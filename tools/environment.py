@@ -107,18 +107,17 @@ def hide_salts() -> None:
         attempt(["git", "config", "filter.pulumi-salt.clean", "python3 tools/stack_file.py"])
 
 
-def settle_in_git(stack_file: Path) -> None:
-    """Let `git status` see what `git diff` sees: without a change but the salt, the stack file is unmodified.
+def settle_in_git() -> None:
+    """Let `git status` see what `git diff` sees: without a change but the salt, a stack file is unmodified.
 
     git takes another file size for a change without asking the filter; adding what has no difference stages nothing
     and records the size.
     """
-    if (
-        shutil.which("git")
-        and (ROOT / ".git").exists()
-        and not attempt(["git", "diff", "--quiet", stack_file]).returncode
-    ):
-        attempt(["git", "add", "--update", stack_file])
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        return
+    for path in ROOT.glob("Pulumi.*.yaml"):
+        if attempt(["git", "diff", "--quiet", path]).returncode == 0:
+            attempt(["git", "add", "--update", path])
 
 
 def _login(home: Path) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tools.choices import ALWAYS, NEVER
 from tools.environment import STAND_INS
 from tools.paths import BIN, OFFICIAL, ROOT, TOOLS
-from tools.terminal import ToolError, attempt, capture, say, stream
+from tools.terminal import ToolError, ask, attempt, capture, say, short
 
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 SUMS = "https://github.com/pulumi/pulumi/releases/download"  # the digests come from another place than the archive
@@ -48,8 +48,9 @@ def ensure(environment: Mapping[str, str], mode: str) -> None:
         )
     capture([sys.executable, "-m", "offline.plugins", "install", BIN])
     _drop_stand_ins(name for name in STAND_INS if name.removesuffix("-exec") not in missing)
-    short = [name.removeprefix("pulumi-").removeprefix("resource-") for name in missing]
-    say("plugins", f"stand-ins for {', '.join(short)} (the official ones cannot be had: network)")
+    names = [name.removeprefix("pulumi-").removeprefix("resource-") for name in missing]
+    why = "OFFLINE=always" if mode == ALWAYS else "the official ones are out of reach; OFFLINE=never looks again"
+    say("plugins", f"stand-ins for {', '.join(names)} ({why})")
 
 
 def sdk_version(package: str) -> str:
@@ -87,20 +88,20 @@ def _pulumi(environment: Mapping[str, str], mode: str) -> Path:
     if own:
         return Path(own)
     link = BIN / "pulumi"
-    official = link.exists() and OFFICIAL in link.resolve().parents
-    if official or (link.exists() and mode != NEVER):
+    built = link.exists() and OFFICIAL not in link.resolve().parents
+    if link.exists() and not built:
         return link
-    if mode != ALWAYS:
+    # One built here stays until somebody asks for the official one: looking each time would cost what it saves.
+    if mode == NEVER or (mode != ALWAYS and not built):
         try:
             _download()
             return link
         except (OSError, tarfile.TarError) as error:
-            reason = getattr(error, "reason", error)
+            reason = short(getattr(error, "reason", error))
             if mode == NEVER:
                 raise ToolError(f"OFFLINE=never, and {ARCHIVES} cannot be reached: {reason}. Run: make up") from error
             say("pulumi", f"no official one ({reason}), building it from its Go module")
-    lines = stream("pulumi", [sys.executable, "-m", "offline.cli"])
-    _link(link, Path(lines[-1].strip()))
+    _copy(Path(ask("pulumi", [sys.executable, "-m", "offline.cli"])), link)  # at once, unless its pin has changed
     return link
 
 
@@ -167,6 +168,15 @@ def _reachable(url: str) -> bool:
         return error.code < 500  # noqa: PLR2004 - it answers, be it with a redirect or a refusal of HEAD
     except OSError:
         return False
+
+
+def _copy(built: Path, copy: Path) -> None:
+    """Put the built pulumi beside the language host's stand-in: it warns of one that is not in its own folder."""
+    copy.unlink(missing_ok=True)
+    try:
+        os.link(built, copy)
+    except OSError:  # another file system
+        shutil.copy2(built, copy)
 
 
 def _link(link: Path, target: Path) -> None:

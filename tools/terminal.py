@@ -63,16 +63,26 @@ def attempt(
         raise ToolError(f"{command[0]} cannot be started: {error.strerror}") from error
 
 
-def stream(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> list[str]:
-    """Run a command in the checkout, show its lines behind `topic`, and return them; ToolError when it fails."""
-    lines: list[str] = []
+def stream(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+    """Run a command in the checkout and show its lines behind `topic`; ToolError when it fails."""
     with _child(command, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
         for line in child.stdout or ():
-            lines.append(line.rstrip())
             say(topic, line.rstrip())
     if child.returncode:
         raise ToolError(_failure(command, child.returncode, []))
-    return lines
+
+
+def ask(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> str:
+    """Run a command in the checkout, show what it says, and return its last line, which is its answer, unshown."""
+    held: list[str] = []
+    with _child(command, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+        for line in child.stdout or ():
+            for earlier in held:
+                say(topic, earlier)
+            held = [line.rstrip()]
+    if child.returncode or not held:
+        raise ToolError(_failure(command, child.returncode, held))
+    return held[0]
 
 
 def attached(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> int:

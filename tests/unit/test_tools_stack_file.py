@@ -64,9 +64,9 @@ def test_git_status_stays_clean_after_pulumi_wrote_a_salt_and_shows_real_edits(
     monkeypatch.setattr(terminal, "ROOT", tmp_path)
     environment.hide_salts()
     file.write_text(PLAIN + SALT)
-    environment.settle_in_git(file)
+    environment.settle_in_git()
     assert git("status", "--short") == "", "a salt is nobody's change"
     file.write_text(PLAIN.replace("2", "3") + SALT)
-    environment.settle_in_git(file)
+    environment.settle_in_git()
     assert git("status", "--short") == " M Pulumi.dev.yaml\n", "an edit is one, and nothing stages it"
     assert "salt" not in git("diff"), "and is all one sees"
