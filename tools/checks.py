@@ -41,6 +41,9 @@ def lint() -> None:
 
 def run(tier: str, given: Mapping[str, str]) -> int:
     """Prepare what a tier needs and run its tests; returns pytest's exit code."""
+    arguments = _existing_tests(TIERS[tier])
+    if not any(each.startswith("tests/") for each in arguments):
+        raise ToolError(f"there are no tests in {TIERS[tier][0]}")  # pytest without a folder would run all of them
     mode = choices.offline_mode(given.get("OFFLINE", ""))
     host = engine.DEFAULT
 
@@ -62,7 +65,7 @@ def run(tier: str, given: Mapping[str, str]) -> int:
     if host != engine.DEFAULT:
         env["DOCKER_HOST"] = host
     # Tests of the tools themselves are in the unit tier: they need neither engine nor pulumi.
-    return attached([sys.executable, "-m", "pytest", *_existing_tests(TIERS[tier])], env)
+    return attached([sys.executable, "-m", "pytest", *arguments], env)
 
 
 def isolated(environment_: Mapping[str, str]) -> dict[str, str]:

@@ -90,7 +90,9 @@ class Session:
 
     def _selected(self) -> str:
         if not shutil.which("pulumi", path=self.env["PATH"]):
-            return ""
+            # It cannot be asked yet; what is deployed from here must not get a second stack beside it.
+            live = [name for name, number in environment.own_stacks().items() if number]
+            return live[0] if len(live) == 1 and self._is_own_backend() else ""
         without = {name: value for name, value in self.env.items() if name != "PULUMI_STACK"}
         return attempt(["pulumi", "stack", "--show-name"], without).stdout.strip()
 

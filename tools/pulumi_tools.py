@@ -101,7 +101,7 @@ def _pulumi(environment: Mapping[str, str], mode: str) -> Path:
             if mode == NEVER:
                 raise ToolError(f"OFFLINE=never, and {ARCHIVES} cannot be reached: {reason}. Run: make up") from error
             say("pulumi", f"no official one ({reason}), building it from its Go module")
-    _copy(Path(ask("pulumi", [sys.executable, "-m", "offline.cli"])), link)  # at once, unless its pin has changed
+    _copy(ask("pulumi", [sys.executable, "-m", "offline.cli"]), link)  # at once, unless its pin has changed
     return link
 
 
@@ -132,9 +132,10 @@ def _fetch(url: str) -> bytes:
 def _missing(pulumi: Path, environment: Mapping[str, str], mode: str) -> list[str]:
     """Return the executables the engine would not find, after trying to install the official plugins."""
     path = others(environment["PATH"])
-    missing = []
-    if not (shutil.which(LANGUAGE_HOST, path=path) or (pulumi.resolve().parent / LANGUAGE_HOST).exists()):
-        missing.append(LANGUAGE_HOST)
+    beside = pulumi.resolve().parent
+    # Official releases bring the language hosts; what is beside a pulumi built here is a stand-in.
+    bundled = beside != BIN and (beside / LANGUAGE_HOST).exists()
+    missing = [] if bundled or shutil.which(LANGUAGE_HOST, path=path) else [LANGUAGE_HOST]
     for plugin, package in PLUGINS.items():
         executable = f"pulumi-resource-{plugin}"
         version = sdk_version(package)

@@ -72,17 +72,19 @@ def stream(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | N
         raise ToolError(_failure(command, child.returncode, []))
 
 
-def ask(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> str:
-    """Run a command in the checkout, show what it says, and return its last line, which is its answer, unshown."""
-    held: list[str] = []
+def ask(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Path:
+    """Run a command in the checkout, show what it says, and return the path of the file it names, unshown."""
+    answer: Path | None = None
     with _child(command, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
         for line in child.stdout or ():
-            for earlier in held:
-                say(topic, earlier)
-            held = [line.rstrip()]
-    if child.returncode or not held:
-        raise ToolError(_failure(command, child.returncode, held))
-    return held[0]
+            named = Path(line.strip())
+            if named.is_absolute() and named.is_file():
+                answer = named
+            else:
+                say(topic, line.rstrip())
+    if child.returncode or not answer:
+        raise ToolError(_failure(command, child.returncode, [] if answer else ["it named no file"]))
+    return answer
 
 
 def attached(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> int:
@@ -135,7 +137,7 @@ def short(reason: object) -> str:
     text = str(reason).strip()
     if "timed out" in text.lower() or "timeout" in text.lower():
         return "no answer in time"
-    return re.sub(r"^\[Errno \d+\] |[\"')\s]+$", "", text.split(": ")[-1])
+    return re.sub(r"^\[Errno -?\d+\] |[\"')\s]+$", "", text.split(": ")[-1])
 
 
 @contextmanager

@@ -119,6 +119,29 @@ def test_a_release_is_accepted_only_with_its_published_digest(tmp_path: Path, mo
     assert (tmp_path / ".tools" / "bin" / "pulumi").resolve() == tmp_path / ".tools" / "pulumi" / "pulumi"
 
 
+@pytest.mark.parametrize(("folder", "bundled"), [(".tools/bin", False), (".tools/pulumi", True)])
+def test_a_language_host_beside_an_official_pulumi_counts_and_a_stand_in_does_not(
+    folder: str, bundled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi_tools, "BIN", tmp_path / ".tools" / "bin")
+    (tmp_path / folder).mkdir(parents=True)
+    for name in ("pulumi", "pulumi-language-python"):
+        (tmp_path / folder / name).touch(mode=0o755)
+    environment_ = {"PATH": str(tmp_path / ".tools" / "bin"), "PULUMI_HOME": str(tmp_path)}
+    missing = pulumi_tools._missing(tmp_path / folder / "pulumi", environment_, "always")
+    expected = ["pulumi-resource-docker", "pulumi-resource-random"]
+    assert missing == (expected if bundled else ["pulumi-language-python", *expected]), (
+        "a stand-in taken for the real thing would be removed as superfluous"
+    )
+
+
+def test_what_is_on_path_already_is_used(tmp_path: Path) -> None:
+    for name in ("pulumi-language-python", "pulumi-resource-docker", "pulumi-resource-random"):
+        (tmp_path / name).touch(mode=0o755)
+    missing = pulumi_tools._missing(tmp_path / "pulumi", {"PATH": str(tmp_path)}, "auto")
+    assert missing == [], "neither network nor stand-ins are needed"
+
+
 @pytest.mark.parametrize(
     ("machine", "part"), [("x86_64", "linux-x64"), ("aarch64", "linux-arm64"), ("arm64", "linux-arm64")]
 )
@@ -152,6 +175,7 @@ def test_the_docker_context_a_person_uses_is_followed(tmp_path: Path) -> None:
         ),
         ("Get https://x/: net/http: request canceled (Client.Timeout exceeded)", "no answer in time"),
         ("manifest unknown", "manifest unknown"),
+        ("[Errno -2] Name or service not known", "Name or service not known"),
         ("X(Caused by Y('Z: [Errno 111] Connection refused'))", "Connection refused"),
     ],
 )
