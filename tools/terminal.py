@@ -19,6 +19,7 @@ INTERRUPTED = 130  # what shells report after Ctrl-C
 WORTH_SAYING_SECONDS = 2.0
 _printing = threading.Lock()
 _running: set[subprocess.Popen[str]] = set()
+_given_up = threading.Event()  # a step failed, so this run ends: no other may start something long
 
 
 class ToolError(Exception):
@@ -120,6 +121,7 @@ def together(jobs: Mapping[str, Callable[[], None]]) -> None:
             job()
         except BaseException as error:  # handed to the caller's thread, whatever it is
             failures.append(error)
+            _given_up.set()
             for child in tuple(_running):
                 child.terminate()
 
@@ -145,6 +147,8 @@ def _child(
     command: Sequence[str | Path], env: Mapping[str, str] | None, stdout: int | None = None, stderr: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     sys.stdout.flush()
+    if _given_up.is_set():
+        raise ToolError("not started, because another step failed")
     try:
         child = subprocess.Popen(
             [str(part) for part in command],

@@ -6,14 +6,15 @@ import hashlib
 import json
 import platform
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tools import checks, cleaning, docker_context, environment, pulumi_tools, venv
+from tools import checks, cleaning, docker_context, environment, pulumi_tools, terminal, venv
 from tools.paths import BIN, VENV
-from tools.terminal import ToolError, capture, short, together
+from tools.terminal import ToolError, capture, short, stream, together
 
 
 @pytest.fixture
@@ -189,12 +190,18 @@ def test_tests_never_meet_a_persons_own_stacks() -> None:
     assert left == {"PATH": "/bin", "PULUMI_HOME": "/h"}, "a test that forgets its backend must fail, not deploy"
 
 
-def test_of_steps_side_by_side_the_first_failure_is_the_one_reported() -> None:
+def test_of_steps_side_by_side_the_first_failure_ends_the_others_and_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(terminal, "_given_up", threading.Event())
+
     def fail() -> None:
         raise ToolError("first")
 
     with pytest.raises(ToolError, match="first"):
-        together({"failing": fail, "fine": lambda: None})
+        together({"failing": fail, "long": lambda: stream("long", ["sleep", "600"])})
+    with pytest.raises(ToolError, match="another step failed"):
+        stream("next", ["true"])
 
 
 def test_a_command_that_fails_is_named_with_what_it_said() -> None:
