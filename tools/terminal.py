@@ -163,6 +163,8 @@ def _child(
     except OSError as error:
         raise ToolError(f"{command[0]} cannot be started: {error.strerror}") from error
     _running.add(child)
+    if _given_up.is_set():  # in the moment since it was looked at
+        child.terminate()
     try:
         yield child
         child.wait()
