@@ -1,5 +1,6 @@
 """Pulumi.yaml, the committed stack files and the schema say the same as the model."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def test_a_committed_stack_file_is_valid_and_opens_with_its_schema(name: str, va
 
 
 def test_the_dev_stack_is_the_latest_development_version_without_a_salt() -> None:
-    stack = load("Pulumi.dev.yaml")
+    # As git has it: in a checkout that was deployed from, the file holds a salt and may hold its owner's settings.
+    shown = subprocess.run(["git", "show", ":Pulumi.dev.yaml"], cwd=ROOT, capture_output=True, text=True, check=False)
+    stack = load("Pulumi.dev.yaml") if shown.returncode else yaml.safe_load(shown.stdout)
     assert stack.keys() == {"config"}, "a committed salt belongs to a passphrase nobody else has"
     assert parse_settings(stack["config"]) == parse_settings({}), "and says what is the default anyway"
 
