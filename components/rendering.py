@@ -1,0 +1,25 @@
+"""Renders the files that are put into containers: templates in components/files, Jinja2, nothing undefined. Pure."""
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def render(name: str, **values: object) -> str:
+    """The text of `components/files/<name>` with `values` filled in.
+
+    Raises jinja2.UndefinedError when the template uses a value that is not given.
+    """
+    return _environment().get_template(name).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("components", "files"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
+    )
