@@ -1,0 +1,156 @@
+"""CorePool: N identical DHIS2 cores. The first migrates the database alone, then the others start at once."""
+
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_docker as docker
+
+from components.engine.docker import container
+from components.engine.watch import Awaited
+from components.gates import Gates, all_ready
+from components.naming import Naming
+from components.release import Release
+from components.rendering import render
+from components.workload import FILES, Attachment, File, Health, Mount, Scratch, Workload
+
+UID = 65534
+TOMCAT = "/usr/local/tomcat"
+GRACE_SECONDS = 60
+# The heap leaves room for threads, classes and buffers. A core out of memory ends and is started again; what it held
+# is people's data, so no heap is written to disk.
+JVM_OPTIONS = "-XX:MaxRAMPercentage=70 -XX:+ExitOnOutOfMemoryError -XX:-HeapDumpOnOutOfMemoryError"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorePoolArgs:
+    """What the cores are made of; memory in MB. `awaited` are the containers a core needs to be ready."""
+
+    naming: Naming
+    gates: Gates
+    release: Release
+    image: pulumi.Input[str]
+    app_network: pulumi.Input[str]
+    data_network: pulumi.Input[str]
+    cores: int
+    replicas: int
+    memory_mb: int
+    java_options: str
+    extra_conf: dict[str, str] = field(repr=False)
+    base_url: str
+    keep_data: bool
+    ready_timeout_seconds: int
+    generation: pulumi.Output[str]
+    awaited: list[Awaited]
+    depends_on: list[pulumi.Resource]
+    database_password: pulumi.Output[str]
+    cache_password: pulumi.Output[str]
+    encryption_password: pulumi.Output[str]
+
+
+class CorePool(pulumi.ComponentResource):
+    """The cores; `awaited` are their containers to wait for, `containers` the resources."""
+
+    awaited: list[Awaited]
+    containers: list[docker.Container]
+
+    def __init__(self, name: str, args: CorePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Registers the shared volume and the cores."""
+        super().__init__("dhis2-cluster:index:CorePool", name, None, opts)
+        self._args = args
+        self.awaited = [
+            Awaited(args.naming.of(f"core-{number}"), f"core {number}") for number in range(1, args.cores + 1)
+        ]
+        files = docker.Volume(
+            "files",
+            name=args.naming.of("files"),
+            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in args.naming.object_labels().items()],
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.keep_data, ignore_changes=["labels"]),
+        )
+        self._server_xml = render("core/server.xml")
+        self._health = render("core/health.sh")
+        first = container(
+            "core-1",
+            self._workload(1, files.name),
+            pulumi.ResourceOptions(
+                parent=self, depends_on=args.depends_on, hooks=args.gates.before_create("core-1", args.awaited)
+            ),
+        )
+        # Not a hook: when all are replaced, core-1 has to serve before the next one is taken away.
+        migrated = args.gates.after(first, all_ready(self.awaited[:1]))
+        others = [
+            container(
+                f"core-{number}",
+                self._workload(number, files.name),
+                pulumi.ResourceOptions(parent=self, depends_on=migrated),
+            )
+            for number in range(2, args.cores + 1)
+        ]
+        self.containers = [first, *others]
+        self.register_outputs({"cores": args.cores})
+
+    def _workload(self, number: int, files: pulumi.Output[str]) -> Workload:
+        args, home = self._args, self._args.release.home
+        name = f"core-{number}"
+        options = f"{JVM_OPTIONS} {args.java_options}".strip()
+        return Workload(
+            name=args.naming.of(name),
+            image=args.image,
+            uid=UID,
+            memory_mb=args.memory_mb,
+            hostname=name,
+            labels={**args.naming.labels("core", number), "dhis2-cluster.generation": args.generation},
+            networks=(
+                Attachment(network=args.app_network, aliases=("core", name)),
+                Attachment(network=args.data_network, aliases=(name,)),
+            ),
+            environment={
+                "DHIS2_HOME": home,
+                # Read by every JVM; the images that have no Tomcat scripts read nothing else.
+                "JAVA_TOOL_OPTIONS": options,
+                "BOOT_SECONDS": str(args.ready_timeout_seconds),
+            },
+            files=(
+                File(path=f"{home}/dhis.conf", content=self._conf(leader=number == 1 and self._core_1_leads)),
+                File(path=f"{TOMCAT}/conf/server.xml", content=self._server_xml),
+                File(path=f"{FILES}/health.sh", content=self._health, executable=True),
+            ),
+            mounts=(
+                Mount(volume=files, path=f"{home}/files"),
+                # The same volume once more, where every image has a folder open to all: a new volume takes that over.
+                # The folder of its real place is in no image, and would be root's.
+                Mount(volume=files, path="/var/tmp"),  # noqa: S108
+            ),
+            scratch=(Scratch(path="/tmp", size_mb=64),),  # noqa: S108
+            health=Health(
+                command=("/bin/sh", f"{FILES}/health.sh"),
+                start_period_seconds=args.ready_timeout_seconds,
+                timeout_seconds=15,
+            ),
+            grace_seconds=GRACE_SECONDS,
+        )
+
+    @property
+    def _core_1_leads(self) -> bool:
+        return self._args.release.core_1_leads and self._args.replicas > 0
+
+    def _conf(self, *, leader: bool) -> pulumi.Output[str]:
+        args = self._args
+
+        def text(passwords: list[str]) -> str:
+            database, cache, encryption = passwords
+            return render(
+                "core/dhis.conf.j2",
+                replicas=args.replicas,
+                leader=leader,
+                analytics_unlogged_off=args.replicas > 0,
+                pool=args.release.pool,
+                base_url=args.base_url,
+                extra=args.extra_conf,
+                database_password=database,
+                cache_password=cache,
+                encryption_password=encryption,
+            )
+
+        passwords = pulumi.Output.all(args.database_password, args.cache_password, args.encryption_password)
+        # Further keys may be other systems' secrets.
+        return pulumi.Output.secret(passwords.apply(text))

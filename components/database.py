@@ -1,0 +1,218 @@
+"""DatabasePair: a PostgreSQL primary, loaded from a dump, and its streaming replicas."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+import pulumi_random as random
+
+from components import sizing
+from components.engine.deliver import deliver, start_again
+from components.engine.docker import container
+from components.engine.verdict import Goal
+from components.engine.watch import Awaited, Watcher
+from components.gates import Gates
+from components.naming import SHARED_DUMPS, Naming
+from components.rendering import render
+from components.seed import BLANK, Seed
+from components.workload import FILES, SECRETS, Attachment, File, Health, Mount, Scratch, Workload
+
+UID = 999  # postgres in the official images and those made from them
+FETCH_UID = 101
+FETCH_MEMORY_MB = 128
+GRACE_SECONDS = 60  # a fast shutdown writes a checkpoint
+DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
+SCRIPTS = ("database.sh", "health.sh")
+PRIMARY_HOST = "postgres-primary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabasePairArgs:
+    """What the databases are made of; memory in MB. Networks are given by the names their resources give them."""
+
+    naming: Naming
+    gates: Gates
+    image: pulumi.Input[str]
+    fetch_image: pulumi.Input[str]
+    data_network: pulumi.Input[str]
+    edge_network: pulumi.Input[str]
+    seed: Seed
+    keep_data: bool
+    replicas: int
+    memory_mb: int
+    ready_timeout_seconds: int
+    app_password: pulumi.Input[str]
+    replication_password: pulumi.Input[str]
+    admin_password: pulumi.Input[str] | None = None
+
+
+class DatabasePair(pulumi.ComponentResource):
+    """Primary and replicas.
+
+    `generation` changes when the database is loaded anew: who holds something of the old one takes it as an input.
+    `awaited` are the containers to wait for, `containers` their resources.
+    """
+
+    generation: pulumi.Output[str]
+    awaited: list[Awaited]
+    containers: list[docker.Container]
+
+    def __init__(self, name: str, args: DatabasePairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Registers the dump's fetch, the primary and the replicas."""
+        super().__init__("dhis2-cluster:index:DatabasePair", name, None, opts)
+        self._args = args
+        # The dump is here and whole before anything of an earlier database is touched.
+        dump = None if args.seed.key == BLANK else self._fetch()
+        dumped = args.gates.after(dump, self._fetched) if dump else None
+        seeded = random.RandomId(
+            "seed",
+            byte_length=4,
+            keepers={"dump": args.seed.key},
+            # Deleted first, and with it everything that takes `generation`: nothing writes to a database that goes.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=dumped),
+        )
+        self.generation = seeded.hex
+        primary = self._primary()
+        replicas = [self._replica(number, primary) for number in range(1, args.replicas + 1)]
+        self.containers = [primary, *replicas]
+        self.awaited = [self._awaited_primary(), *map(self._awaited_replica, range(1, args.replicas + 1))]
+        self.register_outputs({"generation": self.generation, "replicas": args.replicas})
+
+    def _fetch(self) -> docker.Container:
+        """The one-shot container that brings the dump into the cache; it stays, ended, as the record of that."""
+        args, seed = self._args, self._args.seed
+        cache = docker.Volume(
+            "dumps",
+            name=SHARED_DUMPS,
+            labels=[docker.VolumeLabelArgs(label="dhis2-cluster.shared", value="dumps")],
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        self._dumps = cache.name
+        files = [File(path=f"{FILES}/fetch-dump.sh", content=render("database/fetch-dump.sh"), executable=True)]
+        if seed.url:
+            files.append(File(path=f"{SECRETS}/dump-url", content=pulumi.Output.secret(seed.url)))
+        workload = Workload(
+            name=args.naming.of("dump"),
+            image=args.fetch_image,
+            uid=FETCH_UID,
+            memory_mb=FETCH_MEMORY_MB,
+            labels=args.naming.labels("dump"),
+            networks=(Attachment(network=args.edge_network, aliases=("dump",)),),
+            entrypoint=("/bin/sh", f"{FILES}/fetch-dump.sh"),
+            environment={
+                "SEED_KEY": seed.key,
+                "SEED_NAME": seed.name,
+                "DUMP_SOURCE": "file" if seed.path else "url",
+            },
+            files=tuple(files),
+            # A folder everyone may write to: a new volume takes that over from the image.
+            mounts=(Mount(volume=cache.name, path="/var/tmp"),),  # noqa: S108
+            one_shot=True,
+        )
+        return container("dump", workload, pulumi.ResourceOptions(parent=self))
+
+    async def _fetched(self, watcher: Watcher) -> None:
+        seed, name = self._args.seed, self._args.naming.of("dump")
+        running = await watcher.run(lambda client: start_again(client, name))
+        path = seed.path
+        if path and running:
+            await watcher.run(lambda client: deliver(client, name, path, seed.key))
+        await watcher.until_ready([Awaited(name, f"the dump {seed.name}", Goal.FINISHED)])
+
+    def _primary(self) -> docker.Container:
+        args = self._args
+        secrets = {"app-password": args.app_password, "replication-password": args.replication_password}
+        if args.admin_password is not None:
+            secrets["admin-password"] = args.admin_password
+        mounts = [Mount(volume=self._data_volume("primary"), path=DATA)]
+        if args.seed.key != BLANK:
+            mounts.append(Mount(volume=self._dumps, path="/dumps", read_only=True))
+        workload = self._server(
+            "primary",
+            1,
+            "postgres-primary",
+            environment={
+                "SEED_KEY": args.seed.key,
+                "SEED_NAME": args.seed.name,
+                "KEEP_DATA": str(args.keep_data).lower(),
+            },
+            secrets=secrets,
+            mounts=mounts,
+            # What a preview shows when the database is going to be loaded anew.
+            labels={"dhis2-cluster.dump": args.seed.name, "dhis2-cluster.generation": self.generation},
+        )
+        return container("primary", workload, pulumi.ResourceOptions(parent=self))
+
+    def _replica(self, number: int, primary: docker.Container) -> docker.Container:
+        name = f"replica-{number}"
+        workload = self._server(
+            name,
+            number,
+            "postgres-replica",
+            environment={"REPLICA_NAME": name, "PRIMARY_HOST": PRIMARY_HOST},
+            secrets={"replication-password": self._args.replication_password},
+            mounts=[Mount(volume=self._data_volume(name), path=DATA)],
+            labels={},
+        )
+        hooks = self._args.gates.before_create(name, [self._awaited_primary()])
+        return container(name, workload, pulumi.ResourceOptions(parent=self, depends_on=[primary], hooks=hooks))
+
+    def _server(
+        self,
+        part: str,
+        number: int,
+        service: str,
+        *,
+        environment: dict[str, pulumi.Input[str]],
+        secrets: dict[str, pulumi.Input[str]],
+        mounts: list[Mount],
+        labels: dict[str, pulumi.Input[str]],
+    ) -> Workload:
+        """What primary and replicas have in common."""
+        args = self._args
+        role = "primary" if part == "primary" else "replica"
+        conf = render("database/postgresql.conf.j2", **sizing.postgres(args.memory_mb))
+        return Workload(
+            name=args.naming.of(part),
+            image=args.image,
+            uid=UID,
+            memory_mb=args.memory_mb,
+            hostname=part,
+            labels={**args.naming.labels(service, number), **labels},
+            networks=(Attachment(network=args.data_network, aliases=(f"postgres-{part}",)),),
+            entrypoint=("/bin/sh", f"{FILES}/database.sh", role),
+            environment=environment,
+            files=(
+                *(
+                    File(path=f"{FILES}/{script}", content=render(f"database/{script}"), executable=True)
+                    for script in SCRIPTS
+                ),
+                File(path=f"{FILES}/postgresql.conf", content=conf),
+                File(path=f"{FILES}/pg_hba.conf", content=render("database/pg_hba.conf")),
+                *(File(path=f"{SECRETS}/{name}", content=secret) for name, secret in secrets.items()),
+            ),
+            mounts=tuple(mounts),
+            scratch=(Scratch(path="/var/run/postgresql", size_mb=16), Scratch(path="/tmp", size_mb=64)),  # noqa: S108
+            shared_memory_mb=sizing.shared_memory_mb(args.memory_mb),
+            health=Health(
+                command=("/bin/sh", f"{FILES}/health.sh", role), start_period_seconds=args.ready_timeout_seconds
+            ),
+            stop_signal="SIGINT",
+            grace_seconds=GRACE_SECONDS,
+        )
+
+    def _data_volume(self, part: str) -> pulumi.Output[str]:
+        args = self._args
+        return docker.Volume(
+            f"{part}-data",
+            name=args.naming.of(f"{part}-data"),
+            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in args.naming.object_labels().items()],
+            # A volume is never made anew for a label.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.keep_data, ignore_changes=["labels"]),
+        ).name
+
+    def _awaited_primary(self) -> Awaited:
+        return Awaited(self._args.naming.of("primary"), "the primary database")
+
+    def _awaited_replica(self, number: int) -> Awaited:
+        return Awaited(self._args.naming.of(f"replica-{number}"), f"read replica {number}")
