@@ -1,0 +1,1 @@
+"""The docker plugin: containers, networks, volumes and images of a Docker Engine."""

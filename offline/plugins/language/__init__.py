@@ -1,0 +1,1 @@
+"""The Python language host: runs a project's program for the engine."""

@@ -1,0 +1,1 @@
+"""The random plugin: passwords and identifiers that stay the same as long as their settings do."""
