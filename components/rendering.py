@@ -4,6 +4,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from components.escapes import FILTERS
+
 
 def render(name: str, **values: object) -> str:
     """The text of `components/files/<name>` with `values` filled in.
@@ -15,7 +17,7 @@ def render(name: str, **values: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("components", "files"),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -23,3 +25,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
     )
+    environment.filters.update(FILTERS)
+    return environment

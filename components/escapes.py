@@ -1,0 +1,56 @@
+r"""Writes text so that a configuration format gives back exactly that text. Pure; Jinja filters of the templates.
+
+Sources: java.util.Properties.load; StringSubstitutor of commons-text, which DHIS2 runs over every value of dhis.conf;
+valkey.conf, whose double-quoted strings know \\, \" and \xHH.
+"""
+
+from collections.abc import Callable
+
+_NAMED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
+_PRINTABLE = range(0x20, 0x7F)
+
+
+def property_key(text: str) -> str:
+    """A key for a .properties file. Raises ValueError for an empty key, which no line can hold."""
+    if not text:
+        raise ValueError("a key of a .properties file may not be empty")
+    # The key ends at the first separator, and `#` or `!` in front make the line a comment.
+    return "".join(f"\\{char}" if char in " =:#!" else _ascii(char) for char in text)
+
+
+def property_value(text: str) -> str:
+    """A value for dhis.conf that is read literally: `${X}` in it is not replaced by the environment.
+
+    DHIS2 trims what it has read, so blanks at either end are lost, whatever is written.
+    """
+    literal = text.replace("${", "$${")
+    written = "".join(_ascii(char) for char in literal)
+    return f"\\{written}" if written.startswith(" ") else written
+
+
+def valkey_string(text: str) -> str:
+    """A double-quoted string for valkey.conf or redis.conf, bytes outside ASCII as UTF-8."""
+    return '"' + "".join(_valkey_byte(byte) for byte in text.encode()) + '"'
+
+
+FILTERS: dict[str, Callable[[str], str]] = {
+    "property_key": property_key,
+    "property_value": property_value,
+    "valkey_string": valkey_string,
+}
+
+
+def _ascii(char: str) -> str:
+    """One character for a file that Java reads as Latin-1; beyond the basic plane it takes two UTF-16 units."""
+    if char in _NAMED:
+        return _NAMED[char]
+    if ord(char) in _PRINTABLE:
+        return char
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _valkey_byte(byte: int) -> str:
+    if byte in b'"\\':
+        return f"\\{chr(byte)}"
+    return chr(byte) if byte in _PRINTABLE else f"\\x{byte:02x}"
