@@ -1,0 +1,19 @@
+package dhis2simulator;
+
+import dhis2simulator.cache.MetadataCache;
+import dhis2simulator.conf.DhisConf;
+import dhis2simulator.conf.Release;
+import dhis2simulator.database.Pools;
+import dhis2simulator.jobs.Leadership;
+import java.nio.file.Path;
+
+/** Everything one running simulator consists of. `uuid` is new at each start, `id` is `node.id`. */
+public record Node(
+        Release release,
+        DhisConf conf,
+        Path files,
+        Pools pools,
+        MetadataCache cache,
+        Leadership leadership,
+        String id,
+        String uuid) {}
