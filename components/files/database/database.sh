@@ -1,0 +1,38 @@
+#!/bin/sh
+# The database containers: database.sh primary|replica, as an unprivileged user, instead of the image's entrypoint.
+#
+# The data volume holds one finished database (cluster) and a marker that vouches for it: `seeded` on a primary,
+# `cloned` on a replica. Whatever is made is made in `staging`, renamed, and marked last; without its marker a database
+# is thrown away, so that the process may be killed at any point.
+set -eu
+umask 077
+
+home=/opt/dhis2-cluster
+secrets=$home/secrets
+data=/var/lib/postgresql
+cluster=$data/cluster # the finished database
+staging=$data/staging
+run=/var/run/postgresql # in memory
+
+# shellcheck source=components/files/database/lib.sh
+. "$home/lib.sh"
+# shellcheck source=components/files/database/load.sh
+. "$home/load.sh"
+# shellcheck source=components/files/database/seed.sh
+. "$home/seed.sh"
+# shellcheck source=components/files/database/primary.sh
+. "$home/primary.sh"
+# shellcheck source=components/files/database/replica.sh
+. "$home/replica.sh"
+
+role=${1:-}
+export PGTZ=UTC LC_MESSAGES=C
+trap stop TERM INT
+case $role in
+primary | replica)
+    find_binaries
+    check_places
+    "$role"
+    ;;
+*) fatal 'database.sh knows the roles primary and replica' ;;
+esac

@@ -1,0 +1,105 @@
+# What both roles of database.sh use. Sourced, POSIX sh; `set -eu` is on.
+# shellcheck shell=sh
+
+: "${home:?}" "${data:?}" "${run:?}"
+
+say() { printf '%s\n' "$*" >&2; }
+
+fatal() {
+    say "fatal: $*"
+    exit 1
+}
+
+# Put the newest server's programs on PATH where the image has not.
+find_binaries() {
+    if ! command -v initdb >/dev/null 2>&1; then
+        newest=0
+        for found in /usr/lib/postgresql/*/bin /usr/libexec/postgresql*; do
+            [ -x "$found/initdb" ] || continue
+            version=$("$found/initdb" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+            [ "$version" -gt "$newest" ] && newest=$version PATH="$found:$PATH"
+        done
+    fi
+    command -v initdb >/dev/null 2>&1 ||
+        fatal 'this image has no PostgreSQL server; choose another: pulumi config set databaseImage postgis/postgis:17-3.5'
+    major=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+    [ "$major" -ge 12 ] ||
+        fatal "PostgreSQL $major is too old, 12 is needed: pulumi config set databaseImage postgis/postgis:17-3.5"
+}
+
+check_places() {
+    me=$(id -un 2>/dev/null) ||
+        fatal "this image has no user $(id -u), which PostgreSQL insists on; choose one made from Debian's postgres image"
+    (: >"$data/.writable") 2>/dev/null ||
+        fatal "$data is not writable for user $(id -u): the volume belongs to someone else or its disk is full; see df and docker volume inspect"
+    rm -f "$data/.writable"
+    (: >"$run/.writable") 2>/dev/null || fatal "$run is not writable for user $(id -u): a tmpfs is missing there"
+}
+
+# The uploaded configuration with the lines that need this version (and, with `seed`, those for loading) made active.
+write_configuration() {
+    awk -v major="$major" -v seed="${1:-}" '
+        /^#from [0-9]+: / { from = $2; sub(/:/, "", from); if (major >= from + 0) sub(/^#from [0-9]+: /, "") }
+        /^#seed: / && seed { sub(/^#seed: /, "") }
+        { print }' "$home/postgresql.conf" >"$run/postgresql.conf"
+    printf 'server %s postgres\n' "$me" >"$run/pg_ident.conf"
+}
+
+# Become ready to `exec` or background the server of a data directory with the final configuration.
+serve() {
+    directory=$1
+    shift
+    exec postgres -D "$directory" -c config_file="$run/postgresql.conf" -c hba_file="$home/pg_hba.conf" \
+        -c ident_file="$run/pg_ident.conf" "$@"
+}
+
+# SQL as superuser over the unix socket: sql DATABASE [psql options].
+sql() {
+    database=$1
+    shift
+    psql -X -q -A -t -w -v ON_ERROR_STOP=1 -h "${socket:-$run}" -U postgres -d "$database" "$@"
+}
+
+# Wait until the server started as $server answers on the socket; false when it ended.
+await_server() {
+    until sql postgres -c 'SELECT 1' >/dev/null 2>&1; do
+        kill -0 "$server" 2>/dev/null || return 1
+        sleep 0.2
+    done
+}
+
+# The value of a key in a marker file; empty without it.
+marked() {
+    [ ! -f "$1" ] || sed -n "s/^$2=//p" "$1"
+}
+
+# Write a file whole or not at all, what it vouches for being on the disk first: its text is stdin.
+write_marker() {
+    cat >"$1.new"
+    sync
+    mv "$1.new" "$1"
+    sync
+}
+
+# Wait for a process whatever signals arrive meanwhile; its exit code is the result.
+wait_for() {
+    while :; do
+        code=0
+        wait "$1" || code=$?
+        kill -0 "$1" 2>/dev/null || return "$code"
+    done
+}
+
+stopping=
+asked_to_stop() { [ -n "$stopping" ]; }
+
+# On TERM or INT: end the server as users expect (fast, with a checkpoint), or at once what may be thrown away.
+stop() {
+    stopping=1
+    if [ -n "${server:-}" ] && [ -z "${socket:-}" ]; then
+        kill -INT "$server" 2>/dev/null || :
+    else
+        say 'stopped before it was finished; the next start begins this step again'
+        exit 143
+    fi
+}

@@ -1,0 +1,175 @@
+# A replica: cloned from its primary, then served and watched; cloned again when it can never catch up. POSIX sh.
+# shellcheck shell=sh
+
+: "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}"
+
+cloned=$data/cloned # the marker
+passfile=/tmp/replication.passfile
+
+replica() {
+    name=${REPLICA_NAME:?}
+    slot=$(echo "$name" | tr - _)
+    host=${PRIMARY_HOST:?}
+    connection="host=$host port=5432 user=replicator passfile=$passfile application_name=$name connect_timeout=5"
+    # A colon or backslash of the password is escaped: that is how a passfile has them.
+    printf '%s:5432:*:replicator:%s\n' "$host" "$(sed 's/[\\:]/\\&/g' "$secrets/replication-password")" >"$passfile"
+    while :; do
+        why=$(why_clone)
+        [ -z "$why" ] || clone "$why"
+        rm -rf "$staging"
+        follow && return
+    done
+}
+
+# Ask the primary over the replication protocol.
+ask_primary() {
+    psql -X -q -A -t -w -F ' ' -d "$connection dbname=replication replication=true" -c "$1" 2>&1
+}
+
+# Print why there is nothing to start from; nothing when there is, also while the primary does not answer.
+why_clone() {
+    if [ ! -f "$cloned" ]; then
+        if [ -e "$cluster" ]; then echo 'the last clone was not finished'; else echo 'the first start'; fi
+    elif [ "$(cat "$cluster/PG_VERSION")" != "${major:?}" ]; then
+        echo "the clone was made by PostgreSQL $(cat "$cluster/PG_VERSION"), this is $major"
+    elif [ ! -f "$cluster/standby.signal" ]; then
+        fatal "this replica was promoted and is a database of its own now; nothing was touched." \
+            "Save what is in it, then remove its volume and deploy again: pulumi up --refresh"
+    else
+        other_primary
+    fi
+}
+
+# Print what tells another primary, if it is one.
+other_primary() {
+    identity=$(ask_primary IDENTIFY_SYSTEM) || return 0
+    theirs=${identity%% *}
+    ours=$(marked "$cloned" system_identifier)
+    [ "$theirs" = "$ours" ] || echo "the primary is another database (system identifier $theirs, not $ours)"
+}
+
+clone() {
+    say "cloning the primary: $1"
+    rm -f "$cloned"
+    rm -rf "$cluster" "$staging"
+    failures=0
+    until try_clone; do
+        failures=$((failures + 1))
+        [ "$failures" -lt 10 ] ||
+            fatal "the primary could not be cloned: $reason. See why in its log, then: pulumi up --refresh"
+        say "cloning did not work, trying again: $reason"
+        sleep 3
+    done
+    mv "$staging" "$cluster"
+    printf 'system_identifier=%s\nprimary=%s\n' "$system" "$host" | write_marker "$cloned"
+    say 'the clone is complete'
+}
+
+# One base backup into the staging folder; on failure `reason` says what the server or pg_basebackup said.
+try_clone() {
+    rm -rf "$staging"
+    until identity=$(ask_primary IDENTIFY_SYSTEM); do
+        case $identity in *'authentication failed'*) reason=$identity; return 1 ;; esac
+        say "waiting for the primary $host"
+        sleep 2
+    done
+    system=${identity%% *}
+    # A slot once used may have moved past what a new clone needs: always one of its own.
+    ask_primary "DROP_REPLICATION_SLOT $slot" >/dev/null || :
+    if ! reason=$(ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL"); then return 1; fi
+    rm -f "$run/backup-failed"
+    {
+        pg_basebackup -d "$connection" -w -D "$staging" -S "$slot" -X stream -c fast -P 2>&1 ||
+            : >"$run/backup-failed"
+    } | backup_progress
+    if [ -f "$run/backup-failed" ]; then
+        reason=$(cat "$run/backup-said")
+        return 1
+    fi
+    : >"$staging/standby.signal"
+}
+
+# pg_basebackup reports each second; of it a line every five, and the last words for a failure.
+backup_progress() {
+    next=0
+    : >"$run/backup-said"
+    while IFS= read -r line; do
+        case $line in
+        *%*)
+            now=$(date +%s)
+            [ "$now" -ge "$next" ] || continue
+            next=$((now + 5))
+            say "base backup $(echo "$line" | sed 's/.*(\([0-9]*\)%.*/\1/') %"
+            ;;
+        *error*) printf '%s\n' "$line" >"$run/backup-said" ;;
+        esac
+    done
+}
+
+# Serve and watch. True when the container is to end, false when the primary has to be cloned again.
+follow() {
+    write_configuration
+    rm -f "$run/hopeless" "$run/log"
+    mkfifo "$run/log"
+    read_log <"$run/log" &
+    serve "$cluster" -c primary_conninfo="$connection" -c primary_slot_name="$slot" 2>"$run/log" &
+    server=$!
+    say "PostgreSQL $major follows $host"
+    watch_primary &
+    watcher=$!
+    code=0
+    wait_for "$server" || code=$?
+    kill "$watcher" 2>/dev/null || :
+    server=
+    ! asked_to_stop || return 0
+    if [ -f "$run/reclone" ]; then
+        say "cloning again: $(cat "$run/reclone")"
+        rm -f "$run/reclone" "$cloned"
+        return 1
+    fi
+    fatal "the server ended by itself ($code); its last lines above say why"
+}
+
+# Pass the server's log on, and keep the last line that says streaming can never go on.
+read_log() {
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >&2
+        case $line in
+        *'requested WAL segment'*'has already been removed'*) hopeless "the primary has removed the log it needs" ;;
+        *'is ahead of the WAL flush position of this server'*) hopeless 'it is ahead of its primary, which is an older copy' ;;
+        *'highest timeline'*'is behind recovery timeline'* | *'forked off current database system timeline'*)
+            hopeless "the primary's history (timeline) is another one" ;;
+        *"replication slot \"$slot\" does not exist"*) : >"$run/no-slot" ;;
+        esac
+    done
+}
+
+hopeless() {
+    echo "$1" >"$run/hopeless.new"
+    mv "$run/hopeless.new" "$run/hopeless"
+}
+
+# Every five seconds, while nothing is received: see whether the primary is another one or this one out of reach.
+watch_primary() {
+    while sleep 5; do
+        receiving=$(sql postgres -c "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'" 2>/dev/null) || receiving=
+        if [ "$receiving" = 1 ]; then
+            rm -f "$run/hopeless" "$run/no-slot"
+            continue
+        fi
+        ask_primary IDENTIFY_SYSTEM >/dev/null || continue
+        why=$(other_primary)
+        if [ -z "$why" ] && [ -f "$run/hopeless" ]; then why=$(cat "$run/hopeless"); fi
+        if [ -n "$why" ]; then
+            echo "$why" >"$run/reclone"
+            kill -INT "$server"
+            return
+        fi
+        # Its log may still be there: with a slot it goes on, or is told that it is gone.
+        if [ -f "$run/no-slot" ]; then
+            rm -f "$run/no-slot"
+            say "the slot $slot is missing on the primary; making it again"
+            ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL" >/dev/null || :
+        fi
+    done
+}
