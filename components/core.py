@@ -11,7 +11,7 @@ from components.gates import Gates, all_ready
 from components.naming import Naming
 from components.release import Release
 from components.rendering import render
-from components.workload import FILES, Attachment, File, Health, Mount, Scratch, Workload
+from components.workload import FILES, GENERATION, Attachment, File, Health, Mount, Scratch, Workload
 
 UID = 65534
 TOMCAT = "/usr/local/tomcat"
@@ -19,6 +19,9 @@ GRACE_SECONDS = 60
 # The heap leaves room for threads, classes and buffers. A core out of memory ends and is started again; what it held
 # is people's data, so no heap is written to disk.
 JVM_OPTIONS = "-XX:MaxRAMPercentage=70 -XX:+ExitOnOutOfMemoryError -XX:-HeapDumpOnOutOfMemoryError"
+# Connections made while a replica was away lead to the primary; they end after five minutes, and reads return. No key
+# of dhis.conf says so to c3p0, which takes it from the system's properties.
+C3P0_OPTIONS = "-Dc3p0.maxConnectionAge=300"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +94,14 @@ class CorePool(pulumi.ComponentResource):
     def _workload(self, number: int, files: pulumi.Output[str]) -> Workload:
         args, home = self._args, self._args.release.home
         name = f"core-{number}"
-        options = f"{JVM_OPTIONS} {args.java_options}".strip()
+        own = f"{JVM_OPTIONS} {C3P0_OPTIONS}" if args.release.pool == "c3p0" else JVM_OPTIONS
         return Workload(
             name=args.naming.of(name),
             image=args.image,
             uid=UID,
             memory_mb=args.memory_mb,
             hostname=name,
-            labels={**args.naming.labels("core", number), "dhis2-cluster.generation": args.generation},
+            labels=args.naming.labels("core", number),
             networks=(
                 Attachment(network=args.app_network, aliases=("core", name)),
                 Attachment(network=args.data_network, aliases=(name,)),
@@ -106,10 +109,11 @@ class CorePool(pulumi.ComponentResource):
             environment={
                 "DHIS2_HOME": home,
                 # Read by every JVM; the images that have no Tomcat scripts read nothing else.
-                "JAVA_TOOL_OPTIONS": options,
+                "JAVA_TOOL_OPTIONS": f"{own} {args.java_options}".strip(),
                 "BOOT_SECONDS": str(args.ready_timeout_seconds),
             },
             files=(
+                File(path=GENERATION, content=args.generation),
                 File(path=f"{home}/dhis.conf", content=self._conf(leader=number == 1 and self._core_1_leads)),
                 File(path=f"{TOMCAT}/conf/server.xml", content=self._server_xml),
                 File(path=f"{FILES}/health.sh", content=self._health, executable=True),

@@ -13,16 +13,16 @@ from components.engine.verdict import Goal
 from components.engine.watch import Awaited, Watcher
 from components.gates import Gates
 from components.naming import SHARED_DUMPS, Naming
-from components.rendering import render
+from components.rendering import names, render
 from components.seed import BLANK, Seed
-from components.workload import FILES, SECRETS, Attachment, File, Health, Mount, Scratch, Workload
+from components.workload import FILES, GENERATION, SECRETS, Attachment, File, Health, Mount, Scratch, Workload
 
 UID = 999  # postgres in the official images and those made from them
 FETCH_UID = 101
 FETCH_MEMORY_MB = 128
 GRACE_SECONDS = 60  # a fast shutdown writes a checkpoint
 DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
-SCRIPTS = ("database.sh", "health.sh")
+FETCH_SCRIPT = "fetch-dump.sh"
 PRIMARY_HOST = "postgres-primary"
 
 
@@ -88,7 +88,7 @@ class DatabasePair(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         self._dumps = cache.name
-        files = [File(path=f"{FILES}/fetch-dump.sh", content=render("database/fetch-dump.sh"), executable=True)]
+        files = [File(path=f"{FILES}/{FETCH_SCRIPT}", content=render(f"database/{FETCH_SCRIPT}"), executable=True)]
         if seed.url:
             files.append(File(path=f"{SECRETS}/dump-url", content=pulumi.Output.secret(seed.url)))
         workload = Workload(
@@ -98,7 +98,7 @@ class DatabasePair(pulumi.ComponentResource):
             memory_mb=FETCH_MEMORY_MB,
             labels=args.naming.labels("dump"),
             networks=(Attachment(network=args.edge_network, aliases=("dump",)),),
-            entrypoint=("/bin/sh", f"{FILES}/fetch-dump.sh"),
+            entrypoint=("/bin/sh", f"{FILES}/{FETCH_SCRIPT}"),
             environment={
                 "SEED_KEY": seed.key,
                 "SEED_NAME": seed.name,
@@ -138,8 +138,9 @@ class DatabasePair(pulumi.ComponentResource):
             },
             secrets=secrets,
             mounts=mounts,
+            files=[File(path=GENERATION, content=self.generation)],
             # What a preview shows when the database is going to be loaded anew.
-            labels={"dhis2-cluster.dump": args.seed.name, "dhis2-cluster.generation": self.generation},
+            labels={"dhis2-cluster.dump": args.seed.name},
         )
         return container("primary", workload, pulumi.ResourceOptions(parent=self))
 
@@ -152,6 +153,7 @@ class DatabasePair(pulumi.ComponentResource):
             environment={"REPLICA_NAME": name, "PRIMARY_HOST": PRIMARY_HOST},
             secrets={"replication-password": self._args.replication_password},
             mounts=[Mount(volume=self._data_volume(name), path=DATA)],
+            files=[],
             labels={},
         )
         hooks = self._args.gates.before_create(name, [self._awaited_primary()])
@@ -166,6 +168,7 @@ class DatabasePair(pulumi.ComponentResource):
         environment: dict[str, pulumi.Input[str]],
         secrets: dict[str, pulumi.Input[str]],
         mounts: list[Mount],
+        files: list[File],
         labels: dict[str, pulumi.Input[str]],
     ) -> Workload:
         """What primary and replicas have in common."""
@@ -183,9 +186,11 @@ class DatabasePair(pulumi.ComponentResource):
             entrypoint=("/bin/sh", f"{FILES}/database.sh", role),
             environment=environment,
             files=(
+                *files,
                 *(
                     File(path=f"{FILES}/{script}", content=render(f"database/{script}"), executable=True)
-                    for script in SCRIPTS
+                    for script in names("database", ".sh", ".awk", ".sql")
+                    if script != FETCH_SCRIPT
                 ),
                 File(path=f"{FILES}/postgresql.conf", content=conf),
                 File(path=f"{FILES}/pg_hba.conf", content=render("database/pg_hba.conf")),

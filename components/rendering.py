@@ -1,6 +1,7 @@
 """Renders the files that are put into containers: templates in components/files, Jinja2, nothing undefined. Pure."""
 
 from functools import cache
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -13,6 +14,12 @@ def render(name: str, **values: object) -> str:
     Raises jinja2.UndefinedError when the template uses a value that is not given.
     """
     return _environment().get_template(name).render(values)
+
+
+def names(folder: str, *suffixes: str) -> list[str]:
+    """The names of the files in a folder of `components/files` that end in one of `suffixes`."""
+    found = files("components") / "files" / folder
+    return sorted(each.name for each in found.iterdir() if each.name.endswith(suffixes))
 
 
 @cache

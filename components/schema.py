@@ -1,6 +1,7 @@
 """What other files say about the settings, made from the model: the JSON schema of stack files, the README's table.
 
-`python -m components.schema --write | --check | --table`. Editors check `Pulumi.<stack>.yaml` with the schema.
+`python -m components.schema --write | --write-readme | --check | --table`. Editors check `Pulumi.<stack>.yaml` with the
+schema.
 """
 
 import argparse
@@ -16,6 +17,9 @@ from components.settings import Settings, setting_fields
 
 PROJECT = "dhis2-cluster"
 SCHEMA_FILE = Path(__file__).parent.parent / "schema" / "stack.schema.json"
+README = Path(__file__).parent.parent / "README.md"
+# What stands between these two lines of the README is the table.
+TABLE_BEGIN, TABLE_END = "<!-- settings: python -m components.schema --write-readme -->", "<!-- end of settings -->"
 
 Schema = dict[str, object]
 
@@ -100,6 +104,15 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def with_table(readme: str) -> str:
+    """The README's text with the table as it is now. Raises ValueError when the lines around it are not there."""
+    before, begin, rest = readme.partition(TABLE_BEGIN)
+    _, end, after = rest.partition(TABLE_END)
+    if not end:
+        raise ValueError(f"{README.name} needs a line {TABLE_BEGIN} and below it a line {TABLE_END}")
+    return f"{before}{begin}\n{settings_table()}\n{end}{after}"
+
+
 def schema_text() -> str:
     """The schema file's content."""
     return json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n"
@@ -136,12 +149,24 @@ def _owned_pattern() -> str:
     return "^(" + "|".join(pattern for pattern, _ in OWNED_KEYS) + ")$"
 
 
+def stale() -> list[str]:
+    """What is not current, one line each with the command that makes it so."""
+    lines = []
+    if not SCHEMA_FILE.is_file() or SCHEMA_FILE.read_text(encoding="utf-8") != schema_text():
+        lines.append(f"{SCHEMA_FILE.name} is not current: python -m components.schema --write")
+    readme = README.read_text(encoding="utf-8")
+    if readme != with_table(readme):
+        lines.append(f"the settings in {README.name} are not current: python -m components.schema --write-readme")
+    return lines
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the table, or writes or checks the schema file. Returns 1 when the checked file is not current."""
+    """Prints the table, writes the schema file or the README's table, or checks both. Returns 1 when one is stale."""
     parser = argparse.ArgumentParser(prog="python -m components.schema", description=Settings.__doc__)
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--write", action="store_true", help=f"write {SCHEMA_FILE.name}")
-    action.add_argument("--check", action="store_true", help=f"fail when {SCHEMA_FILE.name} is not current")
+    action.add_argument("--write-readme", action="store_true", help=f"write the table of settings in {README.name}")
+    action.add_argument("--check", action="store_true", help="fail when one of the two is not current")
     action.add_argument("--table", action="store_true", help="print the README's table of settings")
     chosen = parser.parse_args(arguments)
     if chosen.table:
@@ -149,9 +174,12 @@ def main(arguments: list[str] | None = None) -> int:
     elif chosen.write:
         SCHEMA_FILE.parent.mkdir(exist_ok=True)
         SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
-    elif not SCHEMA_FILE.is_file() or SCHEMA_FILE.read_text(encoding="utf-8") != schema_text():
-        print(f"{SCHEMA_FILE.name} is not current: python -m components.schema --write", file=sys.stderr)
-        return 1
+    elif chosen.write_readme:
+        README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        found = stale()
+        print("\n".join(found), end="\n" if found else "", file=sys.stderr)
+        return min(len(found), 1)
     return 0
 
 

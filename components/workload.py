@@ -7,6 +7,9 @@ import pulumi
 
 FILES = "/opt/dhis2-cluster"  # where scripts and configuration are put
 SECRETS = f"{FILES}/secrets"  # one secret a file
+# A container that has this file is deleted before what its content comes from is replaced. A label or a variable would
+# not do that: the plugin keeps those as sets, and does not count an unknown member of a set as a reason to replace.
+GENERATION = f"{FILES}/generation"
 
 
 @dataclass(frozen=True, kw_only=True)

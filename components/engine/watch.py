@@ -46,6 +46,7 @@ class Watcher:
     timeout_seconds: int
     say: Callable[[str], None]
     _client: "docker.DockerClient | None" = field(default=None, init=False)
+    _said: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
 
     async def until_ready(self, awaited: Sequence[Awaited]) -> None:
         """Return when all are ready. Raises NotReady at the first that has failed, or after the time-out."""
@@ -75,7 +76,7 @@ class Watcher:
     async def _one(self, awaited: Awaited) -> None:
         restarts: int | None = None
         until = time.monotonic() + self.timeout_seconds
-        said, said_at = "", time.monotonic() - SAY_EVERY_SECONDS / 2
+        self._said.setdefault(awaited.container, ("", time.monotonic()))
         while True:
             inspected = await self.run(lambda client: inspect(client, awaited.container))
             if inspected is None and awaited.goal is Goal.FINISHED:
@@ -92,12 +93,19 @@ class Watcher:
             if time.monotonic() > until:
                 reason = f"was not ready after {self.timeout_seconds} s ({verdict.status}; readyTimeout sets the limit)"
                 raise NotReady(await self._failure(awaited, reason))
-            if time.monotonic() - said_at >= SAY_EVERY_SECONDS:
-                line = await self._last_line(awaited)
-                if line != said:
-                    self.say(f"{awaited.what}: {line}")
-                said, said_at = line, time.monotonic()
+            await self._tell(awaited)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _tell(self, awaited: Awaited) -> None:
+        """Say what a container is doing; several may wait for the same one, and it is said once."""
+        said, at = self._said[awaited.container]
+        if time.monotonic() - at < SAY_EVERY_SECONDS:
+            return
+        self._said[awaited.container] = (said, time.monotonic())
+        line = await self._last_line(awaited)
+        if line != said:
+            self.say(f"{awaited.what}: {line}")
+            self._said[awaited.container] = (line, time.monotonic())
 
     async def _last_line(self, awaited: Awaited) -> str:
         lines = await self._log(awaited, 3)

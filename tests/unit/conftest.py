@@ -1,0 +1,5 @@
+"""Fixtures of the unit tier."""
+
+from tests.unit.program import run
+
+__all__ = ["run"]

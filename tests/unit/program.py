@@ -1,0 +1,180 @@
+"""Runs the whole program against mocks and records what it registers."""
+
+import asyncio
+import runpy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from google.protobuf import json_format
+from pulumi.runtime.mocks import MockMonitor
+
+from components import deployment
+from components.engine.watch import Awaited
+
+ROOT = Path(__file__).parents[2]
+PROJECT, STACK = "dhis2-cluster", "test"
+PREFIX = f"{PROJECT}-{STACK}"
+CONTAINER, VOLUME, NETWORK = (
+    "docker:index/container:Container",
+    "docker:index/volume:Volume",
+    "docker:index/network:Network",
+)
+IMAGE, RANDOM_ID = "docker:index/remoteImage:RemoteImage", "random:index/randomId:RandomId"
+SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - how Pulumi's wire format marks a secret
+GENERATED = "generated-for-"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One registration: inputs as the engine gets them, with secrets still wrapped, and the request for its options."""
+
+    kind: str
+    name: str
+    raw: Mapping[str, Any]
+    request: Any
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The inputs with secrets unwrapped."""
+        found = plain(dict(self.raw))
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {each["label"]: each["value"] for each in self.inputs.get("labels", [])}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(each.split("=", 1) for each in self.inputs.get("envs", []))
+
+    @property
+    def files(self) -> dict[str, str]:
+        return {each["file"]: each["content"] for each in self.inputs.get("uploads", [])}
+
+    @property
+    def needs(self) -> set[str]:
+        """Logical names of the resources it waits for."""
+        return {urn.rsplit("::", 1)[-1] for urn in self.request.dependencies}
+
+
+@dataclass
+class FakeWatcher:
+    """Finds everything ready at once, and notes what was asked for."""
+
+    waited: list[str] = field(default_factory=list)
+    failing: Callable[[Awaited], None] = lambda _: None
+    commands: list[Sequence[str]] = field(default_factory=list)
+
+    async def until_ready(self, awaited: Sequence[Awaited]) -> None:
+        await asyncio.sleep(0)
+        for each in awaited:
+            self.waited.append(each.container)
+            self.failing(each)
+
+    async def until_succeeds(self, awaited: Awaited, command: Sequence[str], otherwise: str) -> None:
+        self.commands.append(command)
+
+    async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - as the real one
+        return None
+
+
+@dataclass
+class Recorded:
+    """What one run registered, exported and logged."""
+
+    resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    watcher: FakeWatcher = field(default_factory=FakeWatcher)
+
+    def of(self, kind: str) -> list[Registered]:
+        return [each for each in self.resources if each.kind == kind]
+
+    def one(self, kind: str, name: str) -> Registered:
+        found = [each for each in self.of(kind) if each.name == name]
+        assert len(found) == 1, f"{name}: {[each.name for each in self.of(kind)]}"
+        return found[0]
+
+    def container(self, name: str) -> Registered:
+        return self.one(CONTAINER, name)
+
+    @property
+    def containers(self) -> list[Registered]:
+        return self.of(CONTAINER)
+
+
+class _Mocks(pulumi.runtime.Mocks):
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        outputs = dict(args.inputs)
+        if args.typ == "random:index/randomPassword:RandomPassword":
+            outputs["result"] = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "value": f"{GENERATED}{args.name}"}
+        if args.typ == RANDOM_ID:
+            outputs["hex"] = f"hex-{args.name}"
+        if args.typ == IMAGE:
+            outputs["imageId"] = f"sha256:{args.name}"
+        return f"{args.name}-id", outputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"the program calls {args.token}: it would need an engine in every preview")
+
+
+class _Monitor(MockMonitor):
+    def __init__(self, mocks: pulumi.runtime.Mocks, recorded: Recorded) -> None:
+        super().__init__(mocks)
+        self._recorded = recorded
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401 - gRPC's own name
+        inputs = json_format.MessageToDict(request.object)
+        self._recorded.resources.append(Registered(request.type, request.name, inputs, request))
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+Run = Callable[..., Recorded]
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A value with its secrets unwrapped."""
+    if isinstance(value, dict):
+        return plain(value["value"]) if SECRET_MARK in value else {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+def visible(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """The text of everything that is not a secret."""
+    if isinstance(value, dict):
+        return "" if SECRET_MARK in value else " ".join(f"{key} {visible(each)}" for key, each in value.items())
+    return " ".join(visible(each) for each in value) if isinstance(value, list) else str(value)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A function that runs __main__.py with settings and returns what it registered."""
+
+    def run_program(preview: bool = False, watcher: FakeWatcher | None = None, **settings: object) -> Recorded:
+        recorded = Recorded(watcher=watcher or FakeWatcher())
+        monkeypatch.setattr(deployment, "check", lambda *_: None)
+        monkeypatch.setattr(deployment, "Watcher", lambda *_: recorded.watcher)
+        monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))
+        monkeypatch.setattr(pulumi, "export", recorded.outputs.__setitem__)
+        secret = [f"{PROJECT}:{key}" for key in ("adminPassword",) if key in settings]
+        config = {f"{PROJECT}:{key}": str(value) for key, value in settings.items()}
+        pulumi.runtime.set_all_config(config, secret)
+        mocks = _Mocks()
+        pulumi.runtime.set_mocks(
+            mocks, project=PROJECT, stack=STACK, preview=preview, monitor=_Monitor(mocks, recorded)
+        )
+
+        @pulumi.runtime.test
+        def program() -> Any:  # noqa: ANN401 - an Output
+            runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+            return pulumi.Output.all(**recorded.outputs).apply(recorded.outputs.update)
+
+        program()
+        return recorded
+
+    return run_program

@@ -1,0 +1,222 @@
+"""The cluster as a whole: what is registered, in which order, and what a changed setting touches."""
+
+import json
+import re
+
+import pulumi
+import pytest
+
+from components.engine.watch import Awaited, NotReady
+from tests.unit.program import (
+    CONTAINER,
+    IMAGE,
+    NETWORK,
+    PREFIX,
+    RANDOM_ID,
+    VOLUME,
+    FakeWatcher,
+    Recorded,
+    Run,
+)
+
+
+def everything(recorded: Recorded) -> dict[tuple[str, str], str]:
+    return {(each.kind, each.name): json.dumps(dict(each.raw), sort_keys=True) for each in recorded.resources}
+
+
+def changed(before: Recorded, after: Recorded) -> set[str]:
+    """Names of the resources that differ or are in one of the two only, components left out."""
+    one, two = everything(before), everything(after)
+    return {name for kind, name in one.keys() | two.keys() if one.get((kind, name)) != two.get((kind, name))}
+
+
+def networks(recorded: Recorded, container: str) -> dict[str, list[str]]:
+    attached = recorded.container(container).inputs["networksAdvanced"]
+    return {each["name"].removeprefix(f"{PREFIX}-"): each["aliases"] for each in attached}
+
+
+def test_every_part_is_there_with_names_of_its_stack(run: Run) -> None:
+    recorded = run(cores=2, replicas=2)
+    names = {each.inputs["name"].removeprefix(f"{PREFIX}-") for each in recorded.containers}
+    assert names == {"lb", "core-1", "core-2", "cache", "primary", "replica-1", "replica-2", "dump"}
+    volumes = {each.inputs["name"].removeprefix(f"{PREFIX}-") for each in recorded.of(VOLUME)}
+    assert volumes == {"primary-data", "replica-1-data", "replica-2-data", "cache-data", "files", "dhis2-cluster-dumps"}
+    registered = [(each.kind, each.name) for each in recorded.resources]
+    assert len(set(registered)) == len(registered), "two resources of one name are one to the engine"
+
+
+def test_only_cores_reach_the_data_network_from_the_load_balancers_side(run: Run) -> None:
+    recorded = run(cores=2)
+    assert networks(recorded, "lb").keys() == {"edge", "app"}, "no route from the load balancer to the data"
+    assert networks(recorded, "core-2") == {"app": ["core", "core-2"], "data": ["core-2"]}
+    assert networks(recorded, "primary") == {"data": ["postgres-primary"]}
+    assert networks(recorded, "replica-1") == {"data": ["postgres-replica-1"]}
+    assert networks(recorded, "cache") == {"data": ["cache"]}
+    internal = {each.name: each.inputs["internal"] for each in recorded.of(NETWORK)}
+    assert internal == {"edge": False, "app": False, "data": True}
+
+
+def test_scaling_touches_nothing_but_the_cores_that_come_and_go(run: Run) -> None:
+    one, three = run(cores=1), run(cores=3)
+    assert changed(one, three) == {"core-2", "core-3"}, "users of the others would notice"
+
+
+def test_memory_and_jvm_options_touch_the_cores_only(run: Run) -> None:
+    before, after = run(), run(javaOptions="-Dsome=thing", coreMemory=2048)
+    assert changed(before, after) == {"core-1"}
+
+
+def test_a_replica_more_touches_no_other_database(run: Run) -> None:
+    assert changed(run(replicas=1), run(replicas=2)) == {"replica-2", "replica-2-data", "core-1"}, (
+        "cores read their list of replicas at their start"
+    )
+
+
+def test_keeping_data_changes_no_volume_and_no_generation(run: Run) -> None:
+    kept = run(keepData="true")
+    assert changed(run(), kept) == {"primary"}, "only the primary has to know"
+    retained = {each.name for each in kept.of(VOLUME) if each.request.retainOnDelete}
+    assert retained == {each.name for each in kept.of(VOLUME)}, "destroy leaves the data"
+
+
+def test_data_goes_with_the_stack_unless_it_is_kept(run: Run) -> None:
+    left = {each.name for each in run().of(VOLUME) if each.request.retainOnDelete}
+    assert left == {"dumps"}, "only the cache of dumps, which is every stack's"
+
+
+def test_data_volumes_are_never_made_anew_for_a_label(run: Run) -> None:
+    assert all("labels" in each.request.ignoreChanges or each.name == "dumps" for each in run().of(VOLUME)), (
+        "a volume made anew is empty"
+    )
+
+
+def test_another_dump_or_image_takes_every_core_away_first(run: Run) -> None:
+    recorded = run(cores=2, image="dhis2/core:2.43.1")
+    generation, seed = recorded.one(RANDOM_ID, "generation"), recorded.one(RANDOM_ID, "seed")
+    assert generation.request.deleteBeforeReplace, "an old core would write to a database being migrated"
+    assert seed.request.deleteBeforeReplace, "or to one being loaded"
+    assert generation.inputs["keepers"] == {"image": "sha256:core-image", "database": "hex-seed"}
+    for core in ("core-1", "core-2"):
+        found = recorded.container(core)
+        assert found.files["/opt/dhis2-cluster/generation"] == "hex-generation"
+        depends = {urn.rsplit("::", 1)[-1] for urn in found.request.propertyDependencies["uploads"].urns}
+        assert "generation" in depends, "as a label it would not be deleted first: the plugin keeps these as a set"
+    cache = recorded.container("cache")
+    assert "hex-generation" in str(cache.files), "sessions of other classes or users must not be read"
+    assert recorded.container("primary").files["/opt/dhis2-cluster/generation"] == "hex-seed"
+
+
+def test_a_dump_is_whole_before_an_older_database_is_touched(run: Run) -> None:
+    recorded = run()
+    assert "dump" in recorded.one(RANDOM_ID, "seed").needs, "a 404 must not cost the data that is there"
+    assert f"{PREFIX}-dump" in recorded.watcher.waited
+
+
+def test_a_blank_database_fetches_nothing(run: Run) -> None:
+    recorded = run(dumpUrl="none")
+    assert "dump" not in {each.name for each in recorded.containers}
+    assert recorded.container("primary").environment["SEED_KEY"] == "none"
+    assert len(recorded.container("primary").inputs["mounts"]) == 1
+
+
+def test_a_preview_shows_which_dump_is_loaded_without_its_login(run: Run) -> None:
+    recorded = run(dumpUrl="https://me:secret@example.org/d.sql.gz?token=secret")
+    assert recorded.container("primary").labels["dhis2-cluster.dump"] == "https://example.org/d.sql.gz"
+    assert "me:secret@" in str(recorded.container("dump").files), "the fetch needs the login"
+
+
+def test_each_part_is_made_when_what_it_needs_is_ready(run: Run) -> None:
+    recorded = run(cores=3, replicas=2)
+    gated = {each.name: list(each.request.hooks.before_create) for each in recorded.containers}
+    assert gated["core-1"] == ["core-1-gate"]
+    assert gated["replica-1"] == ["replica-1-gate"]
+    assert {"primary", "replica-1", "replica-2", "cache"} <= recorded.container("core-1").needs
+    assert "core-1" in recorded.container("core-2").needs, "the first core migrates alone"
+    assert recorded.container("core-2").needs == recorded.container("core-3").needs, "then all others at once"
+    assert not recorded.container("lb").needs & {"core-1", "primary"}, "it shows that DHIS2 is starting"
+
+
+def test_up_ends_when_all_are_ready_and_dhis2_answers_through_the_load_balancer(run: Run) -> None:
+    recorded = run(cores=2)
+    assert {f"{PREFIX}-{part}" for part in ("lb", "core-1", "core-2", "cache", "primary", "replica-1")} <= set(
+        recorded.watcher.waited
+    )
+    assert any("/api/ping" in " ".join(command) for command in recorded.watcher.commands)
+    assert recorded.outputs["url"] == "http://127.0.0.1:8080"
+
+
+def test_a_preview_waits_for_nothing(run: Run) -> None:
+    recorded = run(preview=True, cores=2)
+    assert recorded.watcher.waited == []
+    assert recorded.watcher.commands == []
+    assert {"core-1", "core-2"} <= {each.name for each in recorded.containers}, "it still shows all there will be"
+
+
+def test_no_core_is_taken_away_while_the_first_does_not_serve(run: Run) -> None:
+    def fail(awaited: Awaited) -> None:
+        if awaited.container.endswith("core-1"):
+            raise NotReady("core 1 ended with exit code 1\n  | fatal: no")
+
+    watcher = FakeWatcher(failing=fail)
+    with pytest.raises(pulumi.RunError, match=re.compile("core 1 ended with exit code 1.*fatal: no", re.DOTALL)):
+        run(watcher=watcher, cores=2)
+
+
+def test_core_1_of_the_242_line_leads_and_reads_from_the_primary(run: Run) -> None:
+    recorded = run(version="2.42", cores=2)
+    first, second = (recorded.container(name).files["/opt/dhis2/dhis.conf"] for name in ("core-1", "core-2"))
+    assert "node.primary_leader" in first
+    assert "read1." not in first, "the job that builds analytics tables would fail on a replica"
+    assert "read1." in second
+    assert "node.primary_leader" not in second
+
+
+def test_all_cores_of_other_lines_are_alike(run: Run) -> None:
+    recorded = run(version="2.43", cores=2)
+    first, second = (recorded.container(name).files for name in ("core-1", "core-2"))
+    assert first == second
+    assert "read1." in first["/opt/dhis2/dhis.conf"]
+
+
+def test_without_replicas_dhis2_knows_of_none(run: Run) -> None:
+    conf = run(replicas=0).container("core-1").files["/opt/dhis2/dhis.conf"]
+    assert not re.search(r"^read\d", conf, re.MULTILINE)
+    assert not re.search(r"^analytics\.table\.unlogged", conf, re.MULTILINE), "slower tables would serve nobody"
+
+
+def test_dhis_conf_is_where_the_release_looks_for_it(run: Run) -> None:
+    old = run(version="2.38.1").container("core-1")
+    assert "/DHIS2_home/dhis.conf" in old.files
+    assert old.environment["DHIS2_HOME"] == "/DHIS2_home"
+
+
+def test_the_persons_own_keys_and_options_reach_the_cores(run: Run) -> None:
+    core = run(dhisConf='{"monitoring.api.enabled": "on"}', javaOptions="-Xss2m").container("core-1")
+    assert "monitoring.api.enabled" in core.files["/opt/dhis2/dhis.conf"]
+    assert core.environment["JAVA_TOOL_OPTIONS"].endswith(" -Xss2m"), "the last of two options counts"
+
+
+def test_what_a_release_cannot_do_is_warned_about_once(run: Run) -> None:
+    assert len(run(version="2.42").warnings) == 1
+    assert run(version="2.42", cores=2).warnings == []
+
+
+def test_images_stay_on_the_engine_when_nothing_uses_them(run: Run) -> None:
+    images = run().of(IMAGE)
+    assert {each.name for each in images} == {"load-balancer-image", "database-image", "core-image", "cache-image"}
+    assert all(each.inputs["keepLocally"] for each in images), "the next up, perhaps without a network, needs them"
+
+
+def test_outputs_tell_how_to_get_in_and_look(run: Run) -> None:
+    outputs = run(adminPassword="Correct-Horse-7", port=9000, cores=2).outputs
+    assert outputs["url"] == "http://127.0.0.1:9000"
+    assert (outputs["username"], outputs["adminPassword"]) == ("admin", "Correct-Horse-7")
+    assert outputs["logs"] == f"docker compose -p {PREFIX} logs -f"
+    assert (outputs["cores"], outputs["replicas"]) == (2, 1)
+
+
+def test_a_chosen_password_reaches_the_primary_as_a_file_only(run: Run) -> None:
+    recorded = run(adminPassword="Correct-Horse-7")
+    holders = [each.name for each in recorded.of(CONTAINER) if "Correct-Horse-7" in str(each.inputs)]
+    assert holders == ["primary"]
+    assert recorded.container("primary").files["/opt/dhis2-cluster/secrets/admin-password"] == "Correct-Horse-7"

@@ -1,0 +1,121 @@
+"""What is looked at before anything is registered: the engine, its memory, the port."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from components import preflight
+from components.naming import Naming
+from components.preflight import PreflightError, check, needed_mb
+from components.settings import parse_settings
+
+NAMING = Naming("dhis2-cluster", "test")
+LOOPBACK = "127.0.0.1"
+
+
+class Engine:
+    """An engine with so much memory and these containers running."""
+
+    def __init__(self, memory_mb: int = 64_000, containers: list[dict[str, Any]] | None = None) -> None:
+        self.api, self._memory, self._containers = self, memory_mb, containers or []
+
+    def info(self) -> dict[str, Any]:
+        return {"MemTotal": self._memory * 2**20}
+
+    def containers(self) -> list[dict[str, Any]]:
+        return self._containers
+
+
+def opened(name: str, port: int, address: str = LOOPBACK) -> dict[str, Any]:
+    return {"Names": [f"/{name}"], "Ports": [{"IP": address, "PublicPort": port, "PrivatePort": 8080, "Type": "tcp"}]}
+
+
+def problem(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object) -> str:
+    """The message, empty when there is nothing to say."""
+    monkeypatch.setattr(preflight, "connect", lambda _: engine)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    try:
+        check(parse_settings(dict(settings)), NAMING)
+    except PreflightError as error:
+        assert "\n" not in str(error), "one line is read, a page is not"
+        return str(error)
+    return ""
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_free_port_and_enough_memory_pass(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    assert problem(monkeypatch, Engine(), port=free_port) == ""
+
+
+def test_an_engine_that_is_down_is_named_with_what_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise ConnectionRefusedError("Connection refused")
+
+    monkeypatch.setattr(preflight, "connect", refuse)
+    with pytest.raises(PreflightError, match=r"ssh://me@there does not answer: .*refused.*systemctl start docker"):
+        check(parse_settings({"dockerHost": "ssh://me@there"}), NAMING)
+
+
+def test_a_program_on_the_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as busy:
+        busy.bind((LOOPBACK, 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        found = problem(monkeypatch, Engine(), port=port)
+    assert f"port {port} on {LOOPBACK} is taken by another program" in found
+    assert f"pulumi config set port {port + 1}" in found
+
+
+@pytest.mark.parametrize("address", [LOOPBACK, "0.0.0.0", "::"])  # noqa: S104 - an engine's answer
+def test_a_container_on_the_port_is_named(monkeypatch: pytest.MonkeyPatch, address: str, free_port: int) -> None:
+    engine = Engine(containers=[opened("somebody-elses", free_port, address)])
+    assert "taken by the container somebody-elses" in problem(monkeypatch, engine, port=free_port)
+
+
+def test_a_container_on_another_address_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    engine = Engine(containers=[opened("somebody-elses", free_port, "192.0.2.7")])
+    assert problem(monkeypatch, engine, port=free_port) == ""
+
+
+def test_our_own_load_balancer_may_keep_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as ours:
+        ours.bind((LOOPBACK, 0))
+        ours.listen()
+        port = ours.getsockname()[1]
+        engine = Engine(containers=[opened("dhis2-cluster-test-lb", port)])
+        assert problem(monkeypatch, engine, port=port) == "", "or no second up would pass"
+
+
+def test_an_address_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    found = problem(monkeypatch, Engine(), port=free_port, bind="192.0.2.7")
+    assert "192.0.2.7 is no address of this machine" in found
+
+
+@pytest.mark.parametrize(
+    ("settings", "mend"),
+    [
+        ({"cores": 3}, "pulumi config set cores 2"),
+        ({"replicas": 2}, "pulumi config set replicas 1"),
+        ({"replicas": 0}, "pulumi config set coreMemory 2000"),
+    ],
+)
+def test_too_little_memory_is_refused_with_what_to_take_less_of(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], mend: str
+) -> None:
+    found = problem(monkeypatch, Engine(memory_mb=4000), **settings)
+    assert found.endswith(mend)
+    assert "4000 MB" in found
+
+
+def test_all_limits_are_counted() -> None:
+    settings = parse_settings(
+        {"cores": 2, "coreMemory": 1000, "replicas": 1, "databaseMemory": 500, "cacheMemory": 100}
+    )
+    assert needed_mb(settings) == 2 * 1000 + 2 * 500 + 100 + 128 + 128

@@ -1,0 +1,132 @@
+"""Waiting for containers: when waiting ends, and what the person is told."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from docker.errors import NotFound
+
+from components.engine import watch
+from components.engine.verdict import Goal, Verdict, judge, telling_lines
+from components.engine.watch import Awaited, NotReady, Watcher
+
+
+def state(status: str, health: str = "", restarts: int = 0, **more: object) -> dict[str, Any]:
+    found: dict[str, Any] = {"Status": status, **more}
+    if health:
+        found["Health"] = {"Status": health}
+    return {"State": found, "RestartCount": restarts}
+
+
+@pytest.mark.parametrize(
+    ("inspected", "goal", "verdict"),
+    [
+        (state("running", "healthy"), Goal.HEALTHY, Verdict(ready=True)),
+        (state("running", "healthy", 5), Goal.HEALTHY, Verdict(ready=True)),
+        (state("running", "starting"), Goal.HEALTHY, Verdict(status="starting")),
+        (state("running", "unhealthy"), Goal.HEALTHY, Verdict(status="unhealthy")),
+        (state("running", "starting", 1), Goal.HEALTHY, Verdict(reason="ended and was started again")),
+        (state("restarting", ExitCode=3), Goal.HEALTHY, Verdict(reason="ended with exit code 3", status="restarting")),
+        (state("exited", ExitCode=0), Goal.HEALTHY, Verdict(reason="ended with exit code 0", status="exited")),
+        (
+            state("exited", ExitCode=137, OOMKilled=True),
+            Goal.HEALTHY,
+            Verdict(reason="was ended for using more memory than its limit", status="exited"),
+        ),
+        (state("created"), Goal.HEALTHY, Verdict(status="created")),
+        (
+            state("created", Error="no such port"),
+            Goal.HEALTHY,
+            Verdict(reason="did not start: no such port", status="created"),
+        ),
+        (state("paused"), Goal.HEALTHY, Verdict(reason="is paused", status="paused")),
+        (state("running"), Goal.FINISHED, Verdict(status="running")),
+        (state("exited", ExitCode=0), Goal.FINISHED, Verdict(ready=True)),
+        (state("exited", ExitCode=1), Goal.FINISHED, Verdict(reason="ended with exit code 1", status="exited")),
+    ],
+)
+def test_a_container_is_judged_by_what_the_engine_says(inspected: dict[str, Any], goal: Goal, verdict: Verdict) -> None:
+    assert judge(inspected, goal, 0) == verdict
+
+
+def test_restarts_before_the_wait_do_not_count() -> None:
+    assert judge(state("running", "starting", 4), Goal.HEALTHY, 4) == Verdict(status="starting")
+
+
+def test_the_line_a_script_gives_up_with_comes_last() -> None:
+    log = ["loading", "fatal: the dump is an HTML page", "starting again"]
+    assert telling_lines(log) == log[:2], "what the next start says is no part of the failure"
+
+
+def test_errors_before_the_end_of_a_log_are_shown_too() -> None:
+    log = ["SEVERE the database does not exist", *(f"line {number}" for number in range(100))]
+    shown = telling_lines(log, 3)
+    assert shown == ["SEVERE the database does not exist", "line 97", "line 98", "line 99"]
+
+
+class Engine:
+    """Answers inspections from a script, the last one for ever, and logs with fixed lines."""
+
+    def __init__(self, *answers: dict[str, Any] | None, log: str = "") -> None:
+        self.answers, self.log, self.api = list(answers), log, self
+
+    def inspect_container(self, name: str) -> dict[str, Any]:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is None:
+            raise NotFound(name)
+        return answer
+
+    def logs(self, name: str, tail: int) -> bytes:
+        return self.log.encode()
+
+
+def wait(monkeypatch: pytest.MonkeyPatch, engine: Engine, goal: Goal = Goal.HEALTHY, seconds: int = 60) -> list[str]:
+    said: list[str] = []
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0)
+    monkeypatch.setattr(watch, "SAY_EVERY_SECONDS", 0)
+    monkeypatch.setattr(watch, "connect", lambda _: engine)
+    asyncio.run(Watcher(None, seconds, said.append).until_ready([Awaited("stack-core-1", "core 1", goal)]))
+    return said
+
+
+def test_waiting_says_what_a_container_does_until_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting = state("running", "starting")
+    said = wait(monkeypatch, Engine(starting, starting, starting, state("running", "healthy"), log="migrating V2_43\n"))
+    assert said == ["core 1: migrating V2_43"], "each line once"
+
+
+def test_a_container_that_ends_ends_the_wait_with_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(state("running", "starting"), state("exited", ExitCode=1), log="one\nfatal: no such database\n")
+    with pytest.raises(NotReady) as error:
+        wait(monkeypatch, engine)
+    assert str(error.value).splitlines() == [
+        "core 1 ended with exit code 1",
+        "  | one",
+        "  | fatal: no such database",
+        "  All of it: docker logs stack-core-1",
+    ]
+
+
+def test_a_wait_is_bounded_and_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotReady, match=r"not ready after 0 s .*readyTimeout"):
+        wait(monkeypatch, Engine(state("running", "starting")), seconds=0)
+
+
+def test_a_container_removed_by_hand_is_named_with_the_command_that_restores_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(NotReady, match=r"stack-core-1\) is gone.*pulumi up --refresh"):
+        wait(monkeypatch, Engine(None))
+
+
+def test_a_finished_job_may_be_tidied_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wait(monkeypatch, Engine(None), Goal.FINISHED) == []
+
+
+def test_an_engine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise ConnectionRefusedError("Connection refused")
+
+    monkeypatch.setattr(watch, "connect", refuse)
+    with pytest.raises(NotReady, match=r"tcp://there:1.*Connection refused"):
+        asyncio.run(Watcher("tcp://there:1", 1, print).until_ready([Awaited("x", "x")]))
