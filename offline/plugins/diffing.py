@@ -1,7 +1,9 @@
 """Diff: compares what the state holds with what the program wants, as the real plugin's framework does.
 
 Its rules: a value that is not given equals its type's zero; one the engine fills in (`computed`) may be left out; sets
-have no order; a value not known yet counts as changed; texts are compared as written ("60s" is not "1m0s").
+have no order; texts are compared as written ("60s" is not "1m0s"). A value not known yet counts as changed, except
+where the engine could fill it in (environment, labels): so a container replaced before its network is deleted is
+planned as such, and one whose environment names another container is replaced only if that name turns out different.
 """
 
 import json
@@ -68,21 +70,26 @@ def _wire_kind(change: Change) -> provider_pb2.PropertyDiff.Kind.ValueType:
 
 
 def _kind(key: str, prop: Property, old: Any, new: Any) -> str | None:  # noqa: ANN401 - as wide as JSON
-    if new is None and prop.default is not None:
+    if new is None:
         new = prop.default
-    if new is None and (prop.computed or prop.output):
+    if _fills_in(prop, old, new):
+        return None
+    if not has_unknown(new):
         # A list that a failed create has left out of the state is to be computed still, which is a change.
-        still_unknown = old is None and (prop.type == "object" or prop.type.endswith("List"))
-        return "ADD" if still_unknown else None
-    if has_unknown(new):
-        return "ADD" if old is None else "UPDATE"
-    if prop.emptyKeeps and not new:
-        return None
-    if _same(key, prop, old, new):
-        return None
+        to_compute = new is None and old is None and prop.type.endswith("List") and (prop.computed or prop.output)
+        if (_same(key, prop, old, new) and not to_compute) or (prop.emptyKeeps and not new):
+            return None
     if old is None or old in ("", [], {}):
         return "ADD"
     return "DELETE" if new is None else "UPDATE"
+
+
+def _fills_in(prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as wide as JSON
+    """Tell whether the engine's own value stands: none is wanted, or none is known and the engine could fill it in."""
+    if new is None:
+        return (prop.computed or prop.output) and (old is not None or not prop.type.endswith("List"))
+    one_by_one = prop.type == "stringList" and isinstance(new, list)
+    return prop.computed and old is not None and has_unknown(new) and not one_by_one
 
 
 def _same(key: str, prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as wide as JSON

@@ -134,7 +134,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 id=error.identifier,
                 properties=to_struct(error.outputs),
                 inputs=to_struct({}),
-                reasons=[f"1 error occurred:\n\t* {error.reason}\n\n"],
+                reasons=[error.reason],
             )
             detail = any_pb2.Any()
             detail.Pack(failed)

@@ -114,6 +114,15 @@ def in_set_order(values: list[str] | None) -> list[str]:
     return sorted(set(values or []), key=lambda value: str(zlib.crc32(value.encode())))
 
 
+def capability_names(values: list[str] | None) -> list[str]:
+    """Return capabilities as Docker's own client sends them: `chown` as `CAP_CHOWN`, `all` as `ALL`.
+
+    That is how they are read back, so a program that writes them otherwise sees a change after each refresh.
+    """
+    upper = {value.upper() for value in values or []}
+    return sorted(name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in upper)
+
+
 def nano_cpus(text: str) -> int:
     """Return a number of CPUs in billionths."""
     try:
@@ -140,8 +149,8 @@ def _host_config(inputs: Properties, api: tuple[int, ...]) -> dict[str, Any]:
         "VolumesFrom": [each["fromContainer"] for each in inputs.get("volumes") or [] if each.get("fromContainer")],
         "PortBindings": _port_bindings(inputs.get("ports") or []),
         "ExtraHosts": [f"{each['host']}:{each['ip']}" for each in inputs.get("hosts") or []],
-        "CapAdd": in_set_order(capabilities.get("adds")),
-        "CapDrop": in_set_order(capabilities.get("drops")),
+        "CapAdd": capability_names(capabilities.get("adds")),
+        "CapDrop": capability_names(capabilities.get("drops")),
         "SecurityOpt": [each for each in security if each != UNCONFINED],
         "Ulimits": [
             {"Name": each["name"], "Soft": each["soft"], "Hard": each["hard"]} for each in inputs.get("ulimits") or []

@@ -28,7 +28,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return the exit code: 0, 1 when it said why it fails, SHOWN when a traceback says it."""
+    """Run the program and return the exit code: 0; 1 when it fails with a message; SHOWN when more need not be said."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         import pulumi  # noqa: F401, PLC0415 - may be missing, which is worth a sentence
@@ -93,6 +93,8 @@ def _run(loop: asyncio.AbstractEventLoop, program: str) -> int:
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return 1
+    except KeyboardInterrupt:
+        return SHOWN  # the engine has ended it, and says why
     except Exception as error:
         pulumi.log.error(f"Program failed with an unhandled exception:\n{own_traceback(error, path)}")
         return SHOWN
