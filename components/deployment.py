@@ -1,5 +1,7 @@
 """From the selected stack's settings to its cluster and outputs; everything that can be checked first is."""
 
+from functools import partial
+
 import pulumi
 import pulumi_docker as docker
 
@@ -29,7 +31,9 @@ def deploy() -> dict[str, pulumi.Input[object]]:
         raise pulumi.RunError(str(error)) from None
     for warning in release.warnings(settings.cores, settings.replicas):
         pulumi.log.warn(warning)
-    gates = Gates(Watcher(settings.docker_host, settings.ready_timeout_seconds, pulumi.log.info))
+    # Shown while it happens, and not once more among the diagnostics at the end.
+    say = partial(pulumi.log.info, ephemeral=True)
+    gates = Gates(Watcher(settings.docker_host, settings.ready_timeout_seconds, say))
     providers: list[pulumi.ProviderResource] = []
     if settings.docker_host:
         providers.append(docker.Provider("docker", host=settings.docker_host))
