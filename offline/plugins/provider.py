@@ -141,7 +141,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             status = status_pb2.Status(code=UNKNOWN_CODE.value[0], message=error.reason, details=[detail])
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
             context.abort(UNKNOWN_CODE, error.reason)
-        except PluginError as error:
+        except (PluginError, OSError) as error:  # OSError: what it was talking to has gone away
             _abort(context, f"1 error occurred:\n\t* {error}\n\n")
         except Exception:
             _abort(context, f"the offline stand-in of the {self.package} plugin failed:\n{traceback.format_exc()}")

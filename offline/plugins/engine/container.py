@@ -48,8 +48,8 @@ class Container:
                     self._wait_healthy(identifier, inputs.get("waitTimeout") or 0)
             logs = self._attach(identifier, inputs) if inputs.get("attach") else None
             now = self.read(identifier, {**inputs, "containerLogs": logs})
-        except PluginError as error:
-            raise InitError(identifier, inputs, str(error)) from error
+        except (PluginError, *CONNECTION_ERRORS) as error:
+            raise InitError(identifier, inputs, words(error)) from error
         if now is None:
             raise PluginError(f"container {inputs['name']} was removed while it was made")
         return identifier, _as_planned(inputs, now)

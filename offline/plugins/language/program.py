@@ -51,12 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     threads = ThreadPoolExecutor(max_workers=max(parallel, 1) * THREADS_PER_OPERATION)
     loop.set_default_executor(threads)
     try:
-        return _run(loop, options.program)
-    finally:
+        code = _run(loop, options.program)
         threads.shutdown(wait=True)
         loop.close()
+    except KeyboardInterrupt:
+        # The engine has ended it, and says why; threads that still wait for an answer get none any more.
         sys.stdout.flush()
         sys.stderr.flush()
+        os._exit(SHOWN)
+    return code
 
 
 def _connect(options: argparse.Namespace, parallel: int) -> None:
@@ -93,8 +96,6 @@ def _run(loop: asyncio.AbstractEventLoop, program: str) -> int:
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return 1
-    except KeyboardInterrupt:
-        return SHOWN  # the engine has ended it, and says why
     except Exception as error:
         pulumi.log.error(f"Program failed with an unhandled exception:\n{own_traceback(error, path)}")
         return SHOWN

@@ -1,5 +1,6 @@
 """Starts programs, ends them when the engine says so, and words how they ended."""
 
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ class Programs:
         child = subprocess.Popen(list(command), env=dict(environment), stdin=subprocess.DEVNULL)  # noqa: S603 - the project's program
         with self._lock:
             self._running.add(child)
-        context.add_callback(lambda: _interrupt(child))
+        context.add_callback(lambda: self._interrupt(child))
         try:
             return answer(child.wait())
         finally:
@@ -65,14 +66,15 @@ class Programs:
         with self._lock:
             running = tuple(self._running)
         for child in running:
-            threading.Thread(target=_interrupt, args=(child,), daemon=True).start()
+            threading.Thread(target=self._interrupt, args=(child,), daemon=True).start()
 
-
-def _interrupt(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is not None:
-        return
-    child.send_signal(2)
-    try:
-        child.wait(PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    def _interrupt(self, child: subprocess.Popen[bytes]) -> None:
+        with self._lock:  # once, though the engine may both break the call off and ask for an end
+            if child not in self._running:
+                return
+            self._running.remove(child)
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()

@@ -32,7 +32,9 @@ def test_a_busy_port_leaves_a_container_that_the_next_up_replaces(project: Proje
         'box("second", entrypoints=None, ports=[docker.ContainerPortArgs(internal=80, external=18977, ip="127.0.0.1")])'
     )
     project.write(both)
-    assert "Unable to start container: " in project.up(fails=True), "the engine's refusal is shown"
+    text = project.up(fails=True)
+    assert "Unable to start container: Error response from daemon: " in text, "the engine's refusal is shown"
+    assert "KeyboardInterrupt" not in text, "that the program was ended with it is no news"
     assert project.container("second").status == "created", "the container stays, not started"
     project.container("first").remove(force=True)
     project.write(both.splitlines()[1])
