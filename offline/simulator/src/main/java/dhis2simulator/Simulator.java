@@ -44,8 +44,9 @@ public final class Simulator implements ServletContextListener {
         try {
             boot(event.getServletContext());
         } catch (Exception error) {
-            LOG.error("The web application does not start: {}", reasons(error), error);
             close();
+            LOG.error("The web application does not start: {}", reasons(error));
+            LOG.debug("Reason", error);
             throw new IllegalStateException("The web application does not start", error);
         }
     }
@@ -123,7 +124,7 @@ public final class Simulator implements ServletContextListener {
 
     private static String reasons(Throwable error) {
         Throwable cause = error.getCause();
-        String text = String.valueOf(error.getMessage());
+        String text = String.valueOf(error.getMessage()).replaceAll("\\s*\\R\\s*", "; ");
         return cause == null ? text : text + "; " + reasons(cause);
     }
 }

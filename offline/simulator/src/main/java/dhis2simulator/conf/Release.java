@@ -20,8 +20,8 @@ public record Release(int line, int patch) {
         return new Release(Integer.parseInt(found.group(1)), Integer.parseInt(found.group(2)));
     }
 
-    /** The pool of this line connects at once: a dead replica stops the boot instead of being logged. */
-    public boolean needsReplicaAtBoot() {
+    /** Whether `db.pool.type` is hikari unless dhis.conf says otherwise. */
+    public boolean hikariByDefault() {
         return line >= FIRST_WITH_HIKARI;
     }
 

@@ -1,12 +1,11 @@
 package dhis2simulator.database;
 
-import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dhis2simulator.conf.DhisConf;
 import dhis2simulator.conf.Release;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,26 +18,25 @@ import org.slf4j.LoggerFactory;
 public final class Pools implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Pools.class);
     private static final int MOST_REPLICAS = 5;
-    private static final long DO_NOT_WAIT_FOR_SERVER = -1;
-    private final DhisConf conf;
+    private final PoolSettings settings;
     private final HikariDataSource primary;
     private final List<HikariDataSource> replicas = new ArrayList<>();
     private final RoundRobin<HikariDataSource> readers;
 
     /** Opens the pools; throws a RuntimeException where the primary, or from 2.43 on a replica, does not answer. */
     public Pools(DhisConf conf, Release release) {
-        this.conf = conf;
+        settings = new PoolSettings(conf, release);
         String user = conf.require("connection.username");
         String password = conf.get("connection.password", "");
-        primary = open("primary", conf.require("connection.url"), user, password, true);
+        primary = new HikariDataSource(settings.pool("primary", conf.require("connection.url"), user, password));
         try {
             for (int number = 1; number <= MOST_REPLICAS; number++) {
                 String key = "read" + number + ".connection.";
                 String url = conf.get(key + "url", "");
                 if (!url.isEmpty()) {
                     LOG.info("Reads go to {}url: {}", key, withoutParameters(url));
-                    replicas.add(open("read" + number, url, conf.get(key + "username", user),
-                            conf.get(key + "password", password), release.needsReplicaAtBoot()));
+                    replicas.add(replica("read" + number, url, conf.get(key + "username", user),
+                            conf.get(key + "password", password)));
                 }
             }
         } catch (RuntimeException error) {
@@ -75,42 +73,21 @@ public final class Pools implements AutoCloseable {
         primary.close();
     }
 
-    private HikariDataSource open(String name, String url, String user, String password, boolean now) {
-        HikariConfig config = new HikariConfig();
-        config.setPoolName(name);
-        config.setDriverClassName("org.postgresql.Driver");
-        config.setJdbcUrl(url);
-        config.setUsername(user);
-        config.setPassword(password);
-        config.addDataSourceProperty("ApplicationName", "dhis2-simulator");
-        int largest = conf.number("connection.pool.max_size", 80);
-        config.setMaximumPoolSize(largest);
-        config.setMinimumIdle(Math.min(largest, conf.number("connection.pool.min_idle", 10)));
-        config.setConnectionTimeout(conf.number("connection.pool.timeout", 30_000));
-        config.setValidationTimeout(conf.number("connection.pool.validation_timeout", 5_000));
-        config.setMaxLifetime(seconds("connection.pool.max_lifetime_seconds", 1_800));
-        config.setIdleTimeout(seconds("connection.pool.max_idle_time", 600));
-        config.setKeepaliveTime(seconds("connection.pool.keep_alive_time_seconds", 120));
-        if (!now) {
-            config.setInitializationFailTimeout(DO_NOT_WAIT_FOR_SERVER);
+    private HikariDataSource replica(String name, String url, String user, String password) {
+        if (settings.hikari()) {
+            return new HikariDataSource(settings.pool(name, url, user, password));
         }
-        HikariDataSource opened = new HikariDataSource(config);
-        if (!now) {
-            complainUnlessReachable(name, opened);
-        }
+        var opened = new HikariDataSource(settings.patient(settings.pool(name, url, user, password)));
+        complainUnlessReachable(name, opened);
         return opened;
     }
 
     private static void complainUnlessReachable(String name, HikariDataSource source) {
         try {
             new Sql(source).value("select 1");
-        } catch (java.sql.SQLException error) {
+        } catch (SQLException error) {
             LOG.warn("The {} connection does not work, going on without: {}", name, error.getMessage());
         }
-    }
-
-    private long seconds(String key, int otherwise) {
-        return TimeUnit.SECONDS.toMillis(conf.number(key, otherwise));
     }
 
     private static String withoutParameters(String url) {

@@ -23,13 +23,13 @@ final class AnalyticsTables {
         String create = unlogged ? "create unlogged table " : "create table ";
         Sql primary = node.pools().primary();
         primary.together(connection -> {
+            Sql.update(connection, "drop table if exists analytics_temp");
             Sql.update(connection, "drop table if exists " + UNITS);
             Sql.update(connection, "create table " + UNITS + " as select organisationunitid,"
                     + " uid as organisationunituid, hierarchylevel as level, path from organisationunit");
             return null;
         });
         Sql creator = node.release().createsAnalyticsTablesThroughReplica() ? node.pools().reader() : primary;
-        creator.update("drop table if exists analytics_temp");
         creator.update(create + "analytics_temp (dx char(11) not null, ou char(11) not null, path varchar(255),"
                 + " monthly text, yearly text, value double precision)");
         primary.together(connection -> {
@@ -45,13 +45,10 @@ final class AnalyticsTables {
         });
         primary.update("analyze analytics");
         // The peers are not told, so theirs stays as it was, as seen on DHIS2.
-        primary.together(connection -> {
-            Sql.update(connection, "insert into systemsetting (systemsettingid, name, value)"
-                    + " values (nextval('hibernate_sequence'), 'keyLastSuccessfulAnalyticsTablesUpdate',"
-                    + " to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS'))"
-                    + " on conflict (name) do update set value = excluded.value");
-            return null;
-        });
+        primary.update("insert into systemsetting (systemsettingid, name, value)"
+                + " values (nextval('hibernate_sequence'), 'keyLastSuccessfulAnalyticsTablesUpdate',"
+                + " to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS'))"
+                + " on conflict (name) do update set value = excluded.value");
         node.cache().forget("systemSetting");
     }
 }
