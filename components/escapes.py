@@ -4,10 +4,13 @@ Sources: java.util.Properties.load; StringSubstitutor of commons-text, which DHI
 valkey.conf, whose double-quoted strings know \\, \" and \xHH.
 """
 
+import re
 from collections.abc import Callable
 
 _NAMED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 _PRINTABLE = range(0x20, 0x7F)
+# Without a closing brace somewhere after it DHIS2 sees no variable, and takes no doubled `$` away either.
+_VARIABLE = re.compile(r"\$\{(?=.*\})", re.DOTALL)
 
 
 def property_key(text: str) -> str:
@@ -23,8 +26,8 @@ def property_value(text: str) -> str:
 
     DHIS2 trims what it has read, so blanks at either end are lost, whatever is written.
     """
-    literal = text.replace("${", "$${")
-    written = "".join(_ascii(char) for char in literal)
+    # str: a template's undefined value says so here, where the expression would only complain of its type.
+    written = "".join(_ascii(char) for char in _VARIABLE.sub("$${", str(text)))
     return f"\\{written}" if written.startswith(" ") else written
 
 
