@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _TRIMMED = "".join(chr(code) for code in range(0x21))  # by Java's String.trim
-_VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$(?P<escaped>\$\{)(?=.*\})|\$\{(?P<name>[^}]*)\}", re.DOTALL)
 
 
 def load(text: str) -> dict[str, str]:
@@ -23,8 +23,7 @@ def substituted(value: str, environment: Mapping[str, str]) -> str:
     """A value after DHIS2's look at the environment: `${X}` is replaced where known, `$${X}` loses its first `$`."""
 
     def replaced(match: re.Match[str]) -> str:
-        text = match.group()
-        return text[1:] if text.startswith("$$") else environment.get(match.group(1), text)
+        return match["escaped"] or environment.get(match["name"], match.group())
 
     return _VARIABLE.sub(replaced, value).strip(_TRIMMED)
 
