@@ -119,13 +119,13 @@ def test_only_some_changes_in_place_reach_the_container(project: Project) -> Non
     assert after.attrs["HostConfig"]["Memory"] == 96 * 1024 * 1024, "memory is really changed"
     unchanged = after.attrs["Config"]["Healthcheck"]["Test"], after.attrs["HostConfig"]["Init"]
     assert unchanged == (["CMD", "true"], False), "health check and init are not, though pulumi says updated"
-    project.write(
-        'box("one", healthcheck=check(["CMD", "true"], start_period="9s"), memory=96, memory_swap=96,'
-        ' opts=pulumi.ResourceOptions(replace_on_changes=["healthcheck"]))'
-    )
-    assert "Conflict" in project.up(fails=True), (
-        "asked for by the program, a replacement is made before the old one goes"
-    )
+    edited = 'box("one", healthcheck=check(["CMD", "true"], start_period="9s"), memory=96, memory_swap=96, opts=%s)'
+    asked = 'pulumi.ResourceOptions(replace_on_changes=["healthcheck"]%s)'
+    project.write(edited % asked % "")
+    text = project.up(fails=True)
+    assert "Conflict" in text, "a replacement the program asks for is made before the old one goes"
+    project.write(edited % asked % ", delete_before_replace=True")
+    assert "1 replaced" in project.up(), "unless the program asks for that as well"
 
 
 DRIFT = """
