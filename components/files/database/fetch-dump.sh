@@ -29,7 +29,7 @@ main() {
     (: >"$cache/$key.writable") 2>/dev/null ||
         fatal "cannot be kept: the cache volume is not writable for user $(id -u) or its disk is full. See: docker system df"
     rm -f "$cache/$key.writable"
-    trap 'exit 143' TERM INT
+    trap 'exit 143' TERM INT QUIT # the image asks with QUIT
     trap leave EXIT
     scratch=$(mktemp -d)
     forget_old
@@ -71,12 +71,14 @@ forget_old() {
     done
 }
 
-# Of two stacks that want the same dump one fetches it. The holder touches the lock; an untouched one was left by a kill.
+# Of two stacks that want the same dump one fetches it. The holder touches the lock every few seconds: an old one was left
+# by a kill, and so was one of this very container.
 take_lock() {
     waited=0
     until mkdir "$lock" 2>/dev/null; do
-        if [ -n "$(find "$lock" -prune -mmin +1 2>/dev/null)" ]; then
-            mv "$lock" "$scratch/stale" 2>/dev/null || rm -rf "$lock"
+        touched=$(stat -c %Y "$lock" 2>/dev/null || date +%s)
+        if [ $(($(date +%s) - touched)) -gt 20 ] || [ "$(cat "$lock/holder" 2>/dev/null)" = "$(hostname)" ]; then
+            mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
             continue
         fi
         [ $((waited % 15)) -ne 0 ] || say 'waiting for another stack that fetches the same dump'
@@ -84,7 +86,8 @@ take_lock() {
         waited=$((waited + 1))
     done
     locked=1
-    while sleep 10; do touch -c "$lock" 2>/dev/null || exit 0; done &
+    hostname >"$lock/holder"
+    while sleep 5; do touch -c "$lock" 2>/dev/null || exit 0; done &
     beat=$!
 }
 
@@ -121,7 +124,7 @@ fetch() {
 attempt() {
     tag=
     [ ! -s "$part" ] || [ ! -s "$part.tag" ] || tag=$(cat "$part.tag")
-    [ -n "$tag" ] || rm -f "$part"
+    [ -n "$tag" ] || rm -f "$part" "$part.tag"
     {
         printf 'url = "%s"\n' "$(sed 's/[\\"]/\\&/g' "$address_file")"
         [ -z "$tag" ] || printf 'continue-at = -\nheader = "If-Range: %s"\n' "$(printf %s "$tag" | sed 's/[\\"]/\\&/g')"
@@ -191,6 +194,7 @@ report() {
     while kill -0 "$curl" 2>/dev/null; do
         sleep 0.2
         ticks=$((ticks + 1))
+        [ -f "$part.tag" ] || remember_tag # at once: a kill may come at any time
         [ $((ticks % 25)) -eq 0 ] || continue
         came=$(size_of "$part")
         left=$(tr -d '\r' <"$scratch/headers" | awk 'tolower($1) == "content-length:" { n = $2 } END { print n + 0 }')

@@ -68,15 +68,20 @@ clone() {
 # One base backup into the staging folder; on failure `reason` says what the server or pg_basebackup said.
 try_clone() {
     rm -rf "$staging"
+    waited=0
     until identity=$(ask_primary IDENTIFY_SYSTEM); do
         case $identity in *'authentication failed'*) reason=$identity; return 1 ;; esac
-        say "waiting for the primary $host"
-        sleep 2
+        [ $((waited % 10)) -ne 0 ] || say "waiting for the primary $host"
+        sleep 1
+        waited=$((waited + 1))
     done
     system=${identity%% *}
     # A slot once used may have moved past what a new clone needs: always one of its own.
-    ask_primary "DROP_REPLICATION_SLOT $slot" >/dev/null || :
-    if ! reason=$(ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL"); then return 1; fi
+    if ! reason=$(make_slot); then
+        case $reason in *'already exists'*) ;; *) return 1 ;; esac
+        ask_primary "DROP_REPLICATION_SLOT $slot" >/dev/null || :
+        if ! reason=$(make_slot); then return 1; fi
+    fi
     rm -f "$run/backup-failed"
     {
         pg_basebackup -d "$connection" -w -D "$staging" -S "$slot" -X stream -c fast -P 2>&1 ||
@@ -87,6 +92,10 @@ try_clone() {
         return 1
     fi
     : >"$staging/standby.signal"
+}
+
+make_slot() {
+    ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL"
 }
 
 # pg_basebackup reports each second; of it a line every five, and the last words for a failure.
@@ -169,7 +178,7 @@ watch_primary() {
         if [ -f "$run/no-slot" ]; then
             rm -f "$run/no-slot"
             say "the slot $slot is missing on the primary; making it again"
-            ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL" >/dev/null || :
+            make_slot >/dev/null || :
         fi
     done
 }

@@ -53,7 +53,7 @@ copying {
 function begin() {
     open = opened = NR
     held = parens = blocks = many = 0
-    state = ""
+    state = code = ""
     streaming = /^INSERT INTO /
     if (streaming) {
         if (deferring && place == "main") turn_to_tail()
@@ -114,9 +114,10 @@ function scan(rest,    at, mark, tag) {
 }
 
 # Parentheses (a rule's commands stand in them) and, as psql does it, BEGIN ATOMIC and CASE up to END in routines.
-function weigh_up(    code, i, n, words) {
-    code = bare
-    parens += gsub(/\(/, "", code) - gsub(/\)/, "", code)
+function weigh_up(    rest, i, n, words) {
+    rest = bare
+    parens += gsub(/\(/, "", rest) - gsub(/\)/, "", rest)
+    if (length(code) < 8000) code = code " " bare
     if (bare ~ /;[^;]*[^; \t\r]/) many = 1
     if (!routine) return
     n = split(toupper(bare), words, /[^A-Z0-9_]+/)
@@ -145,7 +146,7 @@ function finish(    text, upper) {
     if (streaming) { weight[into] += length($0); note(into); return }
     text = joined()
     upper = toupper(text)
-    if (upper ~ /(^|;[ ]*)COPY [^;]* FROM STDIN[^;]*;$/) { start_copy(text, upper); return }
+    if (copies()) { start_copy(text); return }
     if (many) { keep(); return }
     if (upper ~ roles_form || upper ~ whole_form || upper ~ /^ALTER .* OWNER TO ("[^"]*"|[^ ";]+) ?;$/) { omit(); return }
     if (upper ~ /^(SET |SELECT PG_CATALOG[.]SET_CONFIG\()/) { setting(text, upper); return }
@@ -200,15 +201,20 @@ function note(what) {
     close(dir "/now")
 }
 
-function start_copy(text, upper) {
+# Whether data follows. Of several statements in a line it is the last that says so.
+function copies(    last) {
+    last = toupper(code)
+    sub(/;[ \t\r]*$/, "", last)
+    sub(/^.*;/, "", last)
+    return last ~ /^[ \t]*COPY .* FROM STDIN( |$)/
+}
+
+function start_copy(text) {
     head = 0
     if (deferring && place == "main") turn_to_tail()
     emit()
-    match(upper, /(^|;[ ]*)COPY [^;]*$|COPY [^;]*;$/)
-    text = substr(text, RSTART)
-    sub(/^;? ?[A-Za-z]+ /, "", text)
-    match(text, "^" table)
-    copy_table = substr(text, 1, RLENGTH)
+    sub(/^[A-Za-z]+ /, "", text)
+    copy_table = match(text, "^" table) ? substr(text, 1, RLENGTH) : "?"
     note(copy_table)
     copying = 1
     copied = 0

@@ -1,0 +1,261 @@
+"""fetch-dump.sh in the NGINX image: what comes into the cache, what does not, and what it says then."""
+
+import gzip
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker.models.containers import Container
+
+from components.rendering import render
+from tests.container.databases import (
+    FILES,
+    NGINX,
+    POSTGRES,
+    SECRETS,
+    Engine,
+    dump,
+    ended,
+    logs,
+    packed,
+    shell,
+    until,
+    until_logged,
+)
+
+pytestmark = pytest.mark.container
+
+PLAIN = b"--\n-- PostgreSQL database dump\n--\nCREATE TABLE a (b integer);\n-- PostgreSQL database dump complete\n"
+REFUSED = {
+    "missing.sql.gz": "404",
+    "denied": "403",
+    "guarded/good.sql.gz": "401",
+    "page": "web page",
+    "page.html.gz": "web page",
+    "cut.sql.gz": "truncated",
+    "empty.sql.gz": "empty",
+    "archive.zip": "zip",
+    "text.txt": "neither",
+}
+SERVER = """
+pid /tmp/nginx.pid;
+events {}
+http {
+    client_body_temp_path /tmp/c; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f;
+    uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
+    server {
+        listen 8080;
+        root /srv;
+        default_type application/octet-stream;
+        location /slow/ { alias /srv/; limit_rate 800k; }
+        location /denied { return 403; }
+        location /failing { return 500; }
+        location /page { return 200 "<!DOCTYPE html><html><body>Sign in</body></html>"; }
+        location /guarded/ { alias /srv/; if ($http_authorization != "Basic dXNlcjpwYSJzcw==") { return 401; } }
+    }
+}
+"""
+
+
+class Fetches:
+    """Fetch containers on one cache volume, and a web server that has the dumps."""
+
+    def __init__(self, engine: Engine, content: dict[str, bytes]) -> None:
+        self.engine = engine
+        self.cache = engine.volume("cache")
+        files: dict[str, str | bytes] = {f"/srv/{name}": data for name, data in content.items()}
+        self.web = engine.run(
+            NGINX,
+            ["nginx", "-c", "/etc/nginx/test.conf", "-g", "daemon off;"],
+            files | {"/etc/nginx/test.conf": SERVER},
+            alias="web",
+        )
+        # A reader that stays: it mounts the cache as the primary does.
+        mounts = {self.cache: {"bind": "/dumps", "mode": "ro"}}
+        self.reader = engine.run(POSTGRES, ["sleep", "600"], {}, user="999:999", volumes=mounts)
+
+    def fetch(self, path: str, key: str, source: str = "url", *, user: str = "") -> Container:
+        """Start a fetch."""
+        address = f"http://{user}web:8080/{path}"
+        files: dict[str, str | bytes] = {f"{FILES}/fetch-dump.sh": render("database/fetch-dump.sh")}
+        if source == "url":
+            files[f"{SECRETS}/dump-url"] = address
+        return self.engine.run(
+            NGINX,
+            ["/bin/sh", f"{FILES}/fetch-dump.sh"],
+            files,
+            user="101:101",
+            environment={"SEED_KEY": key, "SEED_NAME": path, "DUMP_SOURCE": source},
+            volumes={self.cache: {"bind": "/var/tmp", "mode": "rw"}},  # noqa: S108
+            mem_limit="128m",
+        )
+
+    def cached(self, key: str) -> bytes | None:
+        """What the cache has under a key, when it has both of its files and they agree."""
+        code, text = shell(self.reader, f"cat /dumps/{key}.sha256 && sha256sum </dumps/{key} && ls /dumps")
+        if code:
+            return None
+        promised, found = text.split("\n")[:2]
+        assert promised.split()[0] == found.split()[0], "the sum beside a dump is the dump's"
+        return found.split()[0].encode()
+
+    def names(self) -> list[str]:
+        """The names in the cache."""
+        return shell(self.reader, "ls /dumps")[1].split()
+
+
+def key_of(name: str) -> str:
+    """A key as the program makes them."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    made = Engine()
+    yield made
+    made.clear()
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return dump(tmp_path_factory.mktemp("fetch"))
+
+
+@pytest.fixture(scope="module")
+def fetches(engine: Engine, good: bytes) -> Fetches:
+    noise = b"".join(hashlib.sha512(str(n).encode()).digest() for n in range(90_000))
+    content = {
+        "good.sql.gz": good,
+        "plain.sql": PLAIN,
+        "big.sql.gz": gzip.compress(PLAIN + b"-- " + noise.hex().encode(), 1),
+        "custom.dump": b"PGDMP\x01\x10\x00" + bytes(100),
+        "cut.sql.gz": good[: len(good) // 2],
+        "empty.sql.gz": b"",
+        "archive.zip": b"PK\x03\x04" + bytes(100),
+        "text.txt": b"just some words\n",
+        "page.html.gz": gzip.compress(b"<html><body>no</body></html>"),
+    }
+    return Fetches(engine, content)
+
+
+@pytest.mark.parametrize("name", ["good.sql.gz", "plain.sql", "custom.dump"])
+def test_a_dump_is_cached_whole_and_the_second_time_not_fetched(fetches: Fetches, name: str) -> None:
+    log = ended(fetches.fetch(name, key_of(name)))
+    assert "is complete" in log, log
+    assert fetches.cached(key_of(name)), "the primary reads it, as another user"
+    again = fetches.fetch("gone-meanwhile", key_of(name))
+    assert "is in the cache" in ended(again), "an address is its own identity, whatever it serves later"
+    assert again.wait()["StatusCode"] == 0
+
+
+@pytest.fixture(scope="module")
+def refused(fetches: Fetches) -> dict[str, Container]:
+    """Fetches that must fail, all at the same time."""
+    return {path: fetches.fetch(path, key_of(path)) for path in REFUSED}
+
+
+@pytest.mark.parametrize(("path", "cause"), REFUSED.items())
+def test_what_is_no_dump_is_refused_by_name_and_cause_and_leaves_nothing(
+    fetches: Fetches, refused: dict[str, Container], path: str, cause: str
+) -> None:
+    container = refused[path]
+    log = ended(container)
+    assert container.wait()["StatusCode"] == 1, log
+    last = log.strip().splitlines()[-1]
+    assert last.startswith(f"fatal: the dump {path} "), last
+    assert cause in last, "it says what is wrong"
+    assert "pulumi config set dumpUrl" in last, "and what mends it"
+    assert not [name for name in fetches.names() if name.startswith(key_of(path))], "nothing of it is used later"
+
+
+def test_a_password_in_the_address_is_used_and_shown_nowhere(fetches: Fetches) -> None:
+    container = fetches.fetch("guarded/good.sql.gz", key_of("guarded"), user='user:pa"ss@')
+    log = ended(container)
+    assert "is complete" in log, log
+    container.reload()
+    assert 'pa"ss' not in log + json.dumps(container.attrs), "neither logs nor docker inspect hold secrets"
+
+
+def test_no_dump_needs_no_fetch(fetches: Fetches) -> None:
+    container = fetches.fetch("none", "none")
+    ended(container)
+    assert container.wait()["StatusCode"] == 0
+
+
+def test_a_killed_download_goes_on_where_it_was_and_is_never_used_half(fetches: Fetches) -> None:
+    key = key_of("killed")
+    first = fetches.fetch("slow/big.sql.gz", key)
+    until_logged(first, "download ")
+    until("the tag", fetches.reader, lambda: f"{key}.part.tag" in fetches.names())
+    code, arguments = shell(first, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert code == 0
+    assert "curl" in arguments and "http://web" not in arguments, "an address may hold a password"
+    first.kill()
+    assert fetches.cached(key) is None, "half a dump has not its final name"
+    half = int(shell(fetches.reader, f"wc -c </dumps/{key}.part")[1])
+    assert half > 0
+    first.start()
+    log = ended(first)
+    assert "is complete" in log, log
+    assert "waiting for another stack" not in log, "the lock it left is its own"
+    assert fetches.cached(key)
+    answered = [line for line in logs(fetches.web).splitlines() if '"GET /slow/big.sql.gz' in line]
+    assert any(" 206 " in line for line in answered), f"only the rest is asked for: {answered}"
+
+
+def test_two_stacks_that_want_the_same_dump_fetch_it_once(fetches: Fetches) -> None:
+    key = key_of("both")
+    first = fetches.fetch("slow/good.sql.gz", key)
+    second = fetches.fetch("slow/good.sql.gz", key)
+    said = [ended(first), ended(second)]
+    assert sum("is complete" in log for log in said) == 1, said
+    assert sum("is in the cache" in log for log in said) == 1, said
+
+
+def test_a_delivered_file_is_checked_like_a_fetched_one(fetches: Fetches, good: bytes) -> None:
+    for name, content in (("delivered", good), ("delivered-half", good[:-100])):
+        key = key_of(name)
+        container = fetches.fetch(name, key, "file")
+        until_logged(container, "waiting for the dump")
+        for file, data in ((f"{key}.incoming", content), (f"{key}.delivered", b"")):
+            container.put_archive("/var/tmp", packed({file: data}, uid=101))  # noqa: S108
+        log = ended(container)
+        if name == "delivered":
+            assert fetches.cached(key), log
+        else:
+            assert "truncated" in log and fetches.cached(key) is None, log
+        assert not [name for name in fetches.names() if "incoming" in name or "delivered" in name], "taken away"
+
+
+def test_dumps_nobody_used_for_a_month_are_removed_but_never_the_wanted_one(fetches: Fetches) -> None:
+    old, wanted = key_of("old"), key_of("plain.sql")
+    ended(fetches.fetch("plain.sql", wanted))
+    mounts = {fetches.cache: {"bind": "/var/tmp", "mode": "rw"}}  # noqa: S108
+    names = f"{old} {old}.sha256 {wanted} {wanted}.sha256 notes.txt"
+    aged = ["sh", "-c", f"cd /var/tmp && touch {names} && touch -d '40 days ago' {names}"]
+    carrier = fetches.engine.run(NGINX, aged, {}, user="101:101", volumes=mounts)
+    ended(carrier)
+    ended(fetches.fetch("plain.sql", wanted))
+    left = fetches.names()
+    assert old not in left and f"{old}.sha256" not in left, "the cache is bounded"
+    assert wanted in left, "what is wanted stays"
+    assert "notes.txt" in left, "what is no dump is someone else's"
+
+
+def test_a_server_that_fails_now_is_asked_again(fetches: Fetches) -> None:
+    container = fetches.fetch("failing", key_of("failing"))
+    until_logged(container, "going on in")
+    started = time.monotonic()
+    container.stop(timeout=20)
+    assert time.monotonic() - started < 15, "it ends when asked to"
+    until("no lock", fetches.reader, lambda: not [name for name in fetches.names() if name.endswith(".lock")])
+    assert "500" in logs(container), "the cause is named"
+
+
+def test_the_script_is_one_the_image_s_shell_can_read() -> None:
+    assert Path("components/files/database/fetch-dump.sh").read_text() == render("database/fetch-dump.sh"), (
+        "nothing in it may look like a template"
+    )
