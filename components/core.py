@@ -69,8 +69,6 @@ class CorePool(pulumi.ComponentResource):
             labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in args.naming.object_labels().items()],
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.keep_data, ignore_changes=["labels"]),
         )
-        self._server_xml = render("core/server.xml")
-        self._health = render("core/health.sh")
         first = container(
             "core-1",
             self._workload(1, files.name),
@@ -115,8 +113,11 @@ class CorePool(pulumi.ComponentResource):
             files=(
                 File(path=GENERATION, content=args.generation),
                 File(path=f"{home}/dhis.conf", content=self._conf(leader=number == 1 and self._core_1_leads)),
-                File(path=f"{TOMCAT}/conf/server.xml", content=self._server_xml),
-                File(path=f"{FILES}/health.sh", content=self._health, executable=True),
+                *(
+                    File(path=f"{TOMCAT}/conf/{name}", content=render(f"core/{name}"))
+                    for name in ("server.xml", "logging.properties")
+                ),
+                File(path=f"{FILES}/health.sh", content=render("core/health.sh"), executable=True),
             ),
             mounts=(
                 Mount(volume=files, path=f"{home}/files"),

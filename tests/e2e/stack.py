@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ SMALL = {"coreMemory": "512", "databaseMemory": "384", "cacheMemory": "64", "rea
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: exit code, and what it printed on both streams."""
+    """How a command ended: exit code, what it printed, and that with its errors."""
 
     code: int
+    printed: str
     text: str
 
 
@@ -82,19 +83,18 @@ class Stack:
             command,
             cwd=self.folder,
             env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             timeout=seconds,
             check=False,
         )
-        return Ended(done.returncode, done.stdout)
+        return Ended(done.returncode, done.stdout, done.stdout + done.stderr)
 
     def must(self, *words: str) -> str:
         """What a pulumi command printed; it has to succeed."""
         done = self.pulumi(*words)
         assert done.code == 0, f"pulumi {' '.join(words)} ended with {done.code}:\n{done.text}"
-        return done.text
+        return done.printed
 
     def set(self, **settings: object) -> None:
         """Change settings, as a person does."""
@@ -102,8 +102,10 @@ class Stack:
             self.must("config", "set", key, str(value), "--stack", self.name)
 
     def up(self, *words: str) -> str:
-        """Deploy; it has to succeed."""
-        return self.must("up", "--yes", "--skip-preview", "--stack", self.name, *words)
+        """Deploy; it has to succeed. What it printed, warnings included."""
+        done = self.pulumi("up", "--yes", "--skip-preview", "--stack", self.name, *words)
+        assert done.code == 0, f"up ended with {done.code}:\n{done.text}"
+        return done.text
 
     def failing_up(self) -> str:
         """Deploy; it has to fail. What it printed."""
@@ -114,7 +116,8 @@ class Stack:
     def changes(self, *words: str) -> dict[str, str]:
         """What a preview would do, by resource name; what stays the same is left out."""
         done = self.pulumi("preview", "--json", "--stack", self.name, *words)
-        steps = json.loads(done.text[done.text.index("{") :])["steps"]
+        assert done.code == 0, done.text
+        steps = json.loads(done.printed)["steps"]
         return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] not in ("same", "read")}
 
     def killed_up(self, when: Callable[[], bool]) -> None:
@@ -198,6 +201,11 @@ class Stack:
         """Everything a container has logged."""
         return self.container(part).logs().decode(errors="replace")
 
+    def processes(self, part: str) -> dict[int, str]:
+        """The processes of a part's container: this machine's ids, and their commands."""
+        found: Any = self.container(part).top(ps_args="-o pid,comm")
+        return {int(pid): command for pid, command in found["Processes"]}
+
     def is_healthy(self, part: str) -> bool:
         """Whether a part's own health check passes now."""
         try:
@@ -231,8 +239,3 @@ def wait_until(
         assert not until(), f"too late for {what}"
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
         time.sleep(0.2)
-
-
-def words_of(values: Sequence[object]) -> str:
-    """For messages."""
-    return ", ".join(map(str, values))

@@ -41,7 +41,7 @@ def test_up_from_nothing_ends_with_dhis2_answering_through_the_load_balancer(sta
     assert info["nodeId"] == "core-1"
     assert info["redisEnabled"] is True, "sessions would end with their core"
     assert info["readReplicaCount"] == 1
-    assert not info["readOnlyMode"], "start-up routines would be skipped"
+    assert info["readOnlyMode"] == "off", "start-up routines would be skipped"
     assert int(stack.sql("SELECT count(*) FROM datavalue")) >= 300_000, "the dump is there whole"
 
 
@@ -89,7 +89,9 @@ def test_reads_reach_the_replica(stack: Stack, session: httpx.Cookies) -> None:
     with stack.client(cookies=session) as client:
         answer = client.get("/api/dataItems?pageSize=1")
     assert answer.status_code == 200, answer.text
-    assert answer.headers["X-Served-By"] == "replica", "the replica would be there for nothing"
+    assert answer.headers["X-DHIS2-Simulator-Served-By"] == "postgres-replica-1", (
+        "the replica would be there for nothing"
+    )
 
 
 def test_scaling_under_load_fails_no_request_and_touches_nobody_else(stack: Stack, session: httpx.Cookies) -> None:

@@ -106,6 +106,35 @@ def test_values_not_written_as_the_engine_writes_them_show_as_changes(project: P
     }, "after a refresh all values differ that the engine writes in another way, and no others"
 
 
+OTHERS = """
+    net = docker.Network("net", name=f"{PREFIX}-net")
+    inner = docker.Network("inner", name=f"{PREFIX}-inner", internal=True)
+    label = docker.VolumeLabelArgs(label="a", value="b")
+    vol = docker.Volume("vol", name=f"{PREFIX}-vol", labels=[label])
+    Attached, Volume = docker.ContainerNetworksAdvancedArgs, docker.ContainerVolumeArgs
+    box("by-mode", network_mode=net.name)
+    box("by-both", network_mode=net.name, networks_advanced=[Attached(name=net.name, aliases=["x"])])
+    box("by-id", networks_advanced=[Attached(name=net.id, aliases=["x"]), Attached(name=inner.name, aliases=["y"])])
+    named = Volume(volume_name=vol.name, container_path="/a", read_only=True)
+    bound = docker.ContainerMountArgs(type="bind", source="/tmp", target="/c", read_only=True)
+    box("volumes", mounts=[bound], volumes=[named, Volume(container_path="/b")])
+    box(
+        "limits", cpu_set="0", cpu_shares=512, dns=["192.0.2.1"], dns_opts=["timeout:3"], dns_searches=["a.b"],
+        domainname="d", group_adds=["5"], hostname="h", ipc_mode="private", log_driver="local", max_retry_count=2,
+        memory=64, memory_reservation=16, memory_swap=-1, restart="on-failure", stdin_open=True,
+        sysctls={"net.core.somaxconn": "256"}, tty=True, user="nobody",
+    )
+"""
+
+
+def test_what_the_engine_writes_as_the_program_does_is_never_a_change(project: Project) -> None:
+    project.write(OTHERS)
+    project.up()
+    assert "9 unchanged" in project.up(), "a second up finds nothing to do"
+    clean = project.run("preview", "--refresh", "--expect-no-changes")
+    assert clean.code == 0, f"what is read back equals what was written:\n{clean.text}"
+
+
 def test_only_some_changes_in_place_reach_the_container(project: Project) -> None:
     project.write('box("one", healthcheck=check(["CMD", "true"]), memory=64, memory_swap=64)')
     project.up()
