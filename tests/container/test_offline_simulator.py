@@ -1,0 +1,207 @@
+"""The simulator among our own database, cache and replica images: it must stand and fall as DHIS2 does."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from offline.dump.__main__ import main as generate_dump
+from tests.container.simulators import POSTGRES, PRIMARY, REPLICA, VALKEY, Answer, Core, Surroundings
+
+pytestmark = pytest.mark.container
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "dhis2-2.42.5-empty.sql.gz"
+LOGIN = {"username": "admin", "password": "district"}
+BASIC = ("-u", "admin:district")
+REDIS = (
+    "redis.enabled = on",
+    "redis.host = cache",
+    "redis.password = ${NOBODY:-kept-secret}",
+    "redis.cache.invalidation.enabled = on",
+)
+REPLICA_READS = "read1.connection.url = jdbc:postgresql://postgres-replica-1/{}"
+SOON_SECONDS = 20
+OWN = (
+    "SELECT format('ALTER TABLE %s OWNER TO dhis;', oid::regclass) FROM pg_class c WHERE relkind IN ('r', 'S', 'v')"
+    " AND relnamespace = 'public'::regnamespace"
+    " AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype IN ('a', 'e', 'i'))"
+)
+
+
+@pytest.fixture(scope="module")
+def around() -> Iterator[Surroundings]:
+    """The network everything runs on."""
+    surroundings = Surroundings(docker.from_env())
+    yield surroundings
+    surroundings.end()
+
+
+def shell(container: Container, command: str, standard_input: bytes | None = None) -> str:
+    """Run a shell command in a container; its output without the last line end."""
+    call = ["docker", "exec", "-i", str(container.id), "sh", "-c", command]
+    done = subprocess.run(call, input=standard_input, capture_output=True, check=False)
+    assert done.returncode == 0, f"'{command}': {done.stderr.decode()}"
+    return done.stdout.decode().strip()
+
+
+def eventually(accept: Callable[[], bool], reason: str) -> None:
+    until = time.monotonic() + SOON_SECONDS
+    while not accept():
+        assert time.monotonic() < until, reason
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def primary(around: Surroundings) -> Container:
+    """A database server with the role dhis."""
+    container = around.start(POSTGRES, "sh", "-c", PRIMARY, alias="postgres-primary")
+    shell(container, "until psql -h 127.0.0.1 -qc 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done; createuser dhis")
+    return container
+
+
+def database(primary: Container, name: str, dump: Path | None = None) -> None:
+    """Make a database with DHIS2's extensions, load a dump as superuser, give everything to dhis."""
+    wanted = "; ".join(f"CREATE EXTENSION {extension}" for extension in ("postgis", "pg_trgm", "btree_gin"))
+    shell(primary, f"createdb -O dhis {name} && psql -qd {name} -c '{wanted}'")
+    if dump:
+        shell(primary, f"zcat | psql -1qv ON_ERROR_STOP=1 -d {name} >/dev/null", dump.read_bytes())
+        shell(primary, f"psql -qAtd {name} -f - | psql -qd {name}", OWN.encode())
+
+
+@pytest.fixture(scope="module")
+def replica(around: Surroundings, primary: Container, tmp_path_factory: pytest.TempPathFactory) -> Container:
+    """A standby of the primary, cloned after the dumps were loaded."""
+    dump = tmp_path_factory.mktemp("dump") / "sample.sql.gz"
+    generate_dump(["--rows", "20000", "--scale", "0", str(dump)])
+    database(primary, "sample", dump)
+    database(primary, "empty")
+    if REAL.exists():
+        database(primary, "real", REAL)
+    return around.start(POSTGRES, "sh", "-c", REPLICA, alias="postgres-replica-1")
+
+
+@pytest.fixture(scope="module")
+def cache(around: Surroundings) -> Container:
+    """The cache server."""
+    return around.start(VALKEY, "valkey-server", "--requirepass", "kept-secret", alias="cache")
+
+
+@pytest.fixture(scope="module")
+def cores(around: Surroundings, replica: Container, cache: Container) -> dict[str, Core]:
+    """All simulators of this file, started at once: booting is most of what a test would wait for."""
+    shell(replica, "until psql -h 127.0.0.1 -qc 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done")
+    reads = (*REDIS, REPLICA_READS.format("sample"), "analytics.table.unlogged = off")
+    started = {
+        "core-1": around.simulator("2.43.1", "core-1", "sample", *reads, "node.primary_leader = on"),
+        "core-2": around.simulator("2.43.1", "core-2", "sample", *reads),
+        "empty": around.simulator("2.43.1", "empty", "empty"),
+        "dead": around.simulator("2.43.1", "dead", "nowhere"),
+    }
+    if REAL.exists():
+        started["real"] = around.simulator("2.42.5", "real", "real", REPLICA_READS.format("real"))
+        started["older"] = around.simulator("2.41.4", "older", "real")
+    return started
+
+
+@pytest.fixture(scope="module")
+def session(cores: dict[str, Core]) -> tuple[str, str]:
+    """Curl's options for a session that was begun on core-1."""
+    answer = cores["core-1"].booted().send("/api/auth/login", LOGIN)
+    assert answer.json["loginStatus"] == "SUCCESS", "the sample dump's password is known"
+    cookie = next(line for line in answer.head.splitlines() if line.startswith("Set-Cookie: "))
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax"), "the cookie is as DHIS2's"
+    cores["core-2"].booted()
+    return "-b", cookie.removeprefix("Set-Cookie: ").partition(";")[0]
+
+
+def real(cores: dict[str, Core], name: str) -> Core:
+    """Return a simulator on the dump of a real DHIS2."""
+    if name not in cores:
+        pytest.skip(f"{REAL.name} is not beside this checkout")
+    return cores[name]
+
+
+def test_it_boots_on_an_empty_database_and_makes_its_admin(cores: dict[str, Core]) -> None:
+    info = cores["empty"].booted().ask("/api/system/info", *BASIC).json
+    assert info["version"] == "2.43.1", "the image says which release it plays"
+    assert (info["readReplicaCount"], info["redisEnabled"]) == (0, False)
+
+
+def test_a_database_that_is_not_there_leaves_tomcat_answering_404(cores: dict[str, Core]) -> None:
+    log = cores["dead"].failed()
+    assert 'database "nowhere" does not exist' in log, "the reason stands in the log"
+    cores["dead"].container.reload()
+    assert cores["dead"].container.status == "running", "nothing but a health check can tell"
+
+
+def test_a_login_on_one_node_is_one_on_the_other(cores: dict[str, Core], session: tuple[str, str]) -> None:
+    assert cores["core-2"].ask("/api/me", *session).json["username"] == "admin", "sessions live in the cache"
+    assert cores["core-2"].ask("/api/me").status == 302, "without a cookie a browser is sent to the login page"
+    assert cores["core-2"].ask("/api/me", "-H", "Accept: application/json").status == 401, "a program is refused"
+
+
+def test_reads_go_to_the_replica_and_writes_arrive_there(cores: dict[str, Core], session: tuple[str, str]) -> None:
+    answer = cores["core-1"].ask("/api/dataItems?pageSize=1", *session)
+    assert answer.json["servedBy"] == "postgres-replica-1", "with readN the primary is no part of the rotation"
+    assert "X-DHIS2-Simulator: 2.43.1" in answer.head, "nobody may take it for the real one"
+    assert cores["core-1"].send("/api/userDataStore/test/key", {"a": 1}, *session).status == 201
+    assert cores["core-2"].ask("/api/userDataStore/test/key", *session).json == {"a": 1}, "one database for all"
+
+
+def test_a_change_on_one_node_is_seen_on_the_other(cores: dict[str, Core], session: tuple[str, str]) -> None:
+    listed = cores["core-2"].ask("/api/organisationUnits?pageSize=1", *session).body
+    path = "/api/organisationUnits/" + listed.split('"id":"')[1][:11]
+    before = cores["core-2"].ask(path, *session).json["name"]
+    assert cores["core-1"].send(path, {"name": f"{before} II"}, "-X", "PUT", *session).status == 200
+    eventually(lambda: cores["core-2"].ask(path, *session).json["name"] == f"{before} II", "the cache was not evicted")
+
+
+def test_the_leader_runs_analytics_for_whoever_asks(
+    cores: dict[str, Core], session: tuple[str, str], primary: Container
+) -> None:
+    asked = cores["core-2"].ask("/api/resourceTables/analytics", "-X", "POST", *session)
+    job = asked.body.split('"id":"')[1][:11]
+    done = f"/api/jobConfigurations/{job}"
+    eventually(lambda: cores["core-2"].ask(done, *session).json["lastExecutedStatus"] == "COMPLETED", "nobody ran it")
+    assert f"Job completed: inMemoryAnalyticsJob_{job}" in cores["core-1"].log(), "core-1 is the primary leader"
+    element = shell(primary, "psql -Atd sample -c 'SELECT dx FROM analytics LIMIT 1'")
+
+    def read() -> Answer:
+        return cores["core-2"].ask(f"/api/analytics?dimension=dx:{element}", *session)
+
+    eventually(lambda: read().json["source"] == "analytics", "logged tables reach the replica")
+    assert read().json["servedBy"] == "postgres-replica-1"
+
+
+def test_an_upload_can_be_fetched(cores: dict[str, Core], session: tuple[str, str]) -> None:
+    answer = cores["core-1"].ask("/api/fileResources", "-F", "file=@/etc/os-release", *session)
+    uid = answer.body.split('"id":"')[1][:11]
+    assert "Debian" in cores["core-1"].ask(f"/api/fileResources/{uid}/data", *session).body, "it is in the file store"
+
+
+def test_a_dump_of_dhis2_boots_and_its_analytics_job_fails_on_2_42(cores: dict[str, Core]) -> None:
+    core = real(cores, "real").booted()
+    job = core.ask("/api/resourceTables/analytics", "-X", "POST", *BASIC).body.split('"id":"')[1][:11]
+
+    def status() -> object:
+        return core.ask(f"/api/jobConfigurations/{job}", *BASIC).json["lastExecutedStatus"]
+
+    eventually(lambda: status() == "FAILED", "2.42 creates the tables through the replica")
+    assert "25006" in core.ask(f"/api/jobConfigurations/{job}", *BASIC).body, "the reason is kept"
+
+
+def test_a_database_of_a_later_release_is_refused(cores: dict[str, Core]) -> None:
+    log = real(cores, "older").failed()
+    assert "Detected applied migration not resolved locally: 2.42.1" in log, "migrations are one way"
+
+
+def test_a_dead_cache_hangs_who_is_logged_in_but_not_ping(
+    cores: dict[str, Core], session: tuple[str, str], cache: Container
+) -> None:
+    cache.kill()
+    assert cores["core-1"].ask("/api/ping", *session).status == 200, "ping does not see it"
+    assert cores["core-1"].ask("/api/me", *session, seconds=2).status == 0, "no answer until Lettuce gives up"
