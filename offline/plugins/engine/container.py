@@ -107,7 +107,7 @@ class Container:
         try:
             api.disconnect_container_from_network(identifier, "bridge")
         except APIError as error:
-            if "is not connected to" not in str(error.explanation):
+            if "is not connected to the network bridge" not in str(error.explanation):
                 raise PluginError(f"Unable to disconnect the default network: {words(error)}") from error
         for each in given:
             try:
