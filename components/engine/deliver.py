@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,4 +47,5 @@ def deliver(client: "docker.DockerClient", container: str, path: Path, key: str)
 
 def _owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uid = entry.gid = 101  # the fetch container's user, who renames it
+    entry.mtime = int(time.time())  # without one it is of 1970, and the next stack's fetch tidies up what is old
     return entry
