@@ -1,0 +1,113 @@
+"""The core's files in a real Tomcat: when its port is open, and what its health check does to it."""
+
+from collections.abc import Iterator
+
+import pytest
+from docker.models.containers import Container
+
+from components.rendering import render
+from tests.container.parts import FILES, SIMULATOR, Parts, ask, log, parts, run, until
+
+pytestmark = pytest.mark.container
+
+TOMCAT = "/usr/local/tomcat"
+ROOT = f"{TOMCAT}/webapps/ROOT"
+# A web application that starts at once: nothing of the image's own is looked through.
+QUICK = "-XX:TieredStopAtLevel=1 -Dtomcat.util.scan.StandardJarScanFilter.jarsToSkip=*.jar"
+ALONE = '<web-app metadata-complete="true"><absolute-ordering/>{}</web-app>'
+PING = {f"{ROOT}/WEB-INF/web.xml": ALONE.format(""), f"{ROOT}/api/ping": "pong"}
+SLOW = '<%@page session="false"%><% Thread.sleep(3000); %>done at <%= request.getRemoteAddr() %>'
+BROKEN = ALONE.format("<listener><listener-class>no.such.Listener</listener-class></listener>")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Parts]:
+    """A network for these tests."""
+    with parts() as found:
+        yield found
+
+
+def core(bench: Parts, files: dict[str, str], init: bool = True, **environment: str) -> Container:
+    """Tomcat of a DHIS2 image with our files and another web application."""
+    ours = {
+        f"{TOMCAT}/conf/server.xml": render("core/server.xml"),
+        f"{TOMCAT}/conf/logging.properties": render("core/logging.properties"),
+        f"{FILES}/health.sh": render("core/health.sh"),
+    }
+    return bench.start(
+        SIMULATOR,
+        "catalina.sh",
+        "run",
+        files={**ours, **files},
+        user="65534:65534",
+        mem_limit="400m",
+        tmpfs={"/tmp": "size=16m"},  # noqa: S108
+        environment={"JAVA_OPTS": QUICK, **environment},
+        init=init,
+    )
+
+
+def check(container: Container) -> int | None:
+    """The exit code of one health check; None when it has ended the container under itself."""
+    container.reload()
+    if container.status != "running":
+        return None
+    return run(container, "/bin/sh", f"{FILES}/health.sh")[0]
+
+
+def ended(container: Container) -> bool:
+    """Is the container no longer running? Checks once more if it is."""
+    check(container)
+    container.reload()
+    return bool(container.status == "exited")
+
+
+def java(container: Container) -> str:
+    """The JVM's process number inside the container."""
+    return run(container, "sh", "-c", "grep -lx java /proc/[0-9]*/comm | cut -d/ -f3")[1]
+
+
+@pytest.mark.parametrize("init", [True, False], ids=["init", "no-init"])
+def test_a_core_that_stops_answering_is_ended(bench: Parts, init: bool) -> None:
+    container = core(bench, PING, init=init)
+    until(lambda: check(container) == 0, "the core is healthy")
+    container.kill(signal="STOP") if not init else run(container, "sh", "-c", f"kill -STOP {java(container)}")
+    until(lambda: ended(container), "a stopped JVM is ended")
+    assert "fatal: no answer to /api/ping 3 times in a row" in log(container), "its log says why"
+    assert "Full thread dump" in log(container), "and what it was doing"
+
+
+def test_a_core_whose_application_failed_is_ended_and_says_why(bench: Parts) -> None:
+    container = core(bench, {**PING, f"{ROOT}/WEB-INF/web.xml": BROKEN})
+    until(lambda: ended(container), "Tomcat would answer 404 for ever")
+    assert "no.such.Listener" in log(container), "the reason is in the container's log, not in a file"
+    assert "fatal: DHIS2 failed to start" in log(container), "nobody has to know what a 404 means"
+
+
+def test_a_core_that_does_not_boot_in_its_time_is_ended(bench: Parts) -> None:
+    container = core(bench, {f"{ROOT}/api/ping/index.jsp": "<% throw new Error(); %>"}, BOOT_SECONDS="1")
+    until(lambda: ended(container), "the boot time is over")
+    assert "fatal: not started after" in log(container), "its log says why"
+
+
+def test_a_restarted_core_has_its_boot_time_again(bench: Parts) -> None:
+    container = core(bench, PING, FAILURES="1")
+    until(lambda: check(container) == 0, "the core is healthy")
+    container.restart(timeout=30)
+    assert check(container) == 1, "it boots and does not answer yet"
+    until(lambda: check(container) == 0, "what it was before the restart does not count")
+
+
+def test_a_stopping_core_finishes_what_it_has(bench: Parts) -> None:
+    container = core(bench, {**PING, f"{ROOT}/slow.jsp": SLOW})
+    until(lambda: check(container) == 0, "the core is healthy")
+    address = bench.address(container)
+    # Tomcat is told to end from inside the request's own time; it is compiled by the first one.
+    assert ask(address, "/slow.jsp")[0] == 200, "the page works"
+    status, _, page = ask(address, "/nothing")
+    assert (status, "Tomcat/" in page) == (404, False), "an error page that tells the version tells where to look"
+    run(container, "sh", "-c", f"(sleep 1; kill -TERM {java(container)}) >/dev/null 2>&1 &")
+    status, _, text = ask(address, "/slow.jsp", headers={"X-Forwarded-For": "203.0.113.7"})
+    assert status == 200, "a request that was taken is answered"
+    assert "203.0.113.7" in text, "DHIS2 sees the user's address"
+    assert "awaitConnectionsClose" in log(container), "it was answered while the core was stopping"
