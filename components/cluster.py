@@ -161,6 +161,7 @@ class Cluster(pulumi.ComponentResource):
         async def check(watcher: Watcher) -> None:
             await watcher.until_ready(awaited)
             await lb.answers(watcher)
+            await self.database.tell_what_is_loaded(watcher)
 
         return self._args.gates.settled(containers, check)
 

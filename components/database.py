@@ -10,7 +10,7 @@ from components import sizing
 from components.engine.deliver import deliver, start_again
 from components.engine.docker import container
 from components.engine.verdict import Goal
-from components.engine.watch import Awaited, Watcher
+from components.engine.watch import Awaited, Watcher, execute
 from components.gates import Gates
 from components.naming import SHARED_DUMPS, Naming
 from components.rendering import names, render
@@ -118,6 +118,18 @@ class DatabasePair(pulumi.ComponentResource):
         if path and running:
             await watcher.run(lambda client: deliver(client, name, path, seed.key))
         await watcher.until_ready([Awaited(name, f"the dump {seed.name}", Goal.FINISHED)])
+
+    async def tell_what_is_loaded(self, watcher: Watcher) -> None:
+        """Warn when the database was loaded from another dump than the settings name, which keepData brings about."""
+        name, seed = self._args.naming.of("primary"), self._args.seed
+        code, text = await watcher.run(lambda client: execute(client, name, ["cat", f"{DATA}/seeded"]))
+        loaded = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        if code == 0 and loaded.get("seed_key", seed.key) != seed.key:
+            pulumi.log.warn(
+                f"the database was loaded from {loaded.get('seed_name')} and kept (keepData); {seed.name} is not "
+                "loaded. To load it instead, and lose what is there: pulumi config set keepData false && pulumi up && "
+                "pulumi destroy && pulumi up"
+            )
 
     def _primary(self) -> docker.Container:
         args = self._args

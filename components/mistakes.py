@@ -104,8 +104,10 @@ def _command(key: str, value: str | None, fields: Mapping[str, FieldInfo]) -> st
     low, high = limits(fields[key])
     if value and low is not None and high is not None and not low <= int(value) <= high:
         value = None  # what was meant is out of range too
-    example = (fields[key].examples or [""])[0]
-    return f"pulumi config set {key} {shlex.quote(str(value or example))}"
+    shown = str(value or (fields[key].examples or [""])[0])
+    # What begins with a dash would be taken for an option of pulumi's.
+    dashes = "-- " if shown.startswith("-") else ""
+    return f"pulumi config set {key} {dashes}{shlex.quote(shown)}"
 
 
 def _shown(value: object) -> str:

@@ -99,7 +99,7 @@ class Stack:
     def set(self, **settings: object) -> None:
         """Change settings, as a person does."""
         for key, value in settings.items():
-            self.must("config", "set", key, str(value), "--stack", self.name)
+            self.must("config", "set", "--stack", self.name, key, "--", str(value))
 
     def up(self, *words: str) -> str:
         """Deploy; it has to succeed. What it printed, warnings included."""

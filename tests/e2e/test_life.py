@@ -152,7 +152,7 @@ def test_replicas_come_and_go(stack: Stack) -> None:
     ("dump", "cause"),
     [
         ("missing.sql.gz", "404"),
-        ("page.sql.gz", "HTML"),
+        ("page.sql.gz", "web page"),
         ("truncated.sql.gz", "truncated"),
     ],
 )

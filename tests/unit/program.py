@@ -69,6 +69,7 @@ class FakeWatcher:
     waited: list[str] = field(default_factory=list)
     failing: Callable[[Awaited], None] = lambda _: None
     commands: list[Sequence[str]] = field(default_factory=list)
+    answer: Any = (0, "")
 
     async def until_ready(self, awaited: Sequence[Awaited]) -> None:
         await asyncio.sleep(0)
@@ -80,7 +81,7 @@ class FakeWatcher:
         self.commands.append(command)
 
     async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - as the real one
-        return None
+        return self.answer
 
 
 @dataclass

@@ -220,3 +220,11 @@ def test_a_chosen_password_reaches_the_primary_as_a_file_only(run: Run) -> None:
     holders = [each.name for each in recorded.of(CONTAINER) if "Correct-Horse-7" in str(each.inputs)]
     assert holders == ["primary"]
     assert recorded.container("primary").files["/opt/dhis2-cluster/secrets/admin-password"] == "Correct-Horse-7"
+
+
+def test_a_database_kept_from_another_dump_is_warned_about(run: Run) -> None:
+    kept = FakeWatcher(answer=(0, "seed_key=other\nseed_name=old.sql.gz\naccepted_key=this\n"))
+    warnings = run(watcher=kept, keepData="true").warnings
+    assert len(warnings) == 1
+    assert "loaded from old.sql.gz and kept" in warnings[0]
+    assert "pulumi config set keepData false" in warnings[0]

@@ -305,3 +305,8 @@ def test_the_encrypted_password_is_taken_and_a_clear_one_is_not(stack_config: py
         load_settings()
     stack_config.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["dhis2-cluster:adminPassword"]))
     assert load_settings().admin_password is not None
+
+
+def test_a_value_with_a_dash_in_front_is_kept_from_being_an_option() -> None:
+    (line,) = mistakes({"javaOptions": "Xmx1g"})
+    assert "pulumi config set javaOptions -- -" in line, "pulumi would take it for an option of its own"
