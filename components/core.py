@@ -92,7 +92,10 @@ class CorePool(pulumi.ComponentResource):
     def _workload(self, number: int, files: pulumi.Output[str]) -> Workload:
         args, home = self._args, self._args.release.home
         name = f"core-{number}"
-        own = f"{JVM_OPTIONS} {C3P0_OPTIONS}" if args.release.pool == "c3p0" else JVM_OPTIONS
+        pool = C3P0_OPTIONS if args.release.pool == "c3p0" else ""
+        # Said although the JVM sees the limit by itself: it does so at its start only, while the engine changes the
+        # limit of a running container. So a changed limit makes a new core.
+        options = [f"-XX:MaxRAM={args.memory_mb}m", JVM_OPTIONS, pool, args.java_options]
         return Workload(
             name=args.naming.of(name),
             image=args.image,
@@ -107,7 +110,7 @@ class CorePool(pulumi.ComponentResource):
             environment={
                 "DHIS2_HOME": home,
                 # Read by every JVM; the images that have no Tomcat scripts read nothing else.
-                "JAVA_TOOL_OPTIONS": f"{own} {args.java_options}".strip(),
+                "JAVA_TOOL_OPTIONS": " ".join(filter(None, options)),
                 "BOOT_SECONDS": str(args.ready_timeout_seconds),
             },
             files=(

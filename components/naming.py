@@ -28,6 +28,8 @@ class Naming:
             "com.docker.compose.service": service,
             "com.docker.compose.container-number": str(number),
             "com.docker.compose.oneoff": "False",
+            # Compose lists only containers that have one; it compares it with nothing unless it is to change them.
+            "com.docker.compose.config-hash": service,
             **self.object_labels(),
         }
 

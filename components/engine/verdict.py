@@ -45,6 +45,9 @@ def judge(inspected: Mapping[str, Any], goal: Goal, restarts_before: int) -> Ver
     reasons = {"created": f"did not start: {state.get('Error')}" if state.get("Error") else "", "paused": "is paused"}
     if status in ("exited", "dead", "restarting", "removing"):
         reasons[status] = _ended(state, code)
+    if status == "exited" and goal is Goal.HEALTHY:
+        # The engine starts again what ends by itself.
+        reasons[status] += " and was stopped by somebody; start it again: pulumi up --refresh"
     return Verdict(reason=reasons.get(status, ""), status=status)
 
 

@@ -10,6 +10,8 @@ from components.engine import watch
 from components.engine.verdict import Goal, Verdict, judge, telling_lines
 from components.engine.watch import Awaited, NotReady, Watcher
 
+STOPPED = " and was stopped by somebody; start it again: pulumi up --refresh"
+
 
 def state(status: str, health: str = "", restarts: int = 0, **more: object) -> dict[str, Any]:
     found: dict[str, Any] = {"Status": status, **more}
@@ -27,11 +29,15 @@ def state(status: str, health: str = "", restarts: int = 0, **more: object) -> d
         (state("running", "unhealthy"), Goal.HEALTHY, Verdict(status="unhealthy")),
         (state("running", "starting", 1), Goal.HEALTHY, Verdict(reason="ended and was started again")),
         (state("restarting", ExitCode=3), Goal.HEALTHY, Verdict(reason="ended with exit code 3", status="restarting")),
-        (state("exited", ExitCode=0), Goal.HEALTHY, Verdict(reason="ended with exit code 0", status="exited")),
+        (
+            state("exited", ExitCode=0),
+            Goal.HEALTHY,
+            Verdict(reason=f"ended with exit code 0{STOPPED}", status="exited"),
+        ),
         (
             state("exited", ExitCode=137, OOMKilled=True),
             Goal.HEALTHY,
-            Verdict(reason="was ended for using more memory than its limit", status="exited"),
+            Verdict(reason=f"was ended for using more memory than its limit{STOPPED}", status="exited"),
         ),
         (state("created"), Goal.HEALTHY, Verdict(status="created")),
         (
@@ -100,7 +106,7 @@ def test_a_container_that_ends_ends_the_wait_with_its_last_lines(monkeypatch: py
     with pytest.raises(NotReady) as error:
         wait(monkeypatch, engine)
     assert str(error.value).splitlines() == [
-        "core 1 ended with exit code 1",
+        f"core 1 ended with exit code 1{STOPPED}",
         "  | one",
         "  | fatal: no such database",
         "  All of it: docker logs stack-core-1",
