@@ -5,17 +5,11 @@ from collections.abc import Iterator
 import pytest
 from docker.models.containers import Container
 
-from components.rendering import render
-from tests.container.parts import FILES, SIMULATOR, Parts, ask, log, parts, run, until
+from tests.container.parts import FILES, Parts, ask, log, parts, run, until
+from tests.container.tomcat import ALONE, PING, ROOT, core
 
 pytestmark = pytest.mark.container
 
-TOMCAT = "/usr/local/tomcat"
-ROOT = f"{TOMCAT}/webapps/ROOT"
-# A web application that starts at once: nothing of the image's own is looked through.
-QUICK = "-XX:TieredStopAtLevel=1 -Dtomcat.util.scan.StandardJarScanFilter.jarsToSkip=*.jar"
-ALONE = '<web-app metadata-complete="true"><absolute-ordering/>{}</web-app>'
-PING = {f"{ROOT}/WEB-INF/web.xml": ALONE.format(""), f"{ROOT}/api/ping": "pong"}
 SLOW = '<%@page session="false"%><% Thread.sleep(3000); %>done at <%= request.getRemoteAddr() %>'
 BROKEN = ALONE.format("<listener><listener-class>no.such.Listener</listener-class></listener>")
 
@@ -25,26 +19,6 @@ def bench() -> Iterator[Parts]:
     """A network for these tests."""
     with parts() as found:
         yield found
-
-
-def core(bench: Parts, files: dict[str, str], init: bool = True, **environment: str) -> Container:
-    """Tomcat of a DHIS2 image with our files and another web application."""
-    ours = {
-        f"{TOMCAT}/conf/server.xml": render("core/server.xml"),
-        f"{TOMCAT}/conf/logging.properties": render("core/logging.properties"),
-        f"{FILES}/health.sh": render("core/health.sh"),
-    }
-    return bench.start(
-        SIMULATOR,
-        "catalina.sh",
-        "run",
-        files={**ours, **files},
-        user="65534:65534",
-        mem_limit="400m",
-        tmpfs={"/tmp": "size=16m"},  # noqa: S108
-        environment={"JAVA_OPTS": QUICK, **environment},
-        init=init,
-    )
 
 
 def check(container: Container) -> int | None:

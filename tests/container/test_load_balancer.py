@@ -1,0 +1,199 @@
+"""The load balancer's files in a real NGINX: what users, programs and attackers get from it."""
+
+import json
+import resource
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from docker.models.containers import Container
+
+from components.rendering import render
+from tests.container.balancing import core, load_balancer, served_by
+from tests.container.parts import FILES, NGINX, Parts, ask, log, parts, run, said, until
+
+pytestmark = pytest.mark.container
+
+LOGINS = [
+    "/api/auth/login",
+    "/api/42/auth/login",
+    "/api/authentication/login",
+    "/dhis-web-commons-security/login.action",
+    "/dhis-web-commons/security/login.action",
+]
+IDLE = 10_000
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Parts]:
+    """A network for these tests."""
+    with parts() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def balancer(bench: Parts) -> Container:
+    """A load balancer with one core."""
+    only = core(bench)
+    container = load_balancer(bench)
+    until(lambda: served_by(bench.address(container), only), "the core is found")
+    return container
+
+
+@pytest.fixture
+def lb(bench: Parts, balancer: Container) -> str:
+    """The address of the load balancer with one core."""
+    return bench.address(balancer)
+
+
+@pytest.fixture(scope="module")
+def lonely() -> Iterator[str]:
+    """The address of a load balancer without any core."""
+    with parts() as empty:
+        yield empty.address(load_balancer(empty))
+
+
+@pytest.mark.parametrize("values", [{}, {"trusted_proxies": ("10.0.0.0/8", "192.168.0.0/16")}])
+def test_nginx_accepts_the_configuration(bench: Parts, values: dict[str, object]) -> None:
+    text = render("load_balancer/nginx.conf.j2", **values)
+    container = bench.start(NGINX, "sleep", "60", files={"/n.conf": text}, user="101:101")
+    code, output = run(container, "nginx", "-t", "-c", "/n.conf")
+    assert code == 0, f"NGINX itself is the judge: {output}"
+    assert "[warn]" not in output, "a warning is a mistake that has not hurt yet"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "kind"),
+    [
+        ("/", BROWSER, "text/html"),
+        ("/dhis-web-dashboard/?a=/api/", BROWSER, "text/html"),
+        ("/", {}, "text/html"),
+        ("/api/me", BROWSER, "application/json"),
+        ("/api/42/me?fields=id", {}, "application/json"),
+        ("/anything", {"Accept": "application/json"}, "application/json"),
+    ],
+)
+def test_without_a_core_dhis2_is_starting(lonely: str, path: str, headers: dict[str, str], kind: str) -> None:
+    status, got, text = ask(lonely, path, headers=headers)
+    assert status == 503, "an error, so that no program takes it for the page it wanted"
+    assert got["content-type"].partition(";")[0] == kind, "people get a page and programs JSON"
+    assert int(got["retry-after"]) > 0, "programs know when to ask again"
+    assert got["cache-control"] == "no-store", "no browser keeps it"
+    assert "DHIS2 is starting" in text, "it says what to wait for"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_without_a_core_a_change_is_refused_in_the_same_way(lonely: str, method: str) -> None:
+    status, got, text = ask(lonely, "/api/dataValues", method, b"{}")
+    assert (status, json.loads(text)["httpStatusCode"]) == (503, 503), "it was not sent, so it may be sent again"
+    assert "retry-after" in got, "programs know when"
+
+
+def test_without_a_core_head_has_no_body(lonely: str) -> None:
+    status, got, text = ask(lonely, "/", "HEAD")
+    assert (status, text) == (503, ""), "HEAD is what monitoring asks with"
+    assert "retry-after" in got, "its headers are those of GET"
+
+
+def test_a_client_s_word_about_itself_does_not_count(lb: str) -> None:
+    said_so = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "1"}
+    told = json.loads(ask(lb, "/a%2Fb?c=d", headers={"Host": "dhis2.example.org:8443", **said_so})[2])
+    assert told["for"] not in ("", "203.0.113.9"), "an address that can be made up locks nobody out"
+    assert (told["proto"], told["port"], told["name"]) == ("http", "8443", "dhis2.example.org:8443")
+    assert told["host"] == "dhis2.example.org:8443", "DHIS2 builds its links from it"
+    assert told["uri"] == "/a%2Fb?c=d", "the path arrives as it was sent"
+
+
+def test_the_word_of_a_trusted_proxy_counts(bench: Parts, balancer: Container) -> None:
+    del balancer  # its core answers here too
+    behind = bench.address(load_balancer(bench, trusted_proxies=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+    headers = {"Host": "dhis2.example.org", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+    until(lambda: ask(behind, "/")[0] == 200, "the core is found")
+    told = json.loads(ask(behind, "/", headers=headers)[2])
+    assert (told["for"], told["proto"], told["port"]) == ("203.0.113.9", "https", "443"), "it ends the user's TLS"
+
+
+def test_websockets_pass(lb: str) -> None:
+    told = json.loads(ask(lb, "/", headers={"Upgrade": "websocket", "Connection": "Upgrade"})[2])
+    assert told["upgrade"] == "websocket upgrade", "the core has to see the wish"
+
+
+def test_big_uploads_pass_and_bigger_ones_are_refused_in_words(lb: str) -> None:
+    status, _, text = ask(lb, "/api/apps", "POST", b"x" * 30_000_000)
+    assert (status, json.loads(text)["size"]) == (200, "30000000"), "apps and imports are tens of megabytes"
+    with socket.create_connection((lb, 8080), timeout=30) as client:
+        client.sendall(b"POST /api/apps HTTP/1.1\r\nHost: x\r\nContent-Length: 300000000\r\n\r\n")
+        refused = client.recv(65536)
+    assert b" 413 " in refused.splitlines()[0], "it is refused before it is sent"
+    assert b"larger than 200 MB" in refused, "the person learns why"
+
+
+@pytest.mark.parametrize("path", LOGINS)
+def test_guessing_passwords_is_slowed_down(lb: str, path: str) -> None:
+    answers: list[tuple[int, str]] = []
+
+    def guess() -> None:
+        for _ in range(15):
+            status, _, text = ask(lb, path, "POST", b"x")
+            answers.append((status, text))
+
+    threads = [threading.Thread(target=guess) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused = [text for status, text in answers if status == 429]
+    assert refused, "120 guesses at once are no office coming to work"
+    assert "Too many logins" in json.loads(refused[0])["message"], "the person learns why"
+    assert ask(lb, path)[0] == 200, "looking at the form does not count"
+    assert ask(lb, "/api/dataValues", "POST", b"x")[0] == 200, "nor does other work"
+
+
+def test_an_answer_of_dhis2_is_left_alone(lb: str) -> None:
+    status, got, text = ask(lb, "/missing")
+    assert (status, json.loads(text)) == (404, {"httpStatusCode": 404}), "apps read the body of an error"
+    assert got["x-content-type-options"] == "nosniff", "set where DHIS2 has not"
+    assert "/" not in got["server"], "no version for attackers"
+
+
+def test_query_strings_are_in_no_log(lb: str, balancer: Container) -> None:
+    ask(lb, "/api/account/restore?token=hidden-one")
+    ask(lb, "/drop?token=hidden-two")
+    until(lambda: "/api/account/restore" in log(balancer), "the request is logged")
+    assert "hidden" not in log(balancer), "tokens in logs are tokens given away"
+    line = next(line for line in log(balancer).splitlines() if "/api/account/restore" in line)
+    assert json.loads(line)["status"] == "200", "each line is JSON"
+
+
+def test_the_private_port_is_private(bench: Parts, lb: str, balancer: Container) -> None:
+    assert ask(lb, "/status", port=8081)[0] == 0, "nobody outside reads it"
+    if "stub_status" not in said(balancer, "nginx -V 2>&1"):
+        pytest.skip("this NGINX is built without stub_status: that nothing listens is all that was checked")
+    container = load_balancer(bench, stub_status=True)
+    assert ask(bench.address(container), "/status", port=8081)[0] == 0, "nobody outside reads it"
+    assert "Active connections" in said(container, "curl -s http://127.0.0.1:8081/status")
+
+
+def test_oversized_headers_hurt_nobody_else(lb: str) -> None:
+    assert ask(lb, "/", headers={"X-Big": "x" * 20_000})[0] == 200, "long filters are DHIS2's way"
+    assert ask(lb, "/", headers={"X-Big": "x" * 200_000})[0] in (0, 400, 431, 494), "there is an end to it"
+    assert ask(lb, "/")[0] == 200, "others are served"
+
+
+def test_idle_connections_hurt_nobody_else(lb: str, balancer: Container) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < IDLE + 500:
+        pytest.skip(f"this machine lets a process open {hard} files, too few for {IDLE} connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, IDLE + 500), hard))
+    with ExitStack() as idle:
+        for _ in range(IDLE):
+            idle.enter_context(socket.create_connection((lb, 8080), timeout=30))
+        assert ask(lb, "/")[0] == 200, "people with a real request are served"
+        assert run(balancer, "curl", "-fs", "http://127.0.0.1:8080/lb/health")[0] == 0, "and nobody restarts it"
+
+
+def test_the_files_lie_where_the_configuration_looks(balancer: Container) -> None:
+    assert said(balancer, f"ls {FILES}/pages").split() == ["starting.html", "starting.json"]

@@ -1,0 +1,130 @@
+"""Cores that come, go, die and hang behind a real NGINX: who notices."""
+
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from docker.models.containers import Container
+
+from tests.container import tomcat
+from tests.container.balancing import core, load, load_balancer, served_by
+from tests.container.parts import Parts, ask, log, parts, until
+
+pytestmark = pytest.mark.container
+
+
+@pytest.fixture
+def bench() -> Iterator[Parts]:
+    """A network for one test: cores of another would answer."""
+    with parts() as found:
+        yield found
+
+
+def lb_with(bench: Parts, *cores: Container) -> str:
+    """The address of a load balancer that has found all these cores."""
+    address = bench.address(load_balancer(bench))
+    for one in cores:
+        until(partial(served_by, address, one), "the core is found")
+    return address
+
+
+def requests(container: Container, method: str, path: str) -> int:
+    """How many requests of a kind a core has had."""
+    return log(container).count(f'"{method} {path} ')
+
+
+def pong(bench: Parts, text: str) -> Container:
+    """A core of a real Tomcat whose ping tells its name."""
+    return tomcat.core(bench, {**tomcat.PING, f"{tomcat.ROOT}/api/ping": text}, alias="core")
+
+
+def answers(lb: str, text: str) -> bool:
+    """Was a ping answered with this text?"""
+    return ask(lb, "/api/ping")[2] == text
+
+
+def test_scaling_up_and_down_loses_no_request(bench: Parts) -> None:
+    pong(bench, "first")
+    lb = bench.address(load_balancer(bench))
+    until(partial(answers, lb, "first"), "the first core serves")
+    with load(lb) as seen:
+        for name in ("second", "third"):
+            more = pong(bench, name)
+            until(partial(answers, lb, name), "a new core is found without a reload")
+            more.stop(timeout=60)
+            bench.network.disconnect(more, force=True)
+        answered = seen.answered()
+        until(lambda: seen.answered() > answered + 500, "the first core serves all")
+    assert not seen.failed("GET") + seen.failed("POST"), f"nobody may notice: {dict(seen.seen)}"
+
+
+def test_a_killed_core_loses_no_get_and_no_later_post(bench: Parts) -> None:
+    first, second = core(bench), core(bench)
+    lb = lb_with(bench, first, second)
+    with load(lb) as seen:
+        second.kill()
+        bench.network.disconnect(second, force=True)
+        answered = seen.answered()
+        until(lambda: seen.answered() > answered + 500, "the other core serves all")
+    assert not seen.failed("GET"), f"what changes nothing is asked again: {dict(seen.seen)}"
+    with load(lb) as later:
+        until(lambda: later.answered() > 500, "the other core serves all")
+    assert not later.failed("POST"), "the dead address is known by now"
+
+
+def test_a_request_in_flight_survives_a_change_of_the_list_of_cores(bench: Parts) -> None:
+    hung = core(bench)
+    lb = lb_with(bench, hung)
+    hung.kill(signal="STOP")
+    answers: list[tuple[int, dict[str, str], str]] = []
+    waiting = threading.Thread(target=lambda: answers.append(ask(lb, "/slow")))
+    waiting.start()
+    other = core(bench)
+    # By now the list the request began with is an old one, and NGINX gives its retry up as busy.
+    until(lambda: served_by(lb, other, seconds=2), "the new core is found")
+    hung.kill()
+    waiting.join()
+    status, _, text = answers[0]
+    assert status == 200, f"a second pass sees the new list: {text}"
+    assert json.loads(text)["core"] == str(other.id)[:12], "the new core answers"
+
+
+def test_new_requests_avoid_a_core_that_hangs(bench: Parts) -> None:
+    hung, other = core(bench), core(bench)
+    lb = lb_with(bench, hung, other)
+    hung.kill(signal="STOP")
+    stuck = [threading.Thread(target=ask, args=(lb, "/stuck"), kwargs={"seconds": 60}) for _ in range(4)]
+    for thread in stuck:
+        thread.start()
+    until(lambda: requests(other, "GET", "/stuck"), "one of them went to the other core")
+    served = [served_by(lb, other, seconds=5) for _ in range(20)]
+    hung.kill()
+    for thread in stuck:
+        thread.join()
+    assert sum(served) >= 18, "its open requests count against it"
+
+
+def test_a_get_goes_to_another_core_and_a_sent_post_does_not(bench: Parts) -> None:
+    bad, good = core(bench, drops=True), core(bench)
+    lb = lb_with(bench, bad, good)
+    gets = [ask(lb, "/drop")[0] for _ in range(20)]
+    assert gets == [200] * 20, "reading again changes nothing"
+    good.kill()
+    until(lambda: ask(lb, "/drop")[0] == 502, "the bad core is alone")
+    before = requests(bad, "POST", "/drop")
+    status, _, text = ask(lb, "/drop", "POST", b"x")
+    assert status == 502, "nobody knows whether it was carried out"
+    assert "before you send it again" in json.loads(text)["message"], "the person has to look"
+    until(lambda: requests(bad, "POST", "/drop") > before, "the core has logged it")
+    assert requests(bad, "POST", "/drop") == before + 1, "a change is never made twice"
+
+
+def test_all_cores_dead_is_starting_and_heals(bench: Parts) -> None:
+    only = core(bench)
+    lb = lb_with(bench, only)
+    only.kill()
+    until(lambda: ask(lb, "/api/me")[0] == 503, "DHIS2 is starting")
+    only.start()
+    until(lambda: served_by(lb, only), "it serves again by itself")
