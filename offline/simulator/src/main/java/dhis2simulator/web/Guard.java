@@ -12,6 +12,9 @@ import java.io.IOException;
 import java.sql.SQLException;
 import java.util.Map;
 import java.util.regex.Pattern;
+import org.springframework.dao.QueryTimeoutException;
+import org.springframework.data.redis.RedisConnectionFailureException;
+import org.springframework.data.redis.RedisSystemException;
 
 /** Marks every answer as the simulator's, and lets nobody without a login past the open paths. */
 final class Guard extends HttpFilter {
@@ -42,6 +45,11 @@ final class Guard extends HttpFilter {
         } catch (SQLException error) {
             new Exchange(request, response, Map.of()).message(HttpServletResponse.SC_INTERNAL_SERVER_ERROR,
                     "The database does not answer");
+            return;
+        } catch (RedisSystemException | QueryTimeoutException | RedisConnectionFailureException error) {
+            // Not Tomcat's page of an unhandled error, which would not say whose it is.
+            new Exchange(request, response, Map.of()).message(HttpServletResponse.SC_INTERNAL_SERVER_ERROR,
+                    "The cache does not answer");
             return;
         }
         if (login == null) {
