@@ -55,6 +55,8 @@ class Cluster(pulumi.ComponentResource):
                 app_network=app,
                 port=settings.port,
                 bind=settings.bind,
+                # It has no TLS itself.
+                behind_a_proxy=settings.public_url.startswith("https:"),
             ),
             self._child,
         )

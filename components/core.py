@@ -18,7 +18,10 @@ TOMCAT = "/usr/local/tomcat"
 GRACE_SECONDS = 60
 # The heap leaves room for threads, classes and buffers. A core out of memory ends and is started again; what it held
 # is people's data, so no heap is written to disk.
-JVM_OPTIONS = "-XX:MaxRAMPercentage=70 -XX:+ExitOnOutOfMemoryError -XX:-HeapDumpOnOutOfMemoryError"
+# A container made anew has another address; the JVM would go on with the old one for half a minute.
+JVM_OPTIONS = (
+    "-Dsun.net.inetaddr.ttl=5 -XX:MaxRAMPercentage=70 -XX:+ExitOnOutOfMemoryError -XX:-HeapDumpOnOutOfMemoryError"
+)
 # Connections made while a replica was away lead to the primary; they end after five minutes, and reads return. No key
 # of dhis.conf says so to c3p0, which takes it from the system's properties.
 C3P0_OPTIONS = "-Dc3p0.maxConnectionAge=300"

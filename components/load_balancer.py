@@ -14,13 +14,18 @@ from components.workload import FILES, Attachment, File, Health, Port, Scratch, 
 UID = 101
 PORT = 8080
 MEMORY_MB = 128
+PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 PAGES = ("starting.html", "starting.json")
 PING = ("curl", "--fail", "--silent", "--output", "/dev/null", "--max-time", "5", f"http://127.0.0.1:{PORT}/api/ping")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancerArgs:
-    """Where the load balancer listens, and the networks of users and cores. It needs no list of cores."""
+    """Where the load balancer listens, and the networks of users and cores. It needs no list of cores.
+
+    `behind_a_proxy`: users come through a proxy that ends their TLS; what it says of their address and scheme counts
+    when it comes from a private network, which is where a proxy on the same host or in the same house comes from.
+    """
 
     naming: Naming
     image: pulumi.Input[str]
@@ -28,6 +33,7 @@ class LoadBalancerArgs:
     app_network: pulumi.Input[str]
     port: int
     bind: str
+    behind_a_proxy: bool
 
 
 class LoadBalancer(pulumi.ComponentResource):
@@ -40,6 +46,7 @@ class LoadBalancer(pulumi.ComponentResource):
         """Registers the container."""
         super().__init__("dhis2-cluster:index:LoadBalancer", name, None, opts)
         self.awaited = Awaited(args.naming.of("lb"), "the load balancer")
+        conf = render("load_balancer/nginx.conf.j2", trusted_proxies=PRIVATE_NETWORKS if args.behind_a_proxy else ())
         workload = Workload(
             name=args.naming.of("lb"),
             image=args.image,
@@ -51,12 +58,14 @@ class LoadBalancer(pulumi.ComponentResource):
                 Attachment(network=args.edge_network, aliases=("lb",)),
                 Attachment(network=args.app_network, aliases=("lb",)),
             ),
-            entrypoint=("nginx", "-c", f"{FILES}/nginx.conf"),
+            entrypoint=("/bin/sh", f"{FILES}/start.sh"),
             files=(
-                File(path=f"{FILES}/nginx.conf", content=render("load_balancer/nginx.conf.j2")),
+                File(path=f"{FILES}/start.sh", content=render("load_balancer/start.sh"), executable=True),
+                File(path=f"{FILES}/nginx.conf", content=conf),
+                File(path=f"{FILES}/status.conf", content=render("load_balancer/status.conf")),
                 *(File(path=f"{FILES}/pages/{page}", content=render(f"load_balancer/{page}")) for page in PAGES),
             ),
-            scratch=(Scratch(path="/tmp", size_mb=512),),  # noqa: S108
+            scratch=(Scratch(path="/tmp", size_mb=16),),  # noqa: S108
             port=Port(internal=PORT, external=args.port, address=args.bind),
             health=Health(
                 command=("curl", "--fail", "--silent", "--max-time", "5", f"http://127.0.0.1:{PORT}/lb/health"),

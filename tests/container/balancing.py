@@ -32,13 +32,13 @@ events {} http {
 
 def load_balancer(bench: Parts, **values: object) -> Container:
     """A running load balancer with the program's files; `values` for its template."""
-    files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", **values)}
+    files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", **{"trusted_proxies": (), **values})}
+    files |= {f"{FILES}/{name}": render(f"load_balancer/{name}") for name in ("start.sh", "status.conf")}
     files |= {f"{FILES}/pages/{page}": render(f"load_balancer/{page}") for page in PAGES}
     container = bench.start(
         NGINX,
-        "nginx",
-        "-c",
-        f"{FILES}/nginx.conf",
+        "/bin/sh",
+        f"{FILES}/start.sh",
         files=files,
         alias="lb",
         user="101:101",

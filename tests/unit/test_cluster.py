@@ -228,3 +228,10 @@ def test_a_database_kept_from_another_dump_is_warned_about(run: Run) -> None:
     assert len(warnings) == 1
     assert "loaded from old.sql.gz and kept" in warnings[0]
     assert "pulumi config set keepData false" in warnings[0]
+
+
+def test_a_proxy_in_front_is_trusted_only_where_users_come_by_https(run: Run) -> None:
+    conf = "/opt/dhis2-cluster/nginx.conf"
+    assert "set_real_ip_from" not in run().container("lb").files[conf], "anybody could give any address as theirs"
+    behind = run(baseUrl="https://dhis2.example.org").container("lb").files[conf]
+    assert "set_real_ip_from 172.16.0.0/12;" in behind, "DHIS2 would send people to http"

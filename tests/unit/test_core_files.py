@@ -195,7 +195,9 @@ def test_a_stopping_core_finishes_within_the_time_the_engine_gives() -> None:
 
 
 def test_the_core_keeps_connections_longer_than_the_load_balancer() -> None:
-    upstream = re.search(r"upstream core \{.*?\n    \}", render("load_balancer/nginx.conf.j2"), re.DOTALL)
+    upstream = re.search(
+        r"upstream core \{.*?\n    \}", render("load_balancer/nginx.conf.j2", trusted_proxies=()), re.DOTALL
+    )
     assert upstream is not None, "the load balancer has the cores as upstream"
     kept = re.search(r"keepalive_timeout (\d+)s;", upstream.group())
     assert kept is not None, "NGINX would keep idle connections for a minute"
