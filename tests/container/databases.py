@@ -11,6 +11,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from docker.errors import APIError
 from docker.models.containers import Container
 
 from components import sizing
@@ -229,15 +230,14 @@ def until(what: str, container: Container, condition: Callable[[], bool], *, end
         time.sleep(0.1)
 
 
-def until_logged(container: Container, text: str) -> None:
-    """Wait for a text in the log."""
-    until(f"'{text}' in the log", container, lambda: text in logs(container))
+def until_logged(container: Container, text: str, after: int = 0) -> None:
+    """Wait for a text in the log, behind its first `after` characters."""
+    until(f"'{text}' in the log", container, lambda: text in logs(container)[after:])
 
 
 def health(container: Container, role: str) -> tuple[int, str]:
     """What the health check says now."""
-    code, output = container.exec_run(["/bin/sh", f"{FILES}/health.sh", role])
-    return int(code), bytes(output).decode().strip()
+    return shell(container, f"exec /bin/sh {FILES}/health.sh {role}")
 
 
 def until_healthy(container: Container, role: str) -> None:
@@ -265,6 +265,9 @@ def sql(container: Container, statement: str, database: str = "dhis") -> str:
 
 
 def shell(container: Container, command: str) -> tuple[int, str]:
-    """A shell command in the container: exit code and output."""
-    code, output = container.exec_run(["sh", "-c", command])
+    """A shell command in the container: exit code (-1 when the container is not running) and output."""
+    try:
+        code, output = container.exec_run(["sh", "-c", command])
+    except APIError as error:
+        return -1, str(error.explanation)  # it is not running, as whoever waits will find
     return int(code), bytes(output).decode().strip()

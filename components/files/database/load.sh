@@ -98,7 +98,7 @@ failed() {
     esac
     [ ! -s "$work/refused" ] || refuse "$(cat "$work/refused")"
     message=$(sed -n -e 's/^psql:[^ ]* //' -e '/^ERROR\|^DETAIL\|^CONTEXT\|^FATAL\|^error/p' "$log" | cut -c 1-300 | head -n 3 | tr '\n' ' ')
-    refuse "line ${place:-?} (table $(cat "$work/now" 2>/dev/null || echo '?')): ${message:-$(tail -n 3 "$log" | tr '\n' ' ')}"
+    refuse "line ${place:-?}: ${message:-$(tail -n 3 "$log" | tr '\n' ' ')}"
 }
 
 refuse() {

@@ -153,7 +153,7 @@ function finish(    text, upper) {
     if (upper ~ /^CREATE EXTENSION /) { extension(text, upper); return }
     if (upper ~ /^COMMENT ON EXTENSION / && !(unquoted(word(text, 4)) in available)) { omit(); return }
     if (upper ~ /^CREATE SCHEMA (IF NOT EXISTS )?("PUBLIC"|PUBLIC) ?;$/) { omit(); return }
-    if (head && upper ~ /^(DROP |ALTER .* (DROP|DETACH) |CREATE OR REPLACE VIEW [^ ]+ AS SELECT NULL::)/) { omit(); return }
+    if (head && upper ~ /^(DROP |ALTER .* (DROP|DETACH) |CREATE OR REPLACE VIEW [^ ]+ AS SELECT NULL::|SELECT (PG_CATALOG[.])?LO_UNLINK)/) { omit(); return }
     head = 0
     if (place == "tail") { emit(); return }
     if (text ~ key_form && upper !~ / USING INDEX /) { defer("key", 4); return }

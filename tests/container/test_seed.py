@@ -1,0 +1,336 @@
+"""The primary's first start: every form of dump loads into the same database, nothing half loaded is ever served."""
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker.models.containers import Container
+
+from tests.container.databases import (
+    ADMIN_PASSWORD,
+    APP_PASSWORD,
+    KEY,
+    REPLICATION_PASSWORD,
+    Databases,
+    Engine,
+    dump,
+    ended,
+    health,
+    logs,
+    packed,
+    shell,
+    sql,
+    until,
+    until_healthy,
+    until_logged,
+)
+
+pytestmark = pytest.mark.container
+
+TRICKY = Path(__file__).with_name("data") / "tricky.sql"
+SHARED = Path(__file__).parents[3] / "shared/data"
+FORMS = {
+    "plain": "",
+    "clean": "--clean",
+    "inserts": "--inserts",
+    "database": "--create --clean --if-exists --column-inserts",
+    "custom": "--format=custom",
+}
+# Tables, views and sequences of someone else that no extension brought.
+FOREIGN = """SELECT count(*) FROM pg_class WHERE relowner <> 'dhis'::regrole AND relkind = ANY ('{r,p,v,m,S,f}')
+    AND relnamespace = 'public'::regnamespace AND oid NOT IN (SELECT objid FROM pg_depend WHERE deptype = 'e')"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    made = Engine()
+    yield made
+    made.clear()
+
+
+@pytest.fixture(scope="module")
+def databases(engine: Engine) -> Databases:
+    return Databases(engine, engine.volume("dumps"))
+
+
+@pytest.fixture(scope="module")
+def good(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    content = dump(tmp_path_factory.mktemp("good"))
+    databases.add_dump(content, KEY)
+    return content
+
+
+@pytest.fixture(scope="module")
+def blank(engine: Engine, databases: Databases) -> Container:
+    """A blank database, given the password of a user that is not there yet."""
+    container = databases.primary(engine.volume("blank"), admin=True)
+    until_healthy(container, "primary")
+    return container
+
+
+@pytest.fixture(scope="module")
+def sample(engine: Engine, databases: Databases, good: bytes) -> Container:
+    assert good
+    container = databases.primary(engine.volume("sample"), KEY, admin=True)
+    until_healthy(container, "primary")
+    return container
+
+
+def schema(container: Container, database: str) -> list[str]:
+    """What pg_dump writes of a database without owners: its objects and its rows."""
+    code, text = shell(container, f"pg_dump -U postgres --no-owner --no-acl {database}")
+    assert code == 0, text
+    return [line for line in text.splitlines() if line and not line.startswith(("\\restrict", "\\unrestrict", "--"))]
+
+
+@pytest.fixture(scope="module")
+def tricky(engine: Engine, databases: Databases, blank: Container) -> dict[str, Container]:
+    """The same database loaded from each form of its dump, all at the same time."""
+    blank.put_archive("/var/lib/postgresql", packed({"tricky.sql": TRICKY.read_text()}))
+    extensions = "".join(f"CREATE EXTENSION {name};" for name in ("postgis", "pg_trgm", "btree_gin", "btree_gist"))
+    psql = "psql -X -q -v ON_ERROR_STOP=1 -U postgres -d tricky"
+    code, said = shell(
+        blank,
+        f"createdb -U postgres -T template0 tricky && {psql} -c '{extensions}'"
+        f" && {psql} -f /var/lib/postgresql/tricky.sql",
+    )
+    assert code == 0, said
+    loaded = {}
+    for number, (form, options) in enumerate(FORMS.items()):
+        code, content = blank.exec_run(["sh", "-c", f"pg_dump -U postgres {options} tricky"])
+        assert code == 0, content
+        key = f"{number}" * 64
+        databases.add_dump(gzip.compress(content) if number % 2 else content, key)
+        loaded[form] = databases.primary(engine.volume(form), key)
+    return loaded
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_dump_of_any_form_loads_into_the_database_it_was_made_of(
+    tricky: dict[str, Container], blank: Container, form: str
+) -> None:
+    until_healthy(tricky[form], "primary")
+    assert schema(tricky[form], "dhis") == schema(blank, "tricky"), "nothing lost, nothing reordered, nothing added"
+    assert sql(tricky[form], FOREIGN) == "0", "all of it belongs to the role DHIS2 connects as"
+    owners = "SELECT DISTINCT rolname FROM pg_proc JOIN pg_roles r ON r.oid = proowner WHERE proname = 'semicolons'"
+    assert sql(tricky[form], owners) == "dhis", "functions too"
+
+
+def test_dhis2_s_role_owns_everything_and_is_no_superuser(sample: Container) -> None:
+    assert sql(sample, FOREIGN) == "0"
+    assert sql(sample, "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'dhis'") == "f"
+    owners = "SELECT pg_get_userbyid(datdba), pg_get_userbyid(nspowner) FROM pg_database, pg_namespace"
+    assert sql(sample, f"{owners} WHERE datname = 'dhis' AND nspname = 'public'") == "dhis|dhis"
+    assert sql(sample, "SELECT count(*) FROM pg_roles WHERE rolname = 'loader'") == "0", "who loaded it is gone"
+    assert sql(sample, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == "0", "every reference holds"
+    assert sql(sample, "SELECT count(*) FROM datavalue") == "2000"
+    statistics = "SELECT reltuples FROM pg_class WHERE relname = 'datavalue'"
+    assert sql(sample, statistics) == "2000", "the first queries have statistics"
+
+
+def test_the_admin_password_is_set_and_no_extension_left_for_it(sample: Container) -> None:
+    stored = sql(sample, "SELECT password FROM userinfo WHERE username = 'admin'")
+    assert stored.startswith("$2a$10$"), "the form DHIS2 writes"
+    check = f"SELECT crypt($x${ADMIN_PASSWORD}$x$, '{stored}') = '{stored}'"
+    assert sql(sample, check, "postgres") == "t", "it is this password"
+    assert sql(sample, "SELECT count(*) FROM pg_extension WHERE extname = 'pgcrypto'") == "0"
+
+
+def test_the_admin_password_waits_for_a_user_who_comes_later(blank: Container) -> None:
+    assert health(blank, "primary") == (0, ""), "a password that waits makes nobody wait"
+    sql(blank, "CREATE TABLE userinfo (username text, password text); INSERT INTO userinfo VALUES ('admin', 'x')")
+    until(
+        "the password",
+        blank,
+        lambda: sql(blank, "SELECT password FROM userinfo").startswith("$2a$10$"),
+    )
+
+
+def test_passwords_are_in_neither_logs_nor_inspect_nor_arguments(sample: Container) -> None:
+    code, arguments = shell(sample, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '")
+    assert code == 0
+    shown = arguments + logs(sample) + json.dumps(sample.attrs)
+    for secret in (APP_PASSWORD, REPLICATION_PASSWORD, ADMIN_PASSWORD):
+        assert secret not in shown and secret[:6] not in shown
+
+
+@pytest.mark.parametrize(
+    ("target", "allowed"),
+    [
+        ("user=dhis dbname=dhis password=RIGHT", True),
+        ("user=dhis dbname=dhis password=wrong", False),
+        ("user=dhis dbname=postgres password=RIGHT", False),
+        ("user=postgres dbname=dhis", False),
+        ("user=monitor dbname=dhis", False),
+        ("user=replicator dbname=dhis", False),
+    ],
+)
+def test_only_dhis2_s_role_reaches_only_its_database_from_elsewhere(
+    sample: Container, blank: Container, target: str, allowed: bool
+) -> None:
+    sample.reload()
+    address = next(iter(sample.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
+    password = APP_PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+    target = f"host={address} connect_timeout=5 " + target.replace("RIGHT", f"'{password}'")
+    code, output = blank.exec_run(["psql", "-XAtwd", target, "-c", "SELECT 'in'"])
+    assert (code == 0) is allowed, output
+
+
+BROKEN = {
+    "sql": (b"CREATE TABLE a (id integer);\nCOPY a FROM stdin;\n1\nx\n\\.\n", "COPY a, line 2"),
+    "key": (
+        b"CREATE TABLE a (id integer);\nCOPY a FROM stdin;\n1\n1\n\\.\n"
+        b"ALTER TABLE ONLY a\n    ADD CONSTRAINT k PRIMARY KEY (id);\n",
+        "line 6",
+    ),
+    "command": (b"CREATE TABLE a (id integer);\n\\! touch /tmp/x\n", "psql command"),
+    "cut": (
+        b"-- PostgreSQL database dump\nCREATE TABLE a (id integer);\nCOPY a FROM stdin;\n1\n",
+        "ends in the middle",
+    ),
+    "ends": (b"-- PostgreSQL database dump\nCREATE TABLE a (id integer);\n", "truncated"),
+    "archive": (b"PGDMP\x01\x0e\x00" + bytes(200), "cannot be loaded"),
+}
+
+
+@pytest.fixture(scope="module")
+def broken(engine: Engine, databases: Databases) -> dict[str, tuple[Container, str]]:
+    """Primaries that must not load, all at the same time, and their volumes."""
+    started = {}
+    for number, (name, (content, _)) in enumerate(BROKEN.items()):
+        key = f"{number}b" * 32
+        databases.add_dump(gzip.compress(content), key)
+        volume = engine.volume(f"broken-{name}")
+        started[name] = (databases.primary(volume, key), volume)
+    return started
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_dump_that_does_not_load_ends_the_container_with_the_reason(
+    broken: dict[str, tuple[Container, str]], name: str
+) -> None:
+    container, _ = broken[name]
+    log = ended(container)
+    last = log.strip().splitlines()[-1]
+    assert container.wait()["StatusCode"] == 1, log
+    assert last.startswith("fatal: the dump "), log
+    assert BROKEN[name][1] in last, "it names the place"
+    assert "pulumi config set dumpUrl" in last, "and what mends it"
+
+
+def test_after_a_dump_that_does_not_load_a_good_one_does(
+    engine: Engine, databases: Databases, broken: dict[str, tuple[Container, str]], good: bytes
+) -> None:
+    assert good
+    container, volume = broken["sql"]
+    ended(container)
+    engine.replace(container)
+    again = databases.primary(volume, KEY)
+    until_healthy(again, "primary")
+    assert sql(again, "SELECT count(*) FROM datavalue") == "2000"
+    assert sql(again, "SELECT to_regclass('a') IS NULL") == "t", "nothing of the bad one is kept"
+
+
+def test_a_seed_killed_midway_is_begun_again_and_never_healthy_in_between(
+    engine: Engine, databases: Databases, good: bytes
+) -> None:
+    # A dump that stops in the middle for as long as needed: no luck in when the kill comes.
+    slow = gzip.decompress(good).replace(b"COPY public.datavalue ", b"SELECT pg_sleep(600);\nCOPY public.datavalue ")
+    key = "51" * 32
+    databases.add_dump(slow, key)
+    volume = engine.volume("killed")
+    container = databases.primary(volume, key)
+    sleeping = "ls /var/lib/postgresql/staging/work/now && ps ax | grep -q '[S]ELECT'"
+    until("the pause", container, lambda: shell(container, sleeping)[0] == 0)
+    assert health(container, "primary")[0] == 1, "half a database is not healthy"
+    container.kill()
+    databases.add_dump(good, key)
+    container.start()
+    until_healthy(container, "primary")
+    assert sql(container, "SELECT count(*) FROM datavalue") == "2000", "it was loaded from the beginning"
+    assert shell(container, "ls /var/lib/postgresql/staging")[0] != 0, "nothing of the first try is left"
+
+
+def test_a_database_without_its_mark_is_thrown_away(engine: Engine, databases: Databases, sample: Container) -> None:
+    assert sample
+    volume = engine.volume("unmarked")
+    container = databases.primary(volume)
+    until_healthy(container, "primary")
+    sql(container, "CREATE TABLE half (id integer)")
+    shell(container, "rm /var/lib/postgresql/seeded")
+    container.kill()
+    container.start()
+    until_logged(container, "never finished")
+    until_healthy(container, "primary")
+    assert sql(container, "SELECT to_regclass('half') IS NULL") == "t"
+
+
+def test_keep_data_decides_once_what_another_dump_does(engine: Engine, databases: Databases, good: bytes) -> None:
+    other = "0e" * 32
+    assert good
+    databases.add_dump(b"CREATE TABLE other (id integer);\n", other)
+    volume = engine.volume("kept")
+
+    def deploy(key: str, *, keep: bool) -> Container:
+        container = databases.primary(volume, key, keep=keep)
+        until_healthy(container, "primary")
+        return container
+
+    def tables(container: Container) -> str:
+        return sql(container, "SELECT to_regclass('mine') IS NOT NULL, to_regclass('other') IS NOT NULL")
+
+    first = deploy("none", keep=False)
+    sql(first, "CREATE TABLE mine (id integer)")
+    engine.replace(first)
+    kept = deploy(other, keep=True)
+    assert tables(kept) == "t|f", "keepData: the data stays"
+    assert "is not loaded because keepData is true" in logs(kept), "and that is said"
+    engine.replace(kept)
+    toggled = deploy(other, keep=False)
+    assert tables(toggled) == "t|f", "toggling keepData touches nothing"
+    engine.replace(toggled)
+    replaced = deploy(KEY, keep=False)
+    assert tables(replaced) == "f|f", "another dump replaces the database"
+    assert "is replaced by" in logs(replaced), "and that is said"
+    assert sql(replaced, "SELECT count(*) FROM datavalue") == "2000"
+
+
+def test_a_database_of_another_postgresql_is_not_touched(engine: Engine, databases: Databases) -> None:
+    volume = engine.volume("older")
+    container = databases.primary(volume)
+    until_healthy(container, "primary")
+    shell(container, "echo 14 >/var/lib/postgresql/cluster/PG_VERSION")
+    container.kill()
+    container.start()
+    last = ended(container).strip().splitlines()[-1]
+    assert last.startswith("fatal: the database was made by PostgreSQL 14 and this image has 17"), last
+    container.start()
+    assert "nothing was touched" in ended(container)
+
+
+def test_a_stop_is_a_clean_shutdown(engine: Engine, databases: Databases) -> None:
+    container = databases.primary(engine.volume("stopped"))
+    until_healthy(container, "primary")
+    started = time.monotonic()
+    container.stop(timeout=30)
+    assert time.monotonic() - started < 25, "it does not wait to be killed"
+    assert "database system is shut down" in logs(container)
+    assert container.wait()["StatusCode"] == 0
+
+
+@pytest.mark.parametrize("name", ["dhis2-2.42.5-empty.sql.gz", "dhis2-2.42.5-sample.sql.gz"])
+def test_a_dump_of_dhis2_itself_loads(engine: Engine, databases: Databases, name: str) -> None:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{name} is not beside this checkout; it is a DHIS2 database made elsewhere")
+    key = f"{'e' if 'empty' in name else 'a'}" * 64
+    databases.add_dump(path.read_bytes(), key)
+    container = databases.primary(engine.volume(name.split(".")[2]), key)
+    until_healthy(container, "primary")
+    assert sql(container, "SELECT count(*) FROM flyway_schema_history") == "322"
+    expected = "400147" if "sample" in name else "0"
+    assert sql(container, "SELECT count(*) FROM datavalue") == expected
+    assert sql(container, FOREIGN) == "0"
