@@ -72,6 +72,8 @@ def test_one_of_two_cores_dies_and_no_read_fails(stack: Stack, session: httpx.Co
 def test_all_cores_die_and_people_are_told_that_dhis2_is_starting(stack: Stack, session: httpx.Cookies) -> None:
     kill(stack, "core-1", "core-2")
     with stack.client(cookies=session) as client:
+        # The engine takes a moment to close what a killed core had open.
+        wait_until(lambda: client.get("/api/ping").status_code == 503, "the last connection to a core to be gone")
         page = client.get("/", headers={"Accept": "text/html"})
         answer = client.get("/api/me")
     assert (page.status_code, answer.status_code) == (503, 503)
