@@ -1,0 +1,129 @@
+"""Loading a dump: our primary against the way of images that load what lies in an initdb.d folder."""
+
+import argparse
+import socket
+import time
+from datetime import datetime
+from pathlib import Path
+
+import docker
+from docker.models.containers import Container
+
+from bench import engine
+from bench.engine import BenchError, Containers
+from bench.figures import Row, Series, phases, table
+from bench.moments import Moments
+from components.settings import Settings
+from tests.e2e.stack import Stack
+
+AIM = 0.5
+SCALE = 16.0  # about 1 GB in the database
+PGDATA = "/var/lib/postgresql/data"
+# What a line of the primary's log opens.
+BEGINS = (
+    ("loading ", "tables"),
+    ("loading table ", "tables"),
+    ("building keys", "keys"),
+    ("building indexes", "indexes"),
+    ("checking references", "references"),
+    ("gathering statistics", "statistics"),
+    ("the database is loaded", "health check"),
+)
+# Of tables no migration changes: when ours is looked at, a core has been there.
+COUNTED = """SELECT (SELECT count(*) FROM datavalue),
+    (SELECT count(*) FROM pg_indexes WHERE tablename IN ('datavalue', 'organisationunit')),
+    (SELECT count(*) FROM pg_constraint
+        WHERE convalidated AND conrelid IN ('datavalue'::regclass, 'organisationunit'::regclass))"""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The options of this measurement."""
+    parser.add_argument("--dump", type=Path, help="a dump of a DHIS2 instead of the sample dump")
+    memory = Settings.model_fields["database_memory_mb"].default
+    parser.add_argument("--scale", type=float, default=SCALE, help="size of the sample dump; 16 is about 1 GB")
+    parser.add_argument("--memory", type=int, default=memory, help="databaseMemory of ours, MB; the other has no limit")
+
+
+def run(chosen: argparse.Namespace) -> str:
+    """Load the dump both ways in turn."""
+    client = engine.connect()
+    image = engine.image(client, "databaseImage")
+    dump = chosen.dump.resolve() if chosen.dump else engine.sample(chosen.scale)
+    ours, others, parts, size = [], [], list[dict[str, float]](), ""
+    for _ in range(chosen.repetitions):
+        with engine.stack(client, dumpUrl=dump, replicas=0, databaseMemory=chosen.memory) as stack:
+            took, spent = ours_seconds(client, stack)
+            counted = stack.sql(COUNTED)
+            size = stack.sql("SELECT pg_size_pretty(pg_database_size('dhis'))")
+        ours.append(took)
+        parts.append(spent)
+        with engine.containers(client) as made:
+            other = plain_seconds(made, image, dump)
+        others.append(other[0])
+        if other[1] != counted:
+            raise BenchError(f"not the same was loaded (rows, indexes, constraints): {counted} and {other[1]}")
+    title = (
+        f"seed: {dump.name} ({dump.stat().st_size / 1e6:.1f} MB, {size} in the database, "
+        f"rows|indexes|constraints {counted}), databaseMemory {chosen.memory}, "
+        f"{chosen.repetitions} repetitions, {engine.machine(client)}"
+    )
+    names = [name for name in parts[0] if all(name in each for each in parts)]
+    rows = [
+        Row("our primary, start to healthy, s", Series.of(ours), 1),
+        Row("plain initdb.d, start to TCP, s", Series.of(others), 1),
+        Row("ours / plain", Series.of(ours).by(Series.of(others)), aim=AIM),
+        *(Row(f"  of ours: {name}", Series.of([each[name] for each in parts]).by(Series.of(ours))) for name in names),
+    ]
+    return table(title, rows)
+
+
+def ours_seconds(client: docker.DockerClient, stack: Stack) -> tuple[float, dict[str, float]]:
+    """From the primary's start to its being healthy, as `pulumi up` starts it, and where the time went."""
+    with Moments(client, stack.prefix).recorded() as moments:
+        stack.up()
+        healthy = moments.until_healthy("primary")
+        took = moments.boot_seconds("primary")
+    lines = stamped(stack.container("primary"))
+    lines.insert(0, (healthy - took, ""))
+    return took, phases([line for line in lines if line[0] <= healthy], BEGINS, healthy)
+
+
+def plain_seconds(made: Containers, image: str, dump: Path) -> tuple[float, str]:
+    """From the other's start to its answer by TCP, and what is in it then."""
+    network = made.network()
+    script = (engine.FILES / "plain-database.sh").read_bytes()
+    container = made.make(
+        image,
+        ["/bin/sh", "/dump/plain-database.sh"],
+        {"/dump/plain-database.sh": script, "/dump/dump.sql.gz": dump.read_bytes()},
+        network,
+        "plain",
+        environment={"PGDATA": PGDATA},
+        volumes={made.volume(): {"bind": PGDATA, "mode": "rw"}},
+    )
+    began = time.monotonic()
+    container.start()
+    engine.wait_until(lambda: answers(container, network), "the plain database")
+    took = time.monotonic() - began
+    code, output = container.exec_run(["psql", "-XAtq", "-U", "postgres", "-d", "dhis", "-c", COUNTED])
+    return took, bytes(output).decode().strip() if code == 0 else f"psql ended with {code}"
+
+
+def answers(container: Container, network: str) -> bool:
+    """Whether a database takes connections by TCP. Raises BenchError when its container has ended."""
+    place = engine.address(container, network)
+    if container.status == "exited":
+        raise BenchError(f"the plain database ended: {container.logs(tail=5).decode(errors='replace')}")
+    try:
+        with socket.create_connection((place, 5432), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def stamped(container: Container) -> list[tuple[float, str]]:
+    """The lines of a container's log with the engine's time."""
+    lines = container.logs(timestamps=True).decode(errors="replace").splitlines()
+    parted = [line.partition(" ") for line in lines]
+    # The engine gives nanoseconds, Python reads microseconds.
+    return [(datetime.fromisoformat(f"{at[:26]}+00:00").timestamp(), text) for at, _, text in parted]
