@@ -22,7 +22,7 @@ class Load(AbstractContextManager["Load"]):
     """Sixteen logged-in clients on the load balancer, half of them reading, half writing, some requests slow.
 
     Runs while the context is open, at most `longest_seconds`. `failures` counts answers other than 2xx, and
-    connections without an answer, by what happened.
+    connections without an answer, by what happened; `told` is what the first of these said.
     """
 
     address: str
@@ -31,6 +31,7 @@ class Load(AbstractContextManager["Load"]):
     writes: bool = True
     failures: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
+    told: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -80,3 +81,4 @@ class Load(AbstractContextManager["Load"]):
             self.done[method] += 1
         else:
             self.failures[f"{method} {answer.status_code}"] += 1
+            self.told = self.told or answer.text[:500]

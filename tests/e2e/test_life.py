@@ -107,7 +107,7 @@ def test_scaling_under_load_fails_no_request_and_touches_nobody_else(stack: Stac
         stack.up()
         served = load.count
         wait_until(lambda: load.count > served + 50, "some requests after")
-    assert not load.failures, f"of {load.count} requests failed: {dict(load.failures)}"
+    assert not load.failures, f"of {load.count} requests failed: {dict(load.failures)}: {load.told}"
     assert scaled.keys() - before.keys() == {"core-2", "core-3"}
     assert {part: scaled[part] for part in before} == before, "users of the others noticed"
     assert stack.containers() == before
@@ -130,7 +130,7 @@ def test_new_options_go_round_the_cores_without_taking_the_service_away(stack: S
         wait_until(lambda: load.count > 20, "some requests before")
         stack.set(javaOptions="-Dround=one")
         stack.up()
-    assert not load.failures, f"of {load.count} requests failed: {dict(load.failures)}"
+    assert not load.failures, f"of {load.count} requests failed: {dict(load.failures)}: {load.told}"
     after = stack.containers()
     assert {part for part in before if after[part] != before[part]} == {"core-1", "core-2"}
 
