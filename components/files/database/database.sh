@@ -32,6 +32,10 @@ case $role in
 primary | replica)
     find_binaries
     check_places
+    # A killed server leaves its process number behind. In the next run of the container that number is, more often than
+    # not, one of this script's own processes, and the server would take it for another server. There is none: the
+    # volume is this container's alone.
+    rm -f "${cluster:?}/postmaster.pid"
     "$role"
     ;;
 *) fatal 'database.sh knows the roles primary and replica' ;;
