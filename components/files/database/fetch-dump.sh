@@ -41,7 +41,8 @@ main() {
         esac
         keep
     fi
-    rm -f "$final.incoming" "$final.delivered"
+    # A delivery nobody waited for may still be on its way, and is the engine's until it has arrived.
+    rm -f "$final.incoming" "$final.delivered" 2>/dev/null || :
 }
 
 leave() {
