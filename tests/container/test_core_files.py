@@ -59,7 +59,9 @@ def test_a_core_whose_application_failed_is_ended_and_says_why(bench: Parts) -> 
 
 
 def test_a_core_that_does_not_boot_in_its_time_is_ended(bench: Parts) -> None:
-    container = core(bench, {f"{ROOT}/api/ping/index.jsp": "<% throw new Error(); %>"}, BOOT_SECONDS="1")
+    # Its web application starts, and has no answer to a ping: a folder is redirected to.
+    empty = {f"{ROOT}/WEB-INF/web.xml": ALONE.format(""), f"{ROOT}/api/ping/index.html": "not yet"}
+    container = core(bench, empty, BOOT_SECONDS="1")
     until(lambda: ended(container), "the boot time is over")
     assert "fatal: not started after" in log(container), "its log says why"
 
