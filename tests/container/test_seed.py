@@ -298,6 +298,25 @@ def test_keep_data_decides_once_what_another_dump_does(engine: Engine, databases
     assert sql(replaced, "SELECT count(*) FROM datavalue") == "2000"
 
 
+def test_a_new_dump_that_does_not_load_costs_no_data(engine: Engine, databases: Databases) -> None:
+    bad = "bd" * 32
+    text = b"-- PostgreSQL database dump\nSELECT no_such_function();\n-- PostgreSQL database dump complete\n"
+    databases.add_dump(text, bad)
+    volume = engine.volume("survivor")
+    first = databases.primary(volume, "none")
+    until_healthy(first, "primary")
+    sql(first, "CREATE TABLE mine (id integer)")
+    engine.replace(first)
+    failed = databases.primary(volume, bad)
+    assert "no_such_function" in ended(failed)
+    engine.replace(failed)
+    back = databases.primary(volume, "none")
+    until_healthy(back, "primary")
+    assert sql(back, "SELECT to_regclass('mine') IS NOT NULL") == "t", (
+        "the old dump's name brings the old database back"
+    )
+
+
 def test_a_database_of_another_postgresql_is_not_touched(engine: Engine, databases: Databases) -> None:
     volume = engine.volume("older")
     container = databases.primary(volume)

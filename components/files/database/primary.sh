@@ -38,7 +38,7 @@ must_seed() {
         rm -f "$seeded.kept"
         return 1
     fi
-    say "the dump has changed: the database loaded from $old is replaced by $SEED_NAME (keepData is false)"
+    say "the dump has changed: the database loaded from $old is replaced by $SEED_NAME once that is loaded (keepData is false)"
 }
 
 check_version() {

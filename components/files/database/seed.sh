@@ -5,10 +5,11 @@
 
 seeded=$data/seeded # the marker
 
-# Load the database and mark it. Nothing below the marker exists for anyone before this returns.
+# Load the database and mark it. One that was finished before goes only when the new one is loaded: a dump that does not
+# load costs no data, and the old dump's name brings the old database back.
 seed() {
-    rm -f "$seeded" "$data/admin-password-set"
-    rm -rf "$cluster" "$staging"
+    rm -rf "$staging"
+    [ -f "$seeded" ] || rm -rf "$cluster"
     mkdir -p "$staging"
     dump=/dumps/$SEED_KEY
     [ "$SEED_KEY" = none ] || check_dump
@@ -28,7 +29,10 @@ seed() {
     vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
     admin_password
     end_private_server
+    rm -f "$seeded" "$data/admin-password-set"
+    rm -rf "$cluster"
     mv "$staging/pgdata" "$cluster"
+    [ ! -f "$staging/admin-password-set" ] || mv "$staging/admin-password-set" "$data"
     rm -rf "$staging"
     write_marker "$seeded" <<MARKER
 seed_key=$SEED_KEY
@@ -46,14 +50,14 @@ check_dump() {
     waited=0
     until [ -f "$dump" ] && [ -f "$dump.sha256" ]; do
         [ "$waited" -lt 600 ] ||
-            fatal "the dump $SEED_NAME is not in the cache (volume at /dumps); fetch it again: pulumi up --refresh"
+            fatal "the dump $SEED_NAME is not in the cache (volume at /dumps); fetch it again: remove the stack's ended container that fetched it (docker rm NAME-dump), then: pulumi up --refresh"
         [ $((waited % 15)) -ne 0 ] || say "waiting for the dump $SEED_NAME"
         sleep 1
         waited=$((waited + 1))
     done
     read -r sha256 bytes <"$dump.sha256"
     [ "$(sha256sum "$dump" | cut -d ' ' -f 1)" = "$sha256" ] ||
-        fatal "the dump $SEED_NAME in the cache is damaged; remove it and fetch it again: docker run --rm -v dhis2-cluster-dumps:/d alpine rm /d/$SEED_KEY; pulumi up --refresh"
+        fatal "the dump $SEED_NAME in the cache is damaged. Empty the cache, which makes every stack fetch its dump again: pulumi destroy, docker volume rm dhis2-cluster-dumps, pulumi up"
 }
 
 # How many things to do at a time, and with how much memory each.
@@ -102,8 +106,10 @@ end_private_server() {
 # Set the password of DHIS2's user admin once, when one is given and the user exists; a later start or the watch of the
 # running primary does it otherwise. bcrypt is computed in another database, which leaves no extension in DHIS2's.
 admin_password() {
-    [ -f "$secrets/admin-password" ] && [ ! -f "$data/admin-password-set" ] || return 0
+    mark=$data/admin-password-set
+    [ -z "${socket:-}" ] || mark=$staging/admin-password-set # of the database that is being made
+    [ -f "$secrets/admin-password" ] && [ ! -f "$mark" ] || return 0
     [ "$(sql dhis -f "$home/admin-password.sql" 2>/dev/null)" = "done" ] || return 0
-    : >"$data/admin-password-set"
+    : >"$mark"
     say "the password of DHIS2's user admin is set"
 }
