@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from docker.models.containers import Container
 
 from components.rendering import render
-from tests.container.parts import FILES, NGINX, Parts, ask, until
+from tests.container.parts import FILES, NGINX, Parts, ask, said, until
 
+BOOTED = "/tmp/booted"  # noqa: S108
 PAGES = ("starting.html", "starting.json")
 # One process, so that a signal stops all of it. `/drop` takes a request and hangs up.
 CORE = """
@@ -50,12 +51,16 @@ def load_balancer(bench: Parts, **values: object) -> Container:
     return container
 
 
-def core(bench: Parts, *, drops: bool = False) -> Container:
-    """A running stand-in for a core; `drops`: it hangs up on `/drop`."""
+def core(bench: Parts, *, drops: bool = False, boots: bool = False) -> Container:
+    """A running stand-in for a core; `drops`: it hangs up on `/drop`. `boots`: it listens after `booted`."""
     text = CORE.replace("DROP", "444" if drops else "200 kept")
-    return bench.start(
-        NGINX, "nginx", "-c", "/core.conf", files={"/core.conf": text}, alias="core", user="101:101", init=False
-    )
+    command = f"{f'until [ -f {BOOTED} ]; do sleep 0.02; done; ' if boots else ''}exec nginx -c /core.conf"
+    return bench.start(NGINX, "sh", "-c", command, files={"/core.conf": text}, alias="core", user="101:101", init=False)
+
+
+def booted(container: Container) -> None:
+    """Let a core that boots listen from now on."""
+    said(container, f"touch {BOOTED}")
 
 
 def served_by(address: str, container: Container, seconds: float = 30) -> bool:

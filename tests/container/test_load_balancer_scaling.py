@@ -9,7 +9,7 @@ import pytest
 from docker.models.containers import Container
 
 from tests.container import tomcat
-from tests.container.balancing import core, load, load_balancer, served_by
+from tests.container.balancing import booted, core, load, load_balancer, served_by
 from tests.container.parts import Parts, ask, log, parts, until
 
 pytestmark = pytest.mark.container
@@ -89,6 +89,19 @@ def test_a_request_in_flight_survives_a_change_of_the_list_of_cores(bench: Parts
     status, _, text = answers[0]
     assert status == 200, f"a second pass sees the new list: {text}"
     assert json.loads(text)["core"] == str(other.id)[:12], "the new core answers"
+
+
+def test_a_core_that_has_just_booted_serves_at_once_when_it_is_alone(bench: Parts) -> None:
+    old, new = core(bench), core(bench, boots=True)
+    lb = lb_with(bench, old)
+    balancer = bench.address(new) + ":8080"
+    # By now it is known to refuse, and is left alone for two seconds.
+    until(lambda: served_by(lb, old) and balancer in log(bench.started[-1]), "the booting core was tried")
+    booted(new)
+    until(partial(served_by, bench.address(new), new), "it has booted")
+    old.kill()
+    statuses = [ask(lb, "/api/ping", method, b"x")[0] for method in ("GET", "POST") * 5]
+    assert statuses == [200] * 10, "a core that was refused a moment ago is tried before the service is said to be away"
 
 
 def test_new_requests_avoid_a_core_that_hangs(bench: Parts) -> None:
