@@ -146,6 +146,7 @@ class DatabasePair(pulumi.ComponentResource):
             environment={
                 "SEED_KEY": args.seed.key,
                 "SEED_NAME": args.seed.name,
+                "DUMP_CONTAINER": args.naming.of("dump"),
                 "KEEP_DATA": str(args.keep_data).lower(),
             },
             secrets=secrets,

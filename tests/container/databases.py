@@ -132,6 +132,7 @@ class Databases:
         if admin:
             files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
         environment = {"SEED_KEY": key, "SEED_NAME": f"dump-{key[:6]}", "KEEP_DATA": str(keep).lower()}
+        environment["DUMP_CONTAINER"] = "some-dump"
         mounts = {self.dumps: {"bind": "/dumps", "mode": "ro"}}
         return self._server(
             "primary",
@@ -181,9 +182,9 @@ class Databases:
             shm_size=f"{sizing.shared_memory_mb(MEMORY_MB)}m",
         )
 
-    def add_dump(self, content: bytes, key: str) -> None:
-        """Put a dump into the cache as fetch-dump.sh leaves it."""
-        total = hashlib.sha256(content).hexdigest()
+    def add_dump(self, content: bytes, key: str, total: str = "") -> None:
+        """Put a dump into the cache as fetch-dump.sh leaves it; `total`: a sum it has not."""
+        total = total or hashlib.sha256(content).hexdigest()
         files: dict[str, str | bytes] = {f"/dumps/{key}": content, f"/dumps/{key}.sha256": f"{total} {len(content)}\n"}
         carrier = self.engine.client.containers.create(  # type: ignore[call-arg]
             POSTGRES, "true", volumes={self.dumps: {"bind": "/dumps", "mode": "rw"}}

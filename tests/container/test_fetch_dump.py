@@ -151,6 +151,17 @@ def test_a_dump_is_cached_whole_and_the_second_time_not_fetched(fetches: Fetches
     assert again.wait()["StatusCode"] == 0
 
 
+def test_a_damaged_copy_is_fetched_anew(fetches: Fetches) -> None:
+    key = key_of("damaged")
+    assert "is complete" in ended(fetches.fetch("plain.sql", key))
+    mounts = {fetches.cache: {"bind": "/var/tmp", "mode": "rw"}}  # noqa: S108
+    spoil = ["sh", "-c", f"echo oops >>/var/tmp/{key}"]
+    ended(fetches.engine.run(NGINX, spoil, {}, user="101:101", volumes=mounts))
+    log = ended(fetches.fetch("plain.sql", key))
+    assert "is damaged" in log and "is complete" in log, log
+    assert fetches.cached(key) == hashlib.sha256(PLAIN).hexdigest().encode()
+
+
 @pytest.fixture(scope="module")
 def refused(fetches: Fetches) -> dict[str, Container]:
     """Fetches that must fail, all at the same time."""

@@ -317,6 +317,15 @@ def test_a_new_dump_that_does_not_load_costs_no_data(engine: Engine, databases: 
     )
 
 
+def test_a_damaged_dump_is_not_loaded_and_the_message_says_how_to_fetch_it_again(
+    engine: Engine, databases: Databases, good: bytes
+) -> None:
+    damaged = "da" * 32
+    databases.add_dump(good, damaged, total="0" * 64)
+    log = ended(databases.primary(engine.volume("damaged"), damaged))
+    assert "is damaged; fetch it again: docker rm some-dump && pulumi up --refresh" in log
+
+
 def test_a_database_of_another_postgresql_is_not_touched(engine: Engine, databases: Databases) -> None:
     volume = engine.volume("older")
     container = databases.primary(volume)

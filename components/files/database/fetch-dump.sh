@@ -54,6 +54,12 @@ leave() {
 
 cached() {
     [ -f "$final" ] && [ -f "$final.sha256" ] || return 1
+    read -r sum _ <"$final.sha256" || :
+    if [ "$(sha256sum "$final" | cut -d ' ' -f 1)" != "$sum" ]; then
+        say "the dump ${SEED_NAME:-?} in the cache is damaged; fetching it anew"
+        rm -f "$final" "$final.sha256"
+        return 1
+    fi
     touch -c "$final" "$final.sha256"
     say "the dump ${SEED_NAME:-?} is in the cache"
 }

@@ -47,17 +47,18 @@ MARKER
 
 # Wait for the dump and compare it with what was fetched.
 check_dump() {
+    again="fetch it again: docker rm $DUMP_CONTAINER && pulumi up --refresh"
     waited=0
     until [ -f "$dump" ] && [ -f "$dump.sha256" ]; do
         [ "$waited" -lt 600 ] ||
-            fatal "the dump $SEED_NAME is not in the cache (volume at /dumps); fetch it again: remove the stack's ended container that fetched it (docker rm NAME-dump), then: pulumi up --refresh"
+            fatal "the dump $SEED_NAME is not in the cache (volume at /dumps); $again"
         [ $((waited % 15)) -ne 0 ] || say "waiting for the dump $SEED_NAME"
         sleep 1
         waited=$((waited + 1))
     done
     read -r sha256 bytes <"$dump.sha256"
     [ "$(sha256sum "$dump" | cut -d ' ' -f 1)" = "$sha256" ] ||
-        fatal "the dump $SEED_NAME in the cache is damaged. Empty the cache, which makes every stack fetch its dump again: pulumi destroy, docker volume rm dhis2-cluster-dumps, pulumi up"
+        fatal "the dump $SEED_NAME in the cache is damaged; $again"
 }
 
 # How many things to do at a time, and with how much memory each.
