@@ -23,8 +23,8 @@ PGDATA = "/var/lib/postgresql/data"
 BEGINS = (
     ("loading ", "tables"),
     ("loading table ", "tables"),
-    ("building keys", "keys"),
-    ("building indexes", "indexes"),
+    ("building keys and indexes", "keys and indexes"),
+    ("building indexes of the biggest tables", "indexes of the biggest tables"),
     ("checking references", "references"),
     ("gathering statistics", "statistics"),
     ("the database is loaded", "health check"),

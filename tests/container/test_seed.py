@@ -37,6 +37,7 @@ FORMS = {
     "clean": "--clean",
     "inserts": "--inserts",
     "database": "--create --clean --if-exists --column-inserts",
+    "partition root": "--load-via-partition-root",
     "custom": "--format=custom",
 }
 # Tables, views and sequences of someone else that no extension brought.
@@ -104,7 +105,7 @@ def tricky(engine: Engine, databases: Databases, blank: Container) -> dict[str, 
         assert code == 0, content
         key = f"{number}" * 64
         databases.add_dump(gzip.compress(content) if number % 2 else content, key)
-        loaded[form] = databases.primary(engine.volume(form), key)
+        loaded[form] = databases.primary(engine.volume(f"form-{number}"), key)
     return loaded
 
 
@@ -129,6 +130,8 @@ def test_dhis2_s_role_owns_everything_and_is_no_superuser(sample: Container) -> 
     assert sql(sample, "SELECT count(*) FROM datavalue") == "2000"
     statistics = "SELECT reltuples FROM pg_class WHERE relname = 'datavalue'"
     assert sql(sample, statistics) == "2000", "the first queries have statistics"
+    frozen = "SELECT relallvisible > 0 FROM pg_class WHERE relname = 'datavalue'"
+    assert sql(sample, frozen) == "t", "no later reader has to write its pages again"
 
 
 def test_the_admin_password_is_set_and_no_extension_left_for_it(sample: Container) -> None:

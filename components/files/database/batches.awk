@@ -1,15 +1,15 @@
 # Second half of split.awk: what may be done in parallel, as files of statements for psql, most work first.
 #
-#   keys/NNNN.sql      primary, unique and check constraints: those of a table together, they lock it
-#   indexes/NNNN.sql   indexes
+#   keys/NNNN.sql      primary, unique and check constraints, then indexes: those of a table together, keys lock it
+#   indexes/NNNN.sql   indexes of tables that are more work than one job's share: one by one
 #   foreign.sql        foreign keys, added without looking at the rows: quick, one after the other
 #   validate/NNNN.sql  the look at the rows: locks nothing another of these needs
 #
-# How much work a table is, is told by the bytes of its data.
+# How much work a statement is, is told by the bytes of its table's data. Given: jobs, how many run at a time.
 
 function deferred(kind, id, statement,    constraint) {
-    if (kind == "index") { add("indexes", id "/" NR, id, statement); return }
-    if (kind == "key") { add("keys", id, id, statement); return }
+    if (kind == "index") { indexes++; index_table[indexes] = id; index_text[indexes] = statement; work[id]++; return }
+    if (kind == "key") { add("keys", id, id, statement); work[id]++; return }
     if (statement ~ /NOT VALID[ \n]*;/) { print statement > (dir "/foreign.sql"); return }
     constraint = joined()
     match(constraint, / ADD CONSTRAINT /)
@@ -34,7 +34,14 @@ function add(phase, unit, id, statement,    at) {
     total[phase]++
 }
 
-function write_batches() {
+function write_batches(    id, all, i) {
+    for (id in work) all += work[id] * weight[id]
+    for (i = 1; i <= indexes; i++) {
+        id = index_table[i]
+        # More than a job's share.
+        if (work[id] * weight[id] * jobs > all) add("indexes", id "/" i, id, index_text[i])
+        else add("keys", id, id, index_text[i])
+    }
     write_phase("keys")
     write_phase("indexes")
     write_phase("validate")

@@ -3,6 +3,7 @@
 # shellcheck shell=sh
 
 : "${home:?}" "${staging:?}"
+: "${jobs:=1}" # at a time; sized when loading begins
 
 work=$staging/work
 
@@ -45,14 +46,14 @@ load_plain() {
         unpacked "$1" || echo "the file cannot be unpacked" >"$work/unreadable"
     } 2>"$work/unpack.log" | {
         LC_ALL=C awk -f "$home/split.awk" -f "$home/batches.awk" -v dir="$work" -v settings="$work/settings" \
-            -v extensions="$work/extensions" || echo "it cannot be read" >>"$work/unreadable"
+            -v extensions="$work/extensions" -v jobs="$jobs" || echo "it cannot be read" >>"$work/unreadable"
     } 2>"$work/split.log" | {
         as_loader -1 -f - >/dev/null 2>"$work/main.log" || failed main
     } || exit 1
     [ ! -s "$work/refused" ] || refuse "$(cat "$work/refused")"
     [ ! -s "$work/unreadable" ] || refuse "$(cat "$work/unreadable" "$work/split.log" | head -n 3 | tr '\n' ' ')"
-    parallel keys 'building keys'
-    parallel indexes 'building indexes'
+    parallel keys 'building keys and indexes'
+    parallel indexes 'building indexes of the biggest tables'
     in_order soft
     in_order foreign
     parallel validate 'checking references'
@@ -76,9 +77,13 @@ parallel() {
     set -- "$1" "$2" "$work/$1"
     [ -n "$(ls "$3")" ] || return 0
     : >"$work/done"
-    echo "$2 of $(cat "$3.total")" >"$work/phase"
+    say "$2"
+    echo "$2: @ of $(cat "$3.total")" >"$work/phase"
+    # One session an index wastes less than several, where there are enough indexes for all.
+    options='-c client_min_messages=warning'
+    [ "$(find "$3" -name '*.sql' | wc -l)" -lt $((2 * jobs)) ] || options="$options -c max_parallel_maintenance_workers=0"
     # shellcheck disable=SC2016 # the inner shell's variables
-    find "$3" -name '*.sql' | sort | PGOPTIONS='-c client_min_messages=warning' xargs -n 1 -P "${jobs:?}" sh -c '
+    find "$3" -name '*.sql' | sort | PGOPTIONS=$options xargs -n 1 -P "$jobs" sh -c '
         psql -X -q -A -t -w -v ON_ERROR_STOP=1 -h "$1" -U loader -d dhis -f "$3" >>"$2/done" 2>"$3.log" ||
             { [ -s "$2/failed" ] || echo "$3" >"$2/failed"; exit 255; }' sh "$socket" "$work" ||
         failed "$1"
@@ -121,7 +126,7 @@ load_custom() {
     sed -E '/^[0-9]+; [0-9]+ [0-9]+ (EXTENSION|COMMENT - EXTENSION|SCHEMA - public|ACL|DEFAULT ACL|DATABASE|SUBSCRIPTION)( |$)/d' \
         "$work/list.all" >"$work/list"
     total=$(grep -c '^[0-9]' "$work/list" || :)
-    echo "restoring objects of $total" >"$work/phase"
+    echo "restoring objects: @ of $total" >"$work/phase"
     pg_restore -j "$jobs" -L "$work/list" --no-owner --no-acl --exit-on-error --verbose -h "$socket" -U loader \
         -d dhis "$archive" 2>&1 | custom_progress
     [ -f "$work/restored" ] || failed_custom
@@ -158,10 +163,10 @@ progress() {
     said=
     while sleep 3; do
         if [ -s "$work/phase" ]; then
-            now="$(sed "s/ of / $(wc -l <"$work/done" | tr -d ' ') of /" "$work/phase")"
+            now="$(sed "s/@/$(grep -c '^done$' "$work/done" || :)/" "$work/phase")"
         else
             read_bytes=$(sed -n 's/^pos:[^0-9]*//p' "/proc/$(cat "$work/reader" 2>/dev/null || :)/fdinfo/0" 2>/dev/null || :)
-            now="loading table $(cat "$work/now" 2>/dev/null || echo '…') ($((${read_bytes:-0} * 100 / size)) % of the dump)"
+            now="loading table $(cat "$work/now" 2>/dev/null || echo '…') ($((${read_bytes:-$size} * 100 / size)) % of the dump)"
         fi
         [ "$now" = "$said" ] || say "$now"
         said=$now

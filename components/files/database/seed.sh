@@ -76,12 +76,13 @@ size_seed() {
 make_cluster() {
     locale=C.UTF-8
     if command -v locale >/dev/null 2>&1 && ! locale -a 2>/dev/null | grep -qi '^c\.utf-*8$'; then locale=; fi
-    initdb -D "$staging/pgdata" -U postgres --auth-local=peer --auth-host=scram-sha-256 -E UTF8 \
+    initdb -D "$staging/pgdata" -U postgres --auth-local=peer --auth-host=scram-sha-256 -E UTF8 --no-sync \
         ${locale:+--locale=$locale} --data-checksums >"$staging/initdb.log" 2>&1 ||
         fatal "initdb failed: $(tail -n 3 "$staging/initdb.log" | tr '\n' ' ')"
 }
 
-# A server nobody else can reach, without a write-ahead log for what is loaded (wal_level = minimal).
+# A server nobody else can reach, without a write-ahead log for what is loaded (wal_level = minimal). Nothing has to
+# outlive a crash before the marker is there, and that is written after everything else has reached the disk.
 private_server() {
     socket=$run/private
     rm -rf "$socket"
@@ -90,7 +91,7 @@ private_server() {
     postgres -D "$staging/pgdata" -c config_file="$run/postgresql.conf" -c hba_file="$socket/pg_hba.conf" \
         -c ident_file="$run/pg_ident.conf" -c listen_addresses= -c unix_socket_directories="$socket" \
         -c wal_level=minimal -c max_wal_senders=0 -c archive_mode=off -c max_wal_size=8GB -c checkpoint_timeout=1h \
-        -c synchronous_commit=off -c autovacuum=off -c max_connections=50 -c max_locks_per_transaction=2048 \
+        -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off -c max_connections=50 -c max_locks_per_transaction=2048 \
         -c maintenance_work_mem="${each_mb}MB" -c log_lock_waits=off -c log_min_messages=fatal \
         >"$staging/server.log" 2>&1 &
     server=$!

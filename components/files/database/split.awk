@@ -18,6 +18,7 @@ BEGIN {
     index_form = "^CREATE (UNIQUE )?INDEX " name " ON (ONLY )?" table " USING "
     soft_form = "^(COMMENT ON (INDEX|CONSTRAINT|TRIGGER|RULE|POLICY|STATISTICS|TABLE|COLUMN) |ALTER INDEX .* ATTACH PARTITION |CREATE (CONSTRAINT )?TRIGGER |CREATE STATISTICS |SELECT (PG_CATALOG[.])?SETVAL\\(|ALTER TABLE (ONLY )?[^;]* (CLUSTER ON|REPLICA IDENTITY|ENABLE TRIGGER|DISABLE TRIGGER) )"
     roles_form = "^(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES|REASSIGN OWNED|SET SESSION AUTHORIZATION|RESET SESSION AUTHORIZATION|SET ROLE|RESET ROLE|(CREATE|ALTER|DROP) (ROLE|USER|GROUP|SUBSCRIPTION|TABLESPACE)) "
+    create_form = "^CREATE (UNLOGGED )?TABLE " table " \\("
     whole_form = "^((CREATE|ALTER|DROP|COMMENT ON) DATABASE |(BEGIN|START TRANSACTION|COMMIT|END|VACUUM)( |;))"
     head = 1 # only DROPs so far
     place = "main"
@@ -155,6 +156,7 @@ function finish(    text, upper) {
     if (upper ~ /^CREATE SCHEMA (IF NOT EXISTS )?("PUBLIC"|PUBLIC) ?;$/) { omit(); return }
     if (head && upper ~ /^(DROP |ALTER .* (DROP|DETACH) |CREATE OR REPLACE VIEW [^ ]+ AS SELECT NULL::|SELECT (PG_CATALOG[.])?LO_UNLINK)/) { omit(); return }
     head = 0
+    if (text ~ create_form && toupper(lines[held]) !~ /PARTITION BY /) created[table_of(substr(text, index(upper, " TABLE ") + 7))] = place
     if (place == "tail") { emit(); return }
     if (text ~ key_form && upper !~ / USING INDEX /) { defer("key", 4); return }
     if (text ~ foreign_form) { defer("foreign", 4); return }
@@ -201,6 +203,11 @@ function note(what) {
     close(dir "/now")
 }
 
+# The table a text begins with, as it is written.
+function table_of(text) {
+    return match(text, "^" table) ? substr(text, 1, RLENGTH) : "?"
+}
+
 # Whether data follows. Of several statements in a line it is the last that says so.
 function copies(    last) {
     last = toupper(code)
@@ -212,9 +219,12 @@ function copies(    last) {
 function start_copy(text) {
     head = 0
     if (deferring && place == "main") turn_to_tail()
-    emit()
     sub(/^[A-Za-z]+ /, "", text)
-    copy_table = match(text, "^" table) ? substr(text, 1, RLENGTH) : "?"
+    copy_table = table_of(text)
+    # Rows of a table made in the same transaction need not be looked at again for who may see them, which would write
+    # every page once more, and to the log as well.
+    if (held == 1 && created[copy_table] == place) sub(/ FROM stdin;$/, " FROM stdin WITH (FREEZE);", lines[1])
+    emit()
     note(copy_table)
     copying = 1
     copied = 0
@@ -273,8 +283,7 @@ function defer(kind, position, text,    id) {
     id = joined()
     if (position) sub(/^ALTER TABLE ONLY /, "", id)
     else { match(id, / ON (ONLY )?/); id = substr(id, RSTART + RLENGTH) }
-    match(id, "^" table)
-    id = substr(id, 1, RLENGTH)
+    id = table_of(id)
     if (!deferring) { deferring = 1; print preamble() > (dir "/preamble") }
     deferred(kind, id, "-- line " opened "\n" raw())
     omit()
