@@ -160,6 +160,13 @@ def test_an_answer_of_dhis2_is_left_alone(lb: str) -> None:
     assert "/" not in got["server"], "no version for attackers"
 
 
+def test_a_stop_loses_no_line_of_the_log(bench: Parts) -> None:
+    leaving = load_balancer(bench)
+    status = ask(bench.address(leaving), "/last-words")[0]
+    leaving.stop()
+    assert f'"path":"/last-words","status":"{status}"' in log(leaving), "lines are written several at a time"
+
+
 def test_query_strings_are_in_no_log(lb: str, balancer: Container) -> None:
     ask(lb, "/api/account/restore?token=hidden-one")
     ask(lb, "/drop?token=hidden-two")
