@@ -39,10 +39,10 @@ class Engine:
     volumes: list[str] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
 
-    def volume(self, name: str) -> str:
-        """Make a volume; returns its full name."""
+    def volume(self, name: str, **options: str) -> str:
+        """Make a volume, with options of the engine's local driver; returns its full name."""
         full = f"{self.prefix}-{name}"
-        self.client.volumes.create(full)
+        self.client.volumes.create(full, driver_opts=options or None)
         self.volumes.append(full)
         return full
 

@@ -1,0 +1,45 @@
+"""A primary whose disk is full: what it says, and what is left when there is room again."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.container.databases import POSTGRES, Databases, Engine, logs, shell, sql, until_healthy
+
+pytestmark = pytest.mark.container
+
+DISK = "size=320m,uid=999,gid=999,mode=0700"
+FILL = "INSERT INTO filler SELECT repeat(md5(n::text), 30) FROM generate_series(1, 400000) n"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    made = Engine()
+    yield made
+    made.clear()
+
+
+def test_a_full_disk_refuses_writes_and_costs_nothing(engine: Engine) -> None:
+    databases = Databases(engine, engine.volume("dumps"))
+    volume = engine.volume("small", type="tmpfs", device="tmpfs", o=DISK)
+    # Such a disk is emptied when its last container stops.
+    mounts = {volume: {"bind": "/disk", "mode": "rw"}}
+    holder = engine.run(POSTGRES, ["sleep", "600"], {}, user="999:999", volumes=mounts)
+    primary = databases.primary(volume)
+    until_healthy(primary, "primary")
+    sql(primary, "CREATE TABLE kept AS SELECT 1 AS n; CREATE TABLE filler (t text)")
+    assert shell(holder, "fallocate -l $(($(stat -f -c '%a * %S' /disk) - 24000000)) /disk/ballast")[0] == 0
+
+    code, said = shell(primary, f"psql -X -U postgres -d dhis -c '{FILL}'")
+    assert code != 0, "there is no room for that"
+    assert "No space left on device" in said + logs(primary), f"the person is told why: {said}"
+
+    assert shell(holder, "rm /disk/ballast")[0] == 0
+    primary.reload()
+    if primary.status == "exited":
+        primary.start()  # as its restart policy would
+    until_healthy(primary, "primary")
+    assert sql(primary, "SELECT n FROM kept") == "1", "what was written before is there"
+    assert sql(primary, "SELECT count(*) FROM filler") == "0", "what was not written to its end is not"
+    sql(primary, FILL.replace("400000", "1000"))
+    assert sql(primary, "SELECT count(*) FROM filler") == "1000", "and it goes on"
