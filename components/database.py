@@ -23,6 +23,7 @@ FETCH_MEMORY_MB = 128
 GRACE_SECONDS = 60  # a fast shutdown writes a checkpoint
 DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
 FETCH_SCRIPT = "fetch-dump.sh"
+REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh")
 PRIMARY_HOST = "postgres-primary"
 
 
@@ -202,8 +203,7 @@ class DatabasePair(pulumi.ComponentResource):
                 *files,
                 *(
                     File(path=f"{FILES}/{script}", content=render(f"database/{script}"), executable=True)
-                    for script in names("database", ".sh", ".awk", ".sql")
-                    if script != FETCH_SCRIPT
+                    for script in scripts_of(role)
                 ),
                 File(path=f"{FILES}/postgresql.conf", content=conf),
                 File(path=f"{FILES}/pg_hba.conf", content=render("database/pg_hba.conf")),
@@ -234,3 +234,11 @@ class DatabasePair(pulumi.ComponentResource):
 
     def _awaited_replica(self, number: int) -> Awaited:
         return Awaited(self._args.naming.of(f"replica-{number}"), f"read replica {number}")
+
+
+def scripts_of(role: str) -> list[str]:
+    """The names of the scripts below components/files/database that a `primary` or a `replica` has, and no others."""
+    if role == "replica":
+        return list(REPLICA_SCRIPTS)
+    every = names("database", ".sh", ".awk", ".sql")
+    return [name for name in every if name not in (FETCH_SCRIPT, "replica.sh")]

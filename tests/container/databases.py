@@ -15,12 +15,12 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from components import sizing
+from components.database import scripts_of
 from components.rendering import render
 from offline.dump.__main__ import main as generate_dump
 
 POSTGRES, NGINX = "dhis2-cluster/postgres:17", "dhis2-cluster/nginx:1.31"
 FILES, SECRETS = "/opt/dhis2-cluster", "/opt/dhis2-cluster/secrets"
-SCRIPTS = Path(__file__).parents[2] / "components/files/database"
 MEMORY_MB = 512
 WAIT_SECONDS = 90
 APP_PASSWORD = "app:pass\\word'1"  # noqa: S105 - with what a passfile, SQL and a shell must escape
@@ -114,10 +114,9 @@ class Databases:
         """The rendered configuration, with the lines a test adds."""
         return render("database/postgresql.conf.j2", **sizing.postgres(MEMORY_MB)) + self.conf_lines
 
-    def files(self) -> dict[str, str | bytes]:
-        """The files both roles have."""
-        names = [path.name for path in SCRIPTS.iterdir() if path.suffix in (".sh", ".awk", ".sql")]
-        texts: dict[str, str | bytes] = {f"{FILES}/{name}": render(f"database/{name}") for name in names}
+    def files(self, role: str) -> dict[str, str | bytes]:
+        """The files a role has."""
+        texts: dict[str, str | bytes] = {f"{FILES}/{name}": render(f"database/{name}") for name in scripts_of(role)}
         return texts | {
             f"{FILES}/postgresql.conf": self.conf(),
             f"{FILES}/pg_hba.conf": render("database/pg_hba.conf"),
@@ -128,7 +127,7 @@ class Databases:
         self, volume: str, key: str = "none", *, keep: bool = False, admin: bool = False, start: bool = True
     ) -> Container:
         """Start a primary that is to be loaded from the dump `key`."""
-        files = self.files() | {f"{SECRETS}/app-password": APP_PASSWORD}
+        files = self.files("primary") | {f"{SECRETS}/app-password": APP_PASSWORD}
         if admin:
             files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
         environment = {"SEED_KEY": key, "SEED_NAME": f"dump-{key[:6]}", "KEEP_DATA": str(keep).lower()}
@@ -151,7 +150,7 @@ class Databases:
             "replica",
             alias=f"postgres-{name}",
             volume=volume,
-            files=self.files(),
+            files=self.files("replica"),
             environment=environment,
             start=start,
         )

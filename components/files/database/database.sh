@@ -16,27 +16,30 @@ run=/var/run/postgresql # in memory
 
 # shellcheck source=components/files/database/lib.sh
 . "$home/lib.sh"
-# shellcheck source=components/files/database/load.sh
-. "$home/load.sh"
-# shellcheck source=components/files/database/seed.sh
-. "$home/seed.sh"
-# shellcheck source=components/files/database/primary.sh
-. "$home/primary.sh"
-# shellcheck source=components/files/database/replica.sh
-. "$home/replica.sh"
 
 role=${1:-}
-export PGTZ=UTC LC_MESSAGES=C
-trap stop TERM INT
 case $role in
-primary | replica)
-    find_binaries
-    check_places
-    # A killed server leaves its process number behind. In the next run of the container that number is, more often than
-    # not, one of this script's own processes, and the server would take it for another server. There is none: the
-    # volume is this container's alone.
-    rm -f "${cluster:?}/postmaster.pid"
-    "$role"
+primary)
+    # shellcheck source=components/files/database/load.sh
+    . "$home/load.sh"
+    # shellcheck source=components/files/database/seed.sh
+    . "$home/seed.sh"
+    # shellcheck source=components/files/database/primary.sh
+    . "$home/primary.sh"
+    ;;
+replica)
+    # shellcheck source=components/files/database/replica.sh
+    . "$home/replica.sh"
     ;;
 *) fatal 'database.sh knows the roles primary and replica' ;;
 esac
+
+export PGTZ=UTC LC_MESSAGES=C
+trap stop TERM INT
+find_binaries
+check_places
+# A killed server leaves its process number behind. In the next run of the container that number is, more often than not,
+# one of this script's own processes, and the server would take it for another server. There is none: the volume is this
+# container's alone.
+rm -f "${cluster:?}/postmaster.pid"
+"$role"
