@@ -1,5 +1,6 @@
 """Cluster: networks, images, secrets, and the parts wired in the order data flows."""
 
+import asyncio
 from dataclasses import dataclass
 
 import pulumi
@@ -162,8 +163,7 @@ class Cluster(pulumi.ComponentResource):
 
         async def check(watcher: Watcher) -> None:
             await watcher.until_ready(awaited)
-            await lb.answers(watcher)
-            await self.database.tell_what_is_loaded(watcher)
+            await asyncio.gather(lb.answers(watcher), self.database.tell_what_is_loaded(watcher))
 
         return self._args.gates.settled(containers, check)
 
