@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from components.engine.client import UNREACHABLE, connect, engine_address
 from components.engine.verdict import TAIL_LINES, Goal, judge, telling_lines
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import docker
 
 POLL_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 SAY_EVERY_SECONDS = 5.0
 LOG_LINES = 400
 LONGEST_LINE = 200
@@ -47,6 +48,7 @@ class Watcher:
     say: Callable[[str], None]
     _client: "docker.DockerClient | None" = field(default=None, init=False)
     _said: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
+    _looked: dict[str, tuple[bool, float]] = field(default_factory=dict, init=False)
 
     async def until_ready(self, awaited: Sequence[Awaited]) -> None:
         """Return when all are ready. Raises NotReady at the first that has failed, or after the time-out."""
@@ -90,11 +92,23 @@ class Watcher:
                 return
             if verdict.reason:
                 raise NotReady(await self._failure(awaited, verdict.reason))
+            if verdict.status == "starting" and await self._passes(awaited.container, inspected):
+                return
             if time.monotonic() > until:
                 reason = f"was not ready after {self.timeout_seconds} s ({verdict.status}; readyTimeout sets the limit)"
                 raise NotReady(await self._failure(awaited, reason))
             await self._tell(awaited)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _passes(self, container: str, inspected: dict[str, Any]) -> bool:
+        """Whether a container's own health check passes. The engine runs it only every few seconds."""
+        passed, at = self._looked.get(container, (False, 0.0))
+        if time.monotonic() - at >= LOOK_SECONDS:
+            command = inspected["Config"]["Healthcheck"]["Test"][1:]
+            self._looked[container] = (False, time.monotonic())
+            passed = await self.run(lambda client: look(client, container, command))
+            self._looked[container] = (passed, time.monotonic())
+        return passed
 
     async def _tell(self, awaited: Awaited) -> None:
         """Say what a container is doing; several may wait for the same one, and it is said once."""
@@ -130,9 +144,17 @@ def inspect(client: "docker.DockerClient", name: str) -> dict[str, Any] | None:
     return found
 
 
-def execute(client: "docker.DockerClient", name: str, command: Sequence[str]) -> tuple[int, str]:
+def look(client: "docker.DockerClient", name: str, command: Sequence[str]) -> bool:
+    """Whether a health check passes, asked beside the engine; checks that count their failures do not count this."""
+    try:
+        return execute(client, name, command, LOOK="1")[0] == 0
+    except APIError:
+        return False  # it has just ended, and the next inspection says why
+
+
+def execute(client: "docker.DockerClient", name: str, command: Sequence[str], **environment: str) -> tuple[int, str]:
     """Exit code and output of a command in a container."""
-    started = client.api.exec_create(name, list(command))
+    started = client.api.exec_create(name, list(command), environment=environment)
     output = bytes(client.api.exec_start(started["Id"])).decode(errors="replace")
     ended: dict[str, Any] = client.api.exec_inspect(started["Id"])  # type: ignore[no-untyped-call]
     return int(ended["ExitCode"] or 0), output

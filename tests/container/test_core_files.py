@@ -58,6 +58,16 @@ def test_a_core_whose_application_failed_is_ended_and_says_why(bench: Parts) -> 
     assert "fatal: DHIS2 failed to start" in log(container), "nobody has to know what a 404 means"
 
 
+def test_looking_at_a_core_beside_the_engine_counts_nothing(bench: Parts) -> None:
+    container = core(bench, {**PING, f"{ROOT}/WEB-INF/web.xml": BROKEN})
+    until(lambda: ask(bench.address(container), "/api/ping")[0] == 404, "its application has failed")
+    looks = [run(container, "/usr/bin/env", "LOOK=1", "/bin/sh", f"{FILES}/health.sh")[0] for _ in range(4)]
+    assert looks == [1] * 4, "not ready"
+    container.reload()
+    assert container.status == "running", "whoever waits for a core must not be what ends it"
+    until(lambda: ended(container), "the engine's own checks do")
+
+
 def test_a_core_that_does_not_boot_in_its_time_is_ended(bench: Parts) -> None:
     # Its web application starts, and has no answer to a ping: a folder is redirected to.
     empty = {f"{ROOT}/WEB-INF/web.xml": ALONE.format(""), f"{ROOT}/api/ping/index.html": "not yet"}

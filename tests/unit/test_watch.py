@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from components.engine import watch
 from components.engine.verdict import Goal, Verdict, judge, telling_lines
@@ -13,11 +13,14 @@ from components.engine.watch import Awaited, NotReady, Watcher
 STOPPED = " and was stopped by somebody; start it again: pulumi up --refresh"
 
 
+CHECK = ["/bin/sh", "/health.sh", "core"]
+
+
 def state(status: str, health: str = "", restarts: int = 0, **more: object) -> dict[str, Any]:
     found: dict[str, Any] = {"Status": status, **more}
     if health:
         found["Health"] = {"Status": health}
-    return {"State": found, "RestartCount": restarts}
+    return {"State": found, "RestartCount": restarts, "Config": {"Healthcheck": {"Test": ["CMD", *CHECK]}}}
 
 
 @pytest.mark.parametrize(
@@ -71,10 +74,24 @@ def test_errors_before_the_end_of_a_log_are_shown_too() -> None:
 
 
 class Engine:
-    """Answers inspections from a script, the last one for ever, and logs with fixed lines."""
+    """Answers inspections from a script, the last one for ever, and logs with fixed lines. `checks` are the exit codes
+    of commands, the last one for ever; None: the container has just ended."""
 
-    def __init__(self, *answers: dict[str, Any] | None, log: str = "") -> None:
+    def __init__(self, *answers: dict[str, Any] | None, log: str = "", checks: list[int | None] | None = None) -> None:
         self.answers, self.log, self.api = list(answers), log, self
+        self.checks, self.commands = checks or [1], list[tuple[list[str], dict[str, str]]]()
+
+    def exec_create(self, name: str, command: list[str], environment: dict[str, str]) -> dict[str, str]:
+        self.commands.append((command, environment))
+        if self.checks[0] is None:
+            raise APIError("is not running")
+        return {"Id": "1"}
+
+    def exec_start(self, _: str) -> bytes:
+        return b""
+
+    def exec_inspect(self, _: str) -> dict[str, Any]:
+        return {"ExitCode": self.checks.pop(0) if len(self.checks) > 1 else self.checks[0]}
 
     def inspect_container(self, name: str) -> dict[str, Any]:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -89,6 +106,7 @@ class Engine:
 def wait(monkeypatch: pytest.MonkeyPatch, engine: Engine, goal: Goal = Goal.HEALTHY, seconds: int = 60) -> list[str]:
     said: list[str] = []
     monkeypatch.setattr(watch, "POLL_SECONDS", 0)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0)
     monkeypatch.setattr(watch, "SAY_EVERY_SECONDS", 0)
     monkeypatch.setattr(watch, "connect", lambda _: engine)
     asyncio.run(Watcher(None, seconds, said.append).until_ready([Awaited("stack-core-1", "core 1", goal)]))
@@ -99,6 +117,34 @@ def test_waiting_says_what_a_container_does_until_it_is_ready(monkeypatch: pytes
     starting = state("running", "starting")
     said = wait(monkeypatch, Engine(starting, starting, starting, state("running", "healthy"), log="migrating V2_43\n"))
     assert said == ["core 1: migrating V2_43"], "each line once"
+
+
+def test_a_container_is_ready_when_its_own_check_passes_before_the_engine_has_run_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine(state("running", "starting"), checks=[1, 1, 0])
+    assert wait(monkeypatch, engine, seconds=5) == ["core 1: starting"], "the engine never said that it is healthy"
+    assert engine.commands == [(CHECK, {"LOOK": "1"})] * 3, "the same command, which is told that it does not count"
+
+
+@pytest.mark.parametrize("status", ["unhealthy", "healthy"])
+def test_where_the_engine_has_run_the_check_it_decides(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    engine = Engine(state("running", status), state("running", "healthy"), checks=[0])
+    wait(monkeypatch, engine)
+    assert not engine.commands
+
+
+def test_a_check_is_not_run_twice_for_two_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(state("running", "starting"), checks=[0])
+    monkeypatch.setattr(watch, "connect", lambda _: engine)
+    asyncio.run(Watcher(None, 5, print).until_ready([Awaited("stack-core-1", "core 1")] * 2))
+    assert len(engine.commands) == 1
+
+
+def test_a_container_that_ends_while_it_is_looked_at_is_told_by_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(state("running", "starting"), state("exited", ExitCode=1), log="fatal: no disk\n", checks=[None])
+    with pytest.raises(NotReady, match="ended with exit code 1"):
+        wait(monkeypatch, engine)
 
 
 def test_a_container_that_ends_ends_the_wait_with_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:

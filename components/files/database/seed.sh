@@ -91,7 +91,8 @@ private_server() {
     postgres -D "$staging/pgdata" -c config_file="$run/postgresql.conf" -c hba_file="$socket/pg_hba.conf" \
         -c ident_file="$run/pg_ident.conf" -c listen_addresses= -c unix_socket_directories="$socket" \
         -c wal_level=minimal -c max_wal_senders=0 -c archive_mode=off -c max_wal_size=8GB -c checkpoint_timeout=1h \
-        -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off -c max_connections=50 -c max_locks_per_transaction=2048 \
+        -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off \
+        -c max_connections=50 -c max_locks_per_transaction=2048 \
         -c maintenance_work_mem="${each_mb}MB" -c log_lock_waits=off -c log_min_messages=fatal \
         >"$staging/server.log" 2>&1 &
     server=$!
