@@ -17,7 +17,8 @@ from tools.__main__ import WORDS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = ("README.md", "CHANGELOG.md", "bench/README.md", *sorted(f"docs/adr/{path.name}" for path in (ROOT / "docs/adr").glob("*.md")))
+ADRS = sorted(f"docs/adr/{path.name}" for path in (ROOT / "docs/adr").glob("*.md"))
+DOCUMENTS = ("README.md", "CHANGELOG.md", "bench/README.md", *ADRS)
 SOURCES = ("components", "tools", "offline")
 # Taken apart, so that this file does not hold what it looks for.
 FORBIDDEN = {
