@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.engine.docker import container
+from components.engine.docker import container, volume
 from components.engine.watch import Awaited
 from components.naming import Naming
 from components.rendering import render
@@ -38,12 +38,7 @@ class Cache(pulumi.ComponentResource):
         """Registers the volume and the container."""
         super().__init__("dhis2-cluster:index:Cache", name, None, opts)
         self.awaited = Awaited(args.naming.of("cache"), "the cache")
-        volume = docker.Volume(
-            "cache-data",
-            name=args.naming.of("cache-data"),
-            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in args.naming.object_labels().items()],
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.keep_data, ignore_changes=["labels"]),
-        )
+        data = volume("cache-data", args.naming, self, keep=args.keep_data)
         conf = pulumi.Output.all(args.password, args.generation).apply(
             lambda values: render(
                 "cache/valkey.conf.j2", password=values[0], generation=values[1], memory_mb=args.memory_mb
@@ -63,7 +58,7 @@ class Cache(pulumi.ComponentResource):
                 File(path=f"{FILES}/health.sh", content=render("cache/health.sh"), executable=True),
                 File(path=f"{SECRETS}/cache-password", content=args.password),
             ),
-            mounts=(Mount(volume=volume.name, path="/data"),),
+            mounts=(Mount(volume=data.name, path="/data"),),
             scratch=(Scratch(path="/tmp", size_mb=16),),  # noqa: S108
             health=Health(command=("/bin/sh", f"{FILES}/health.sh"), start_period_seconds=60),
             grace_seconds=20,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_docker as docker
 
-from components.engine.docker import container
+from components.engine.docker import container, volume
 from components.engine.watch import Awaited
 from components.gates import Gates, all_ready
 from components.naming import Naming
@@ -66,12 +66,7 @@ class CorePool(pulumi.ComponentResource):
         self.awaited = [
             Awaited(args.naming.of(f"core-{number}"), f"core {number}") for number in range(1, args.cores + 1)
         ]
-        files = docker.Volume(
-            "files",
-            name=args.naming.of("files"),
-            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in args.naming.object_labels().items()],
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.keep_data, ignore_changes=["labels"]),
-        )
+        files = volume("files", args.naming, self, keep=args.keep_data)
         first = container(
             "core-1",
             self._workload(1, files.name),

@@ -8,7 +8,7 @@ import pulumi_random as random
 
 from components import sizing
 from components.engine.deliver import deliver, start_again
-from components.engine.docker import container
+from components.engine.docker import container, volume
 from components.engine.verdict import Goal
 from components.engine.watch import Awaited, Watcher, execute
 from components.gates import Gates
@@ -220,14 +220,7 @@ class DatabasePair(pulumi.ComponentResource):
         )
 
     def _data_volume(self, part: str) -> pulumi.Output[str]:
-        args = self._args
-        return docker.Volume(
-            f"{part}-data",
-            name=args.naming.of(f"{part}-data"),
-            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in args.naming.object_labels().items()],
-            # A volume is never made anew for a label.
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.keep_data, ignore_changes=["labels"]),
-        ).name
+        return volume(f"{part}-data", self._args.naming, self, keep=self._args.keep_data).name
 
     def _awaited_primary(self) -> Awaited:
         return Awaited(self._args.naming.of("primary"), "the primary database")

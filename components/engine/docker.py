@@ -1,4 +1,4 @@
-"""The only place that knows docker.Container: from a Workload to its resource.
+"""The only place that knows docker.Container and what else a part is made of: from a Workload to its resource.
 
 What the plugin needs to be told, and how, was observed on the real one: values are written in the form the engine
 reports them in (Go durations, `CAP_…`), or each refresh would find a difference.
@@ -7,6 +7,7 @@ reports them in (Go durations, `CAP_…`), or each refresh would find a differen
 import pulumi
 import pulumi_docker as docker
 
+from components.naming import Naming
 from components.workload import File, Health, Mount, Workload
 
 LOG_FILES, LOG_FILE_MB = 3, 10
@@ -62,6 +63,17 @@ def container(name: str, workload: Workload, opts: pulumi.ResourceOptions) -> do
         log_driver="json-file",
         log_opts={"max-size": f"{LOG_FILE_MB}m", "max-file": str(LOG_FILES)},
         opts=pulumi.ResourceOptions.merge(edits, opts),
+    )
+
+
+def volume(part: str, naming: Naming, parent: pulumi.Resource, *, keep: bool) -> docker.Volume:
+    """A volume of the stack for data of a part; `keep`: it outlives the stack."""
+    return docker.Volume(
+        part,
+        name=naming.of(part),
+        labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
+        # A volume is never made anew for a label.
+        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=keep, ignore_changes=["labels"]),
     )
 
 
