@@ -1,4 +1,4 @@
-"""The only place that knows docker.Container and what else a part is made of: from a Workload to its resource.
+"""The only place that knows docker.Container: from a Workload to its resource, and to the volumes of its data.
 
 What the plugin needs to be told, and how, was observed on the real one: values are written in the form the engine
 reports them in (Go durations, `CAP_…`), or each refresh would find a difference.

@@ -102,6 +102,11 @@ class Fetches:
         assert promised.split()[0] == found.split()[0], "the sum beside a dump is the dump's"
         return found.split()[0].encode()
 
+    def change(self, command: str) -> None:
+        """Run a shell command in the cache's folder, as the user who fetches."""
+        mounts = {self.cache: {"bind": "/var/tmp", "mode": "rw"}}  # noqa: S108
+        ended(self.engine.run(NGINX, ["sh", "-c", f"cd /var/tmp && {command}"], {}, user="101:101", volumes=mounts))
+
     def names(self) -> list[str]:
         """The names in the cache."""
         return shell(self.reader, "ls /dumps")[1].split()
@@ -154,9 +159,7 @@ def test_a_dump_is_cached_whole_and_the_second_time_not_fetched(fetches: Fetches
 def test_a_damaged_copy_is_fetched_anew(fetches: Fetches) -> None:
     key = key_of("damaged")
     assert "is complete" in ended(fetches.fetch("plain.sql", key))
-    mounts = {fetches.cache: {"bind": "/var/tmp", "mode": "rw"}}  # noqa: S108
-    spoil = ["sh", "-c", f"echo oops >>/var/tmp/{key}"]
-    ended(fetches.engine.run(NGINX, spoil, {}, user="101:101", volumes=mounts))
+    fetches.change(f"echo oops >>{key}")
     log = ended(fetches.fetch("plain.sql", key))
     assert "is damaged" in log and "is complete" in log, log
     assert fetches.cached(key) == hashlib.sha256(PLAIN).hexdigest().encode()
@@ -244,11 +247,8 @@ def test_a_delivered_file_is_checked_like_a_fetched_one(fetches: Fetches, good: 
 def test_dumps_nobody_used_for_a_month_are_removed_but_never_the_wanted_one(fetches: Fetches) -> None:
     old, wanted = key_of("old"), key_of("plain.sql")
     ended(fetches.fetch("plain.sql", wanted))
-    mounts = {fetches.cache: {"bind": "/var/tmp", "mode": "rw"}}  # noqa: S108
     names = f"{old} {old}.sha256 {wanted} {wanted}.sha256 notes.txt"
-    aged = ["sh", "-c", f"cd /var/tmp && touch {names} && touch -d '40 days ago' {names}"]
-    carrier = fetches.engine.run(NGINX, aged, {}, user="101:101", volumes=mounts)
-    ended(carrier)
+    fetches.change(f"touch {names} && touch -d '40 days ago' {names}")
     ended(fetches.fetch("plain.sql", wanted))
     left = fetches.names()
     assert old not in left and f"{old}.sha256" not in left, "the cache is bounded"

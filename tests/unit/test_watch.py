@@ -11,8 +11,6 @@ from components.engine.verdict import Goal, Verdict, judge, telling_lines
 from components.engine.watch import Awaited, NotReady, Watcher
 
 STOPPED = " and was stopped by somebody; start it again: pulumi up --refresh"
-
-
 CHECK = ["/bin/sh", "/health.sh", "core"]
 
 

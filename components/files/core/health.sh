@@ -96,13 +96,13 @@ dump_threads() {
 }
 
 main() {
-  status=$(ping_status) || true
-  status=${status:-000}
   if [ -n "${LOOK:-}" ]; then
-    [ "$status" = 200 ]
+    [ "$(ping_status)" = 200 ]
     exit
   fi
   load_state
+  status=$(ping_status) || true
+  status=${status:-000}
 
   if [ "$status" = 200 ]; then
     been_healthy=1 failures=0 absent=0 ending=0

@@ -3,7 +3,6 @@
 # shellcheck shell=sh
 
 : "${home:?}" "${staging:?}"
-: "${jobs:=1}" # at a time; sized when loading begins
 
 work=$staging/work
 
@@ -46,7 +45,7 @@ load_plain() {
         unpacked "$1" || echo "the file cannot be unpacked" >"$work/unreadable"
     } 2>"$work/unpack.log" | {
         LC_ALL=C awk -f "$home/split.awk" -f "$home/batches.awk" -v dir="$work" -v settings="$work/settings" \
-            -v extensions="$work/extensions" -v jobs="$jobs" || echo "it cannot be read" >>"$work/unreadable"
+            -v extensions="$work/extensions" -v jobs="${jobs:?}" || echo "it cannot be read" >>"$work/unreadable"
     } 2>"$work/split.log" | {
         as_loader -1 -f - >/dev/null 2>"$work/main.log" || failed main
     } || exit 1

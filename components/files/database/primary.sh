@@ -13,7 +13,7 @@ primary() {
     server=$!
     if await_server; then
         sql dhis -f "$home/roles.sql" >/dev/null || { kill -INT "$server"; fatal 'the roles could not be given their passwords'; }
-        admin_password
+        admin_password "${data:?}"
         say "PostgreSQL ${major:?} is ready"
         tend &
     fi
@@ -53,7 +53,7 @@ check_version() {
 tend() {
     : >"$run/idle-slots"
     while sleep 10; do
-        admin_password || :
+        admin_password "$data" || :
         tend_slots || :
     done
 }

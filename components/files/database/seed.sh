@@ -27,7 +27,7 @@ seed() {
     sql dhis -c 'SET client_min_messages = warning' -f "$home/handover.sql" >/dev/null
     say 'gathering statistics'
     vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
-    admin_password
+    admin_password "$staging"
     end_private_server
     rm -f "$seeded" "$data/admin-password-set"
     rm -rf "$cluster"
@@ -107,10 +107,9 @@ end_private_server() {
 }
 
 # Set the password of DHIS2's user admin once, when one is given and the user exists; a later start or the watch of the
-# running primary does it otherwise. bcrypt is computed in another database, which leaves no extension in DHIS2's.
+# running primary does it otherwise. The folder is the one that keeps the mark of it. bcrypt is computed in another database, which leaves no extension in DHIS2's.
 admin_password() {
-    mark=$data/admin-password-set
-    [ -z "${socket:-}" ] || mark=$staging/admin-password-set # of the database that is being made
+    mark=$1/admin-password-set
     [ -f "$secrets/admin-password" ] && [ ! -f "$mark" ] || return 0
     [ "$(sql dhis -f "$home/admin-password.sql" 2>/dev/null)" = "done" ] || return 0
     : >"$mark"
