@@ -6,12 +6,17 @@ import pulumi
 import pulumi_docker as docker
 
 from components.engine.docker import container, volume
-from components.engine.watch import Awaited
+from components.engine.watch import Awaited, NotReady, Watcher, execute
 from components.naming import Naming
 from components.rendering import render
 from components.workload import FILES, SECRETS, Attachment, File, Health, Mount, Scratch, Workload
 
 UID = 999
+
+# The password in the environment of this process only. The client ends with 0 when it is refused, so its answer counts.
+EMPTY = f"""REDISCLI_AUTH=$(cat {SECRETS}/cache-password) VALKEYCLI_AUTH=$REDISCLI_AUTH
+export REDISCLI_AUTH VALKEYCLI_AUTH
+valkey-cli --no-auth-warning FLUSHALL"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +70,10 @@ class Cache(pulumi.ComponentResource):
         )
         self.container = container("cache", workload, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"container": self.container.name})
+
+    async def forget(self, watcher: Watcher) -> None:
+        """Empty it: logins and cached objects of a database that is no more. Raises NotReady when it refuses."""
+        command = ["/bin/sh", "-c", EMPTY]
+        _, text = await watcher.run(lambda client: execute(client, self.awaited.container, command))
+        if text.strip() != "OK":
+            raise NotReady(f"{self.awaited.what} cannot be emptied: {text.strip()}. Try again: pulumi up")

@@ -149,7 +149,7 @@ def docker_host(value: object) -> str:
     found = text(value)
     parts = urlsplit(found)
     if "://" not in found or parts.scheme not in _DOCKER_SCHEMES:
-        raise Wrong("is not an address such as unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host")
+        raise Wrong("is not an address such as unix:///var/run/docker.sock, tcp://host:2375 or ssh://user@host")
     if parts.password:
         raise Wrong("has a password in it; Docker uses the keys of ssh", f"ssh://{parts.username}@{parts.hostname}")
     if parts.scheme in ("tcp", "ssh"):

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 import pulumi_docker as docker
@@ -45,13 +46,17 @@ class Cluster(pulumi.ComponentResource):
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
         settings = args.settings
         load_balancer_image = self._image("load-balancer-image", settings.load_balancer_image)
+        database_image = self._image("database-image", settings.database_image)
+        cache_image = self._image("cache-image", settings.cache_image)
+        core_image = self._image("core-image", args.release.image)
+        images = [load_balancer_image, database_image, cache_image, core_image]
         edge, app, data = self._network("edge"), self._network("app"), self._network("data", internal=True)
         # First, because it shows a page while DHIS2 starts, and because a busy port should be noticed at once.
         self.load_balancer = LoadBalancer(
             "load-balancer",
             LoadBalancerArgs(
                 naming=args.naming,
-                image=load_balancer_image,
+                image=load_balancer_image.image_id,
                 edge_network=edge,
                 app_network=app,
                 port=settings.port,
@@ -61,15 +66,14 @@ class Cluster(pulumi.ComponentResource):
             ),
             self._child,
         )
-        self.database = self._databases(load_balancer_image, data, edge)
-        core_image = self._image("core-image", args.release.image)
-        generation = self._generation(core_image)
+        self.database = self._databases(images, data, edge)
+        generation = self._generation(core_image.image_id)
         self._cache_password = self._password("cache")
         self.cache = Cache(
             "cache",
             CacheArgs(
                 naming=args.naming,
-                image=self._image("cache-image", settings.cache_image),
+                image=cache_image.image_id,
                 data_network=data,
                 memory_mb=settings.cache_memory_mb,
                 keep_data=settings.keep_data,
@@ -78,15 +82,16 @@ class Cluster(pulumi.ComponentResource):
             ),
             self._child,
         )
-        self.cores = self._cores(core_image, generation, app, data)
+        self.cores = self._cores(core_image.image_id, generation, app, data)
         self.ready = self._ready()
         chosen = settings.admin_password
         self.admin_password = pulumi.Output.secret(chosen.get_secret_value() if chosen else DEMO_PASSWORD)
         self.register_outputs({"ready": self.ready})
 
     def _databases(
-        self, fetch_image: pulumi.Output[str], data: pulumi.Output[str], edge: pulumi.Output[str]
+        self, images: list[docker.RemoteImage], data: pulumi.Output[str], edge: pulumi.Output[str]
     ) -> DatabasePair:
+        load_balancer_image, database_image, *_ = images
         args, settings = self._args, self._args.settings
         chosen = settings.admin_password
         self._app_password = self._password("database")
@@ -95,8 +100,9 @@ class Cluster(pulumi.ComponentResource):
             DatabasePairArgs(
                 naming=args.naming,
                 gates=args.gates,
-                image=self._image("database-image", settings.database_image),
-                fetch_image=fetch_image,
+                image=database_image.image_id,
+                fetch_image=load_balancer_image.image_id,
+                images=images,
                 data_network=data,
                 edge_network=edge,
                 seed=args.seed,
@@ -158,20 +164,20 @@ class Cluster(pulumi.ComponentResource):
 
     def _ready(self) -> pulumi.Output[bool]:
         lb = self.load_balancer
-        awaited = [*self.database.awaited, self.cache.awaited, *self.cores.awaited, lb.awaited]
+        awaited = [*self.cores.awaited, lb.awaited]
         containers = [*self.database.containers, self.cache.container, *self.cores.containers, lb.container]
 
         async def check(watcher: Watcher) -> None:
+            await watcher.until_ready([*self.database.awaited, self.cache.awaited])
+            await self.cores.renew(watcher, await self.database.loaded_at(watcher), partial(self.cache.forget, watcher))
             await watcher.until_ready(awaited)
             await asyncio.gather(lb.answers(watcher), self.database.tell_what_is_loaded(watcher))
 
         return self._args.gates.settled(containers, check)
 
-    def _image(self, name: str, reference: str) -> pulumi.Output[str]:
-        """An image by its id; the new one is there before anything that uses the old one ends."""
-        return docker.RemoteImage(
-            name, name=reference, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
-        ).image_id
+    def _image(self, name: str, reference: str) -> docker.RemoteImage:
+        """An image, used by its id; the new one is there before anything that uses the old one ends."""
+        return docker.RemoteImage(name, name=reference, keep_locally=True, opts=pulumi.ResourceOptions(parent=self))
 
     def _network(self, part: str, *, internal: bool = False) -> pulumi.Output[str]:
         naming = self._args.naming

@@ -1,12 +1,14 @@
 """CorePool: N identical DHIS2 cores. The first migrates the database alone, then the others start at once."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_docker as docker
 
 from components.engine.docker import container, volume
-from components.engine.watch import Awaited
+from components.engine.renewal import begin_again, outlived
+from components.engine.watch import Awaited, Watcher
 from components.gates import Gates, all_ready
 from components.naming import Naming
 from components.release import Release
@@ -86,6 +88,18 @@ class CorePool(pulumi.ComponentResource):
         ]
         self.containers = [first, *others]
         self.register_outputs({"cores": args.cores})
+
+    async def renew(self, watcher: Watcher, loaded_at: int, forget: Callable[[], Awaitable[None]]) -> None:
+        """End all cores and start them again, the first one alone, when one ran before the database was loaded.
+
+        So it is after the database's volume was lost, while nothing else has changed: no core has migrated the new
+        one. `loaded_at` is in epoch seconds, `forget` empties what cores keep of the database elsewhere.
+        """
+        if await outlived(watcher, self.awaited, loaded_at):
+            pulumi.log.warn(
+                "the database had to be loaded anew: the cores begin again, and people have to log in again"
+            )
+            await begin_again(watcher, self.awaited, GRACE_SECONDS, forget)
 
     def _workload(self, number: int, files: pulumi.Output[str]) -> Workload:
         args, home = self._args, self._args.release.home

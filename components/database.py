@@ -1,5 +1,6 @@
 """DatabasePair: a PostgreSQL primary, loaded from a dump, and its streaming replicas."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -29,7 +30,10 @@ PRIMARY_HOST = "postgres-primary"
 
 @dataclass(frozen=True, kw_only=True)
 class DatabasePairArgs:
-    """What the databases are made of; memory in MB. Networks are given by the names their resources give them."""
+    """What the databases are made of; memory in MB. Networks are given by the names their resources give them.
+
+    `images` are those of the whole stack: while one of them cannot be had, nothing of an earlier database is touched.
+    """
 
     naming: Naming
     gates: Gates
@@ -45,6 +49,7 @@ class DatabasePairArgs:
     app_password: pulumi.Input[str]
     replication_password: pulumi.Input[str]
     admin_password: pulumi.Input[str] | None = None
+    images: Sequence[pulumi.Resource] = ()
 
 
 class DatabasePair(pulumi.ComponentResource):
@@ -62,15 +67,16 @@ class DatabasePair(pulumi.ComponentResource):
         """Registers the dump's fetch, the primary and the replicas."""
         super().__init__("dhis2-cluster:index:DatabasePair", name, None, opts)
         self._args = args
-        # The dump is here and whole before anything of an earlier database is touched.
+        # All that can fail to come is here before anything of an earlier database is touched: the dump and the images.
         dump = None if args.seed.key == BLANK else self._fetch()
-        dumped = args.gates.after(dump, self._fetched) if dump else None
+        dumped = args.gates.after(dump, self._fetched) if dump else pulumi.Output.from_input([])
+        here = dumped.apply(lambda found: [*found, *args.images])
         seeded = random.RandomId(
             "seed",
             byte_length=4,
             keepers={"dump": args.seed.key},
             # Deleted first, and with it everything that takes `generation`: nothing writes to a database that goes.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=dumped),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=here),
         )
         self.generation = seeded.hex
         primary = self._primary()
@@ -120,17 +126,25 @@ class DatabasePair(pulumi.ComponentResource):
             await watcher.run(lambda client: deliver(client, name, path, seed.key))
         await watcher.until_ready([Awaited(name, f"the dump {seed.name}", Goal.FINISHED)])
 
+    async def loaded_at(self, watcher: Watcher) -> int:
+        """When the database was loaded, in epoch seconds; 0 when that is not known."""
+        return int((await self._marker(watcher)).get("loaded_at", 0))
+
     async def tell_what_is_loaded(self, watcher: Watcher) -> None:
         """Warn when the database was loaded from another dump than the settings name, which keepData brings about."""
-        name, seed = self._args.naming.of("primary"), self._args.seed
-        code, text = await watcher.run(lambda client: execute(client, name, ["cat", f"{DATA}/seeded"]))
-        loaded = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        if code == 0 and loaded.get("seed_key", seed.key) != seed.key:
+        seed, loaded = self._args.seed, await self._marker(watcher)
+        if loaded.get("seed_key", seed.key) != seed.key:
             pulumi.log.warn(
                 f"the database was loaded from {loaded.get('seed_name')} and kept (keepData); {seed.name} is not "
                 "loaded. To load it instead, and lose what is there: pulumi config set keepData false && pulumi up && "
                 "pulumi destroy && pulumi up"
             )
+
+    async def _marker(self, watcher: Watcher) -> dict[str, str]:
+        """What the running primary has noted of its load."""
+        name = self._args.naming.of("primary")
+        code, text = await watcher.run(lambda client: execute(client, name, ["cat", f"{DATA}/seeded"]))
+        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line) if code == 0 else {}
 
     def _primary(self) -> docker.Container:
         args = self._args

@@ -25,7 +25,7 @@ def deploy() -> dict[str, pulumi.Input[object]]:
     naming = Naming(pulumi.get_project(), pulumi.get_stack())
     release = resolve_release(settings.version, settings.image, settings.dump_url)
     try:
-        check(settings, naming)
+        check(settings, naming, release.image)
         seed = seed_of(release)
     except (PreflightError, OSError) as error:
         raise pulumi.RunError(str(error)) from None

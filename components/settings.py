@@ -67,11 +67,11 @@ class Settings(BaseModel):
     database_image: Image = Field(
         default=DATABASE_IMAGE,
         alias="databaseImage",
-        description="Image with PostgreSQL 12 or newer and PostGIS",
+        description="Image with PostgreSQL 12 or newer and PostGIS, made from the Debian variant of postgres",
         examples=[DATABASE_IMAGE],
     )
     cache_image: Image = Field(
-        default=CACHE_IMAGE, alias="cacheImage", description="Image with Valkey", examples=[CACHE_IMAGE]
+        default=CACHE_IMAGE, alias="cacheImage", description="Image with Valkey (not Redis)", examples=[CACHE_IMAGE]
     )
     load_balancer_image: Image = Field(
         default=LOAD_BALANCER_IMAGE,
@@ -116,7 +116,7 @@ class Settings(BaseModel):
     admin_password: Annotated[SecretStr | None, BeforeValidator(_optional(checks.admin_password))] = Field(
         default=None,
         alias="adminPassword",
-        description="Secret: password of the user admin, set once after the seed; unset = the dump's own",
+        description="Secret: password of the user admin, set once, after the load; unset = the dump's own",
     )
     ready_timeout_seconds: Whole = Field(
         default=900,

@@ -130,6 +130,13 @@ def stack_by_images(reasons: Mapping[str, str]) -> Stack:
     return Stack(name="offline", why=f"{image}{more} cannot be pulled ({reason}); {built}")
 
 
+def way_to_built_images(stack: str) -> str:
+    """Return how a stack whose images cannot be had gets those built here."""
+    if stack == "dev":
+        return "with images built here: make up OFFLINE=always"
+    return f"settings with images built here are in Pulumi.offline.yaml; copy them into Pulumi.{stack}.yaml"
+
+
 def uses_built_images(stack_file_text: str) -> bool:
     """Tell whether a stack file names what offline/ builds: such a stack needs the images and the sample dump."""
     return any(mark in stack_file_text for mark in ("dhis2-cluster/", ".offline/"))

@@ -6,7 +6,7 @@ import shutil
 
 from tools.environment import own_stacks, settle_in_git
 from tools.paths import OFFLINE, PASSPHRASE, ROOT, STATE, TOOLS, VENV
-from tools.stack_file import without_idle_salt
+from tools.stack_file import has_secret, without_idle_salt
 from tools.terminal import ToolError, say
 
 CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".coverage", ".hypothesis")
@@ -25,7 +25,11 @@ def clean() -> None:
             f"not cleaned: still deployed from {STATE.name}: {listed}.\n"
             f"  Only its files can remove them. First run: {commands}"
         )
-    for path in (VENV, TOOLS, OFFLINE, STATE, PASSPHRASE, *(ROOT / name for name in CACHES)):
+    needed = [path.name for path in sorted(ROOT.glob("Pulumi.*.yaml")) if has_secret(path.read_text())]
+    if needed and PASSPHRASE.exists():
+        say("clean", f"{PASSPHRASE.name} stays: without it nobody could read the secrets in {', '.join(needed)}")
+    made = (VENV, TOOLS, OFFLINE, STATE, *(() if needed else (PASSPHRASE,)), *(ROOT / name for name in CACHES))
+    for path in made:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.exists() or path.is_symlink():
@@ -33,7 +37,7 @@ def clean() -> None:
         else:
             continue
         say("clean", path.name)
-    for path in ROOT.glob("Pulumi.*.yaml"):  # their salt belonged to the passphrase that is gone
+    for path in ROOT.glob("Pulumi.*.yaml"):  # a salt belongs to its passphrase, and no secret needs this one
         text = path.read_text()
         if without_idle_salt(text) != text:
             path.write_text(without_idle_salt(text))

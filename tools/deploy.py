@@ -71,19 +71,24 @@ class Session:
         """Put the stack in order after a killed run, without deploying."""
         self._tools()
         self.stack = self._named()
-        if self.stack:
-            self.host = engine.ensure(self.env, self._docker_host())
-            self._enter(create=False)
+        if not self.stack:
+            say("stack", "none is selected: there is nothing to put in order. Another one: make recover STACK=name")
+            return 0
+        self.host = engine.ensure(self.env, self._docker_host())
+        self._enter(create=False)
+        say("recover", f"stack {self.stack.name} is in order")
         return 0
 
     def _explain(self) -> None:
-        """After a failure, say so when a stack chosen earlier wants images that cannot be had."""
-        if self.mode == choices.AUTO and self._known().name == "dev":
-            reasons = self._unavailable("dev")
-            if reasons:
-                print()
-                image, reason = next(iter(reasons.items()))
-                say("next", f"{image} cannot be pulled ({reason}); with images built here: make up OFFLINE=always")
+        """After a failure, say how to get at the commands its messages name, and whether images cannot be had."""
+        print()
+        stack = self._known().name
+        reasons = {} if self.mode == choices.NEVER else self._unavailable(stack)
+        if reasons:
+            image, reason = next(iter(reasons.items()))
+            say("next", f"{image} cannot be pulled ({reason}); {choices.way_to_built_images(stack)}")
+        if not shutil.which("pulumi", path=self.given.get("PATH")):
+            say("next", ". ./activate      makes the pulumi commands above work in this shell; then again: make up")
 
     def _is_own_backend(self) -> bool:
         return self.env.get("PULUMI_BACKEND_URL") == f"file://{STATE}"
@@ -134,7 +139,7 @@ class Session:
         return str(images.raw_settings(self.stack.name if self.stack else "dev").get("dhis2-cluster:dockerHost") or "")
 
     def _enter(self, create: bool = True) -> None:
-        """Select the stack in its backend and put it in order."""
+        """Put the stack in order; with `create`, make it where it does not exist and select it."""
         stack = self._known()
         if self.host != engine.DEFAULT and not self._docker_host():
             self.env["DOCKER_HOST"] = self.host
@@ -143,9 +148,9 @@ class Session:
         _, why = choices.backend(environment.machine(self.given))
         place = self.env.get("PULUMI_BACKEND_URL", "the backend pulumi is logged in to")
         say("state", f"in {STATE.name}" if self._is_own_backend() else f"in {place} ({why})")
-        select = ["pulumi", "stack", "select", *(["--create"] if create else []), stack.name]
         environment.hide_salts()
-        capture(select, self.env)
+        if create:
+            capture(["pulumi", "stack", "select", "--create", stack.name], self.env)
         environment.settle_in_git()
         recovery.recover(self.env, stack.name, self.host)
 

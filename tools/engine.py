@@ -14,9 +14,10 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from components.engine.reasons import short
 from tools import debian
 from tools.docker_context import candidate_sockets, current_host
-from tools.terminal import ToolError, attempt, capture, say, short
+from tools.terminal import ToolError, attempt, capture, say
 
 DEFAULT = "unix:///var/run/docker.sock"
 LOG = Path("/var/log/dockerd.log")

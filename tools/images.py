@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 import docker
 import yaml
-from docker.errors import DockerException, ImageNotFound
-from requests.exceptions import RequestException
 
+from components.engine.images import unavailable
 from components.settings import Settings, parse_settings
 from tools.paths import PROJECT, stack_file
-from tools.terminal import short
 
 PROBE_SECONDS = 15
 
@@ -36,25 +33,6 @@ def raw_settings(stack: str) -> dict[str, object]:
 
 
 def missing(host: str, images: Iterable[str]) -> dict[str, str]:
-    """Return the images the engine neither has nor can pull, each with the engine's reason in a few words.
-
-    The engine is asked for each manifest (`/distribution/<name>/json`): it goes where a pull would go, with the
-    engine's own proxies, and takes no layer.
-    """
+    """Return the images the engine neither has nor can pull, each with the engine's reason in a few words."""
     client = docker.DockerClient(base_url=host, timeout=PROBE_SECONDS, use_ssh_client=host.startswith("ssh:"))
-
-    def reason(image: str) -> str:
-        try:
-            client.images.get(image)
-        except ImageNotFound:
-            try:
-                client.api.inspect_distribution(image)
-            except (DockerException, RequestException) as error:
-                return short(str(getattr(error, "explanation", None) or error))
-        except (DockerException, RequestException) as error:
-            return short(str(error))
-        return ""
-
-    names = list(dict.fromkeys(images))
-    with ThreadPoolExecutor(len(names) or 1) as pool:
-        return {image: why for image, why in zip(names, pool.map(reason, names), strict=True) if why}
+    return unavailable(client, images)

@@ -15,10 +15,11 @@ import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from components.engine.reasons import short
 from tools.choices import ALWAYS, NEVER
 from tools.environment import STAND_INS
 from tools.paths import BIN, OFFICIAL, ROOT, TOOLS
-from tools.terminal import ToolError, ask, attempt, capture, say, short
+from tools.terminal import ToolError, ask, attempt, capture, say
 
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 SUMS = "https://github.com/pulumi/pulumi/releases/download"  # the digests come from another place than the archive
@@ -49,7 +50,8 @@ def ensure(environment: Mapping[str, str], mode: str) -> None:
     capture([sys.executable, "-m", "offline.plugins", "install", BIN])
     _drop_stand_ins(name for name in STAND_INS if name.removesuffix("-exec") not in missing)
     names = [name.removeprefix("pulumi-").removeprefix("resource-") for name in missing]
-    why = "OFFLINE=always" if mode == ALWAYS else "the official ones are out of reach; OFFLINE=never looks again"
+    out_of_reach = "the official ones are or were out of reach; OFFLINE=never looks again"
+    why = "OFFLINE=always" if mode == ALWAYS else out_of_reach
     say("plugins", f"stand-ins for {', '.join(names)} ({why})")
 
 

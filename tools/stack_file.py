@@ -22,9 +22,14 @@ def has_salt(text: str) -> bool:
     return _SALT.search(text) is not None
 
 
+def has_secret(text: str) -> bool:
+    """Tell whether a stack file holds a secret, which only the passphrase it was written with can read."""
+    return _SECRET.search(text) is not None
+
+
 def without_idle_salt(text: str) -> str:
     """Return the stack file without its salt line, unless secrets need it."""
-    return text if _SECRET.search(text) else _SALT.sub("", text)
+    return text if has_secret(text) else _SALT.sub("", text)
 
 
 if __name__ == "__main__":

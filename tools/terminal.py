@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import sys
@@ -132,14 +131,6 @@ def together(jobs: Mapping[str, Callable[[], None]]) -> None:
         thread.join()
     if failures:
         raise failures[0]
-
-
-def short(reason: object) -> str:
-    """Return the telling end of a Docker message: `Get "https://…": dial tcp: lookup …: no such host`."""
-    text = str(reason).strip()
-    if "timed out" in text.lower() or "timeout" in text.lower():
-        return "no answer in time"
-    return re.sub(r"^\[Errno -?\d+\] |[\"')\s]+$", "", text.split(": ")[-1])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A connection to the Docker engine beside the plugin's: to look at containers, never to make or change them."""
+"""A connection to the Docker engine beside the plugin's: looks at containers, starts them again, makes none."""
 
 import os
 

@@ -1,10 +1,12 @@
 """Waits for containers to become ready, and says what they are doing meanwhile. Imports no Pulumi."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, NotFound
@@ -142,6 +144,16 @@ def inspect(client: "docker.DockerClient", name: str) -> dict[str, Any] | None:
     except NotFound:
         return None
     return found
+
+
+def started_at(client: "docker.DockerClient", name: str) -> float:
+    """When a running container was started, in epoch seconds; infinity when it does not run."""
+    state = (inspect(client, name) or {}).get("State") or {}
+    if state.get("Status") != "running":
+        return math.inf
+    # In UTC, with up to nine digits of a second; Python reads no more than six.
+    day, _, fraction = str(state["StartedAt"]).rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{day}+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
 def look(client: "docker.DockerClient", name: str, command: Sequence[str]) -> bool:

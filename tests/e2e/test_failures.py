@@ -56,11 +56,12 @@ def test_an_engine_that_is_down_is_told_in_one_line(stack: Stack) -> None:
     stack.must("config", "rm", "dockerHost", "--stack", stack.name)
 
 
-def test_a_missing_image_is_named_before_any_container_is_made(stack: Stack) -> None:
+def test_a_missing_image_is_named_before_anything_is_made(stack: Stack) -> None:
     stack.set(image="dhis2-cluster/no-such-image:2.43.1")
     text = stack.failing_up()
-    assert "dhis2-cluster/no-such-image:2.43.1" in text
-    assert not [part for part in stack.containers() if part.startswith("core")]
+    assert "cannot be pulled: dhis2-cluster/no-such-image:2.43.1 (" in text
+    assert "pulumi config set image" in text
+    assert stack.leftovers() == []
     stack.set(image="dhis2-cluster/dhis2-simulator:2.43.1")
 
 

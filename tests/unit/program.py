@@ -1,8 +1,9 @@
 """Runs the whole program against mocks and records what it registers."""
 
 import asyncio
+import gc
 import runpy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,44 @@ class Registered:
 
 
 @dataclass
+class FakeEngine:
+    """An engine whose containers run since `started_at`, and answer each command with `printed`."""
+
+    printed: str = ""
+    started_at: str = "2026-05-01T12:00:00.123456789Z"
+    done: list[str] = field(default_factory=list)
+
+    @property
+    def api(self) -> "FakeEngine":
+        return self
+
+    def inspect_container(self, name: str) -> dict[str, Any]:
+        return {"State": {"Status": "running", "StartedAt": self.started_at}}
+
+    def exec_create(self, name: str, command: Sequence[str], environment: object) -> dict[str, str]:
+        return {"Id": name}
+
+    def exec_start(self, name: str) -> bytes:
+        return b"OK" if name == f"{PREFIX}-cache" else self.printed.encode()
+
+    def exec_inspect(self, name: str) -> dict[str, Any]:
+        return {"ExitCode": 0}
+
+    def stop(self, name: str, timeout: int) -> None:
+        self.done.append(f"stop {name.removeprefix(f'{PREFIX}-')} within {timeout} s")
+
+    def start(self, name: str) -> None:
+        self.done.append(f"start {name.removeprefix(f'{PREFIX}-')}")
+
+
+@dataclass
 class FakeWatcher:
     """Finds everything ready at once, and notes what was asked for."""
 
     waited: list[str] = field(default_factory=list)
     failing: Callable[[Awaited], None] = lambda _: None
     commands: list[Sequence[str]] = field(default_factory=list)
-    answer: Any = (0, "")
+    engine: FakeEngine = field(default_factory=FakeEngine)
 
     async def until_ready(self, awaited: Sequence[Awaited]) -> None:
         await asyncio.sleep(0)
@@ -81,7 +113,8 @@ class FakeWatcher:
         self.commands.append(command)
 
     async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - as the real one
-        return self.answer
+        await asyncio.sleep(0)
+        return action(self.engine)
 
 
 @dataclass
@@ -153,7 +186,7 @@ def visible(value: Any) -> str:  # noqa: ANN401 - any JSON
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A function that runs __main__.py with settings and returns what it registered."""
 
     def run_program(preview: bool = False, watcher: FakeWatcher | None = None, **settings: object) -> Recorded:
@@ -178,4 +211,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         program()
         return recorded
 
-    return run_program
+    yield run_program
+    # The program's process would have ended.
+    gc.enable()
+    gc.unfreeze()

@@ -1,5 +1,6 @@
 """The cluster as a whole: what is registered, in which order, and what a changed setting touches."""
 
+import gc
 import json
 import re
 
@@ -14,6 +15,7 @@ from tests.unit.program import (
     PREFIX,
     RANDOM_ID,
     VOLUME,
+    FakeEngine,
     FakeWatcher,
     Recorded,
     Run,
@@ -106,8 +108,14 @@ def test_another_dump_or_image_takes_every_core_away_first(run: Run) -> None:
     assert recorded.container("primary").files["/opt/dhis2-cluster/generation"] == "hex-seed"
 
 
-def test_a_dump_is_whole_before_an_older_database_is_touched(run: Run) -> None:
-    recorded = run()
+@pytest.mark.parametrize("dump", ["https://example.org/d.sql.gz", "none"])
+def test_dump_and_images_are_here_before_an_older_database_is_touched(run: Run, dump: str) -> None:
+    recorded = run(dumpUrl=dump)
+    images = {each.name for each in recorded.of(IMAGE)}
+    assert len(images) == 4
+    assert images <= recorded.one(RANDOM_ID, "seed").needs, "nor must a pull that fails"
+    if dump == "none":
+        return
     assert "dump" in recorded.one(RANDOM_ID, "seed").needs, "a 404 must not cost the data that is there"
     assert f"{PREFIX}-dump" in recorded.watcher.waited
 
@@ -223,11 +231,31 @@ def test_a_chosen_password_reaches_the_primary_as_a_file_only(run: Run) -> None:
 
 
 def test_a_database_kept_from_another_dump_is_warned_about(run: Run) -> None:
-    kept = FakeWatcher(answer=(0, "seed_key=other\nseed_name=old.sql.gz\naccepted_key=this\n"))
+    kept = FakeWatcher(engine=FakeEngine(printed="seed_key=other\nseed_name=old.sql.gz\naccepted_key=this\n"))
     warnings = run(watcher=kept, keepData="true").warnings
     assert len(warnings) == 1
     assert "loaded from old.sql.gz and kept" in warnings[0]
     assert "pulumi config set keepData false" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("loaded_at", "done"),
+    [
+        (
+            "1777636801",
+            ["stop core-1", "stop core-2", "stop core-3", "start core-1", "start core-2", "start core-3"],
+        ),
+        ("1777636800", []),
+        ("", []),
+    ],
+)
+def test_cores_that_ran_before_the_database_was_loaded_begin_again_in_order(
+    run: Run, loaded_at: str, done: list[str]
+) -> None:
+    engine = FakeEngine(printed=f"loaded_at={loaded_at}\n" if loaded_at else "", started_at="2026-05-01T12:00:00.5Z")
+    recorded = run(watcher=FakeWatcher(engine=engine), cores=3)
+    assert [each.removesuffix(" within 60 s") for each in engine.done] == done, "none may meet what another migrates"
+    assert len(recorded.warnings) == bool(done)
 
 
 def test_a_proxy_in_front_is_trusted_only_where_users_come_by_https(run: Run) -> None:
@@ -235,3 +263,8 @@ def test_a_proxy_in_front_is_trusted_only_where_users_come_by_https(run: Run) ->
     assert "set_real_ip_from" not in run().container("lb").files[conf], "anybody could give any address as theirs"
     behind = run(baseUrl="https://dhis2.example.org").container("lb").files[conf]
     assert "set_real_ip_from 172.16.0.0/12;" in behind, "DHIS2 would send people to http"
+
+
+def test_the_end_does_not_look_through_what_was_imported(run: Run) -> None:
+    run()
+    assert gc.isenabled() and gc.get_freeze_count() > 0

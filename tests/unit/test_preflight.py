@@ -4,6 +4,7 @@ import socket
 from typing import Any
 
 import pytest
+from docker.errors import APIError, ImageNotFound
 
 from components import preflight
 from components.naming import Naming
@@ -17,14 +18,29 @@ LOOPBACK = "127.0.0.1"
 class Engine:
     """An engine with so much memory and these containers running."""
 
-    def __init__(self, memory_mb: int = 64_000, containers: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, memory_mb: int = 64_000, containers: list[dict[str, Any]] | None = None, unknown: str = "", says: str = ""
+    ) -> None:
         self.api, self._memory, self._containers = self, memory_mb, containers or []
+        self._unknown, self._says = unknown, says
 
     def info(self) -> dict[str, Any]:
         return {"MemTotal": self._memory * 2**20}
 
     def containers(self) -> list[dict[str, Any]]:
         return self._containers
+
+    @property
+    def images(self) -> "Engine":
+        return self
+
+    def get(self, image: str) -> None:
+        if image.startswith(("valkey", self._unknown or "valkey")):
+            raise ImageNotFound("no such image")
+
+    def inspect_distribution(self, image: str) -> None:
+        if self._unknown and image.startswith(self._unknown):
+            raise APIError("500", explanation=self._says)
 
 
 def opened(name: str, port: int, address: str = LOOPBACK) -> dict[str, Any]:
@@ -36,7 +52,7 @@ def problem(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object)
     monkeypatch.setattr(preflight, "connect", lambda _: engine)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     try:
-        check(parse_settings(dict(settings)), NAMING)
+        check(parse_settings(dict(settings)), NAMING, str(settings.get("image", "dhis2/core:2.42")))
     except PreflightError as error:
         assert "\n" not in str(error), "one line is read, a page is not"
         return str(error)
@@ -60,7 +76,7 @@ def test_an_engine_that_is_down_is_named_with_what_mends_it(monkeypatch: pytest.
 
     monkeypatch.setattr(preflight, "connect", refuse)
     with pytest.raises(PreflightError, match=r"ssh://me@there does not answer: .*refused.*systemctl start docker"):
-        check(parse_settings({"dockerHost": "ssh://me@there"}), NAMING)
+        check(parse_settings({"dockerHost": "ssh://me@there"}), NAMING, "dhis2/core:2.42")
 
 
 def test_a_program_on_the_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,19 +115,30 @@ def test_an_address_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("settings", "mend"),
+    ("engine_mb", "settings", "mend"),
     [
-        ({"cores": 3}, "pulumi config set cores 2"),
-        ({"replicas": 2}, "pulumi config set replicas 1"),
-        ({"replicas": 0}, "pulumi config set coreMemory 2000"),
+        (10000, {"cores": 4}, "less: pulumi config set cores 2"),
+        (8000, {"replicas": 4}, "less: pulumi config set replicas 1"),
+        (6000, {"replicas": 4, "coreMemory": 2048}, "less: pulumi config set replicas 1"),
+        (6000, {"cores": 1}, "less: pulumi config set replicas 0"),
+        (6000, {"replicas": 0, "coreMemory": 6000}, "less: pulumi config set coreMemory 3904"),
+        (
+            4000,
+            {"cores": 3},
+            "less: pulumi config set cores 1 && pulumi config set replicas 0 && pulumi config set coreMemory 1920",
+        ),
+        (2000, {}, "a larger machine: pulumi config set dockerHost ssh://user@host"),
     ],
 )
-def test_too_little_memory_is_refused_with_what_to_take_less_of(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], mend: str
+def test_too_little_memory_is_refused_with_settings_that_fit(
+    monkeypatch: pytest.MonkeyPatch, engine_mb: int, settings: dict[str, object], mend: str
 ) -> None:
-    found = problem(monkeypatch, Engine(memory_mb=4000), **settings)
-    assert found.endswith(mend)
-    assert "4000 MB" in found
+    found = problem(monkeypatch, Engine(memory_mb=engine_mb), **settings)
+    assert found.endswith(f"Take {mend}")
+    assert f"{engine_mb} MB" in found
+    asked = dict(command.split()[3:5] for command in mend.partition(": ")[2].split(" && "))
+    again = problem(monkeypatch, Engine(memory_mb=64_000 if "dockerHost" in asked else engine_mb), **settings | asked)
+    assert "MB of memory" not in again, "what is asked for helps"
 
 
 def test_all_limits_are_counted() -> None:
@@ -119,3 +146,21 @@ def test_all_limits_are_counted() -> None:
         {"cores": 2, "coreMemory": 1000, "replicas": 1, "databaseMemory": 500, "cacheMemory": 100}
     )
     assert needed_mb(settings) == 2 * 1000 + 2 * 500 + 100 + 128 + 128
+
+
+@pytest.mark.parametrize(
+    ("image", "setting"),
+    [("dhis2/core", "version"), ("postgres", "databaseImage"), ("nginx", "loadBalancerImage"), ("mine", "image")],
+)
+def test_an_image_that_cannot_be_had_is_named_with_the_setting_that_chose_it(
+    monkeypatch: pytest.MonkeyPatch, free_port: int, image: str, setting: str
+) -> None:
+    engine = Engine(unknown=image, says=f"Get https://registry/v2/: dial tcp: lookup {image}: no such host")
+    chosen = {"databaseImage": "postgres:17"} | ({"image": "mine:2.42"} if image == "mine" else {})
+    found = problem(monkeypatch, engine, port=free_port, **chosen)
+    assert f"cannot be pulled: {image}:" in found and "(no such host)" in found
+    assert f"pulumi config set {setting} …" in found
+
+
+def test_a_registry_that_is_slow_may_still_deliver(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    assert problem(monkeypatch, Engine(unknown="nginx", says="request timed out"), port=free_port) == ""

@@ -146,6 +146,11 @@ def test_an_image_that_cannot_be_had_leads_to_the_built_ones_and_is_named() -> N
     assert "no such host" in stack.why, "and why"
 
 
+def test_a_stack_of_ones_own_is_led_to_the_settings_not_to_a_word_that_leaves_it_alone() -> None:
+    assert "OFFLINE=always" in choices.way_to_built_images("dev")
+    assert "copy them into Pulumi.mine.yaml" in choices.way_to_built_images("mine")
+
+
 def test_only_stacks_on_built_images_have_them_built() -> None:
     root = Path(__file__).parents[2]
     assert choices.uses_built_images((root / "Pulumi.offline.yaml").read_text()), "it names nothing else"

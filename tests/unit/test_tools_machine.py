@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from components.engine.reasons import short
 from tools import checks, cleaning, docker_context, environment, pulumi_tools, terminal, venv
 from tools.paths import BIN, VENV
-from tools.terminal import ToolError, capture, short, stream, together
+from tools.terminal import ToolError, capture, stream, together
 
 
 @pytest.fixture
@@ -59,6 +60,16 @@ def test_clean_removes_all_that_was_made_and_the_salt_of_the_lost_passphrase(che
     cleaning.clean()
     assert [path.name for path in checkout.iterdir()] == ["Pulumi.dev.yaml"], "only the sources stay"
     assert (checkout / "Pulumi.dev.yaml").read_text() == "config: {}\n", "the next passphrase is another one"
+
+
+def test_clean_leaves_the_passphrase_that_secrets_of_a_stack_file_need(checkout: Path) -> None:
+    put_stack(checkout, "dev")
+    (checkout / ".passphrase").write_text("x")
+    text = "config:\n  dhis2-cluster:adminPassword:\n    secure: v1:b\nencryptionsalt: v1:a\n"
+    (checkout / "Pulumi.dev.yaml").write_text(text)
+    cleaning.clean()
+    assert (checkout / ".passphrase").read_text() == "x", "or `make up` would end with: incorrect passphrase"
+    assert (checkout / "Pulumi.dev.yaml").read_text() == text
 
 
 def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(checkout: Path) -> None:

@@ -41,6 +41,7 @@ bytes=${bytes:-0}
 sha256=${sha256:-none}
 role=dhis
 accepted_key=$SEED_KEY
+loaded_at=$(date +%s)
 MARKER
     say "the database is loaded ($(($(date +%s) - started)) s)"
 }
