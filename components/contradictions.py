@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from components.checks import dhis_conf_path
-from components.release import Release, resolve_release
+from components.release import resolve_release
 from components.versions import ReleaseError
 
 if TYPE_CHECKING:
@@ -27,23 +27,12 @@ class Contradiction:
 
 def find(settings: "Settings") -> list[Contradiction]:
     """Every contradiction between the settings, and version texts that name no release."""
+    found = []
     try:
-        release = resolve_release(settings.version, settings.image, settings.dump_url)
+        resolve_release(settings.version, settings.image, settings.dump_url)
     except ReleaseError as error:
         found = [Contradiction((error.key,), str(error), error.command)]
-    else:
-        found = list(_with_release(settings, release))
     return [*found, *_memory(settings), *_dhis_conf(settings)]
-
-
-def _with_release(settings: "Settings", release: Release) -> Iterator[Contradiction]:
-    if settings.cores > 1 and not release.cache_invalidation:
-        yield Contradiction(
-            ("cores", "version", "image"),
-            f"{settings.cores} cores of DHIS2 {release.version} cannot tell each other about changed metadata and "
-            "would show old values; 2.38.2 is the first release that can",
-            "pulumi config set cores 1",
-        )
 
 
 def _memory(settings: "Settings") -> Iterator[Contradiction]:

@@ -13,7 +13,7 @@ from components.workload import FILES, Attachment, File, Health, Port, Scratch, 
 
 UID = 101
 PORT = 8080
-MEMORY_MB = 128
+MEMORY_MB = 256
 PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 PAGES = ("starting.html", "starting.json")
 PING = ("curl", "--fail", "--silent", "--output", "/dev/null", "--max-time", "5", f"http://127.0.0.1:{PORT}/api/ping")

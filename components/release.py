@@ -12,10 +12,11 @@ from pathlib import Path
 
 from components.addresses import is_web_address, local_path
 from components.images import image_parts
-from components.versions import DEV_VERSIONS, NEWEST_PATCH, OLDEST_LINE, ReleaseError, Version, parse_version
+from components.versions import DEV_VERSIONS, NEWEST_PATCH, OLDEST, ReleaseError, Version, parse_version
 
 DUMP_PATTERN = "https://databases.dhis2.org/sierra-leone/{}/dhis2-db-sierra-leone.sql.gz"
 NO_DUMP = "none"
+HOME = "/opt/dhis2"
 NEWEST_KNOWN_LINE = 43
 
 _CANARY_DATE = re.compile(r"-[0-9]{8}$", re.ASCII)
@@ -50,7 +51,6 @@ class Release:
     unlogged_default: bool
     replica_support: ReplicaSupport
     first_good_release: str | None
-    cache_invalidation: bool
     pool: str
     asked_version: str | None = None
 
@@ -74,7 +74,7 @@ class Release:
             )
         if self.line and self.line[1] > NEWEST_KNOWN_LINE:
             found.append(
-                f"DHIS2 {self.version} is newer than the lines this program knows (2.{OLDEST_LINE} to "
+                f"DHIS2 {self.version} is newer than the lines this program knows (2.{OLDEST[0]} to "
                 f"2.{NEWEST_KNOWN_LINE}); it is treated like 2.{NEWEST_KNOWN_LINE}."
             )
         if replicas and self.replica_support is ReplicaSupport.UNUSED:
@@ -157,14 +157,13 @@ def _describe(version: Version, image: str) -> Release:
         line=None if minor is None else (2, minor),
         image=image,
         dump_url=None,
-        home="/opt/dhis2" if version.at_least(38, 2) else "/DHIS2_home",
+        home=HOME,
         session_cookie=(
             "SESSION" if minor is not None and version.patch < first_jsessionid.get(minor, 0) else "JSESSIONID"
         ),
         unlogged_default=version.at_least(41),
         replica_support=support,
         first_good_release=first_good,
-        cache_invalidation=version.at_least(38, 2),
         pool="hikari" if version.at_least(43) else "c3p0",
     )
 

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-OLDEST_LINE = 38
+# The images before it can start as root only, have another home, and their cores cannot keep each other's caches fresh.
+OLDEST = (38, 2)
 DEV_VERSIONS = ("dev", "latest", "master")
 NEWEST_PATCH = 10**6  # the patch of a rolling tag such as 2.42: the line's newest, so every fix of the line is in it
 
@@ -63,7 +64,7 @@ def _numbers(text: str, given: str) -> tuple[int, ...]:
         numbers = numbers[1:]
         if not numbers:
             raise ReleaseError('"2" names no DHIS2 release line', "pulumi config set version 2.42")
-        if OLDEST_LINE // 10 < numbers[0] < 10:  # noqa: PLR2004 - one digit
+        if OLDEST[0] // 10 < numbers[0] < 10:  # noqa: PLR2004 - one digit
             raise ReleaseError(
                 f'"{given}" names no DHIS2 release; where a stack file says 2.{numbers[0]}0 without quotes, YAML has '
                 "read a number and dropped the zero",
@@ -73,9 +74,10 @@ def _numbers(text: str, given: str) -> tuple[int, ...]:
         raise ReleaseError(f'"{given}" has more parts than line, patch and hotfix', "pulumi config set version 2.42")
     if numbers[0] > 99:  # noqa: PLR2004 - DHIS2's lines have two digits
         raise ReleaseError(f'"{given}" is no DHIS2 release line', "pulumi config set version 2.42")
-    if numbers[0] < OLDEST_LINE:
+    if (*numbers, NEWEST_PATCH)[:2] < OLDEST:
         raise ReleaseError(
-            f'"{given}" is older than 2.{OLDEST_LINE}, the first line whose cores can keep each other\'s caches fresh',
+            f'"{given}" is older than 2.{OLDEST[0]}.{OLDEST[1]}, the first release whose cores can keep each other\'s '
+            "caches fresh and whose image runs without root",
             "pulumi config set version 2.38.5",
         )
     return numbers

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from docker.models.containers import Container
 
+from components.load_balancer import MEMORY_MB
 from components.rendering import render
 from tests.container.parts import FILES, NGINX, Parts, ask, said, until
 
@@ -31,21 +32,21 @@ events {} http {
 """
 
 
-def load_balancer(bench: Parts, **values: object) -> Container:
-    """A running load balancer with the program's files; `values` for its template."""
-    files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", **{"trusted_proxies": (), **values})}
+def load_balancer(bench: Parts, before: str = "", trusted: tuple[str, ...] = (), **options: object) -> Container:
+    """A running load balancer with the program's files; `before` is put before the command of its shell."""
+    files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", trusted_proxies=trusted)}
     files |= {f"{FILES}/{name}": render(f"load_balancer/{name}") for name in ("start.sh", "status.conf")}
     files |= {f"{FILES}/pages/{page}": render(f"load_balancer/{page}") for page in PAGES}
     container = bench.start(
         NGINX,
-        "/bin/sh",
-        f"{FILES}/start.sh",
+        *(("/bin/sh", "-c", f"{before} {FILES}/start.sh") if before else ("/bin/sh", f"{FILES}/start.sh")),
         files=files,
         alias="lb",
         user="101:101",
-        mem_limit="128m",
+        mem_limit=f"{MEMORY_MB}m",
         tmpfs={"/tmp": "size=64m"},  # noqa: S108
         stop_signal="SIGQUIT",
+        **options,
     )
     until(lambda: ask(bench.address(container), "/lb/health")[0] == 200, "the load balancer is up")
     return container

@@ -110,7 +110,7 @@ def test_a_client_s_word_about_itself_does_not_count(lb: str) -> None:
 
 def test_the_word_of_a_trusted_proxy_counts(bench: Parts, balancer: Container) -> None:
     del balancer  # its core answers here too
-    behind = bench.address(load_balancer(bench, trusted_proxies=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+    behind = bench.address(load_balancer(bench, trusted=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
     headers = {"Host": "dhis2.example.org", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
     until(lambda: ask(behind, "/")[0] == 200, "the core is found")
     told = json.loads(ask(behind, "/", headers=headers)[2])

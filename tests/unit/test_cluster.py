@@ -192,12 +192,6 @@ def test_without_replicas_dhis2_knows_of_none(run: Run) -> None:
     assert not re.search(r"^analytics\.table\.unlogged", conf, re.MULTILINE), "slower tables would serve nobody"
 
 
-def test_dhis_conf_is_where_the_release_looks_for_it(run: Run) -> None:
-    old = run(version="2.38.1").container("core-1")
-    assert "/DHIS2_home/dhis.conf" in old.files
-    assert old.environment["DHIS2_HOME"] == "/DHIS2_home"
-
-
 def test_the_persons_own_keys_and_options_reach_the_cores(run: Run) -> None:
     core = run(dhisConf='{"monitoring.api.enabled": "on"}', javaOptions="-Xss2m").container("core-1")
     assert "monitoring.api.enabled" in core.files["/opt/dhis2/dhis.conf"]

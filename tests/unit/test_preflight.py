@@ -121,11 +121,11 @@ def test_an_address_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatc
         (8000, {"replicas": 4}, "less: pulumi config set replicas 1"),
         (6000, {"replicas": 4, "coreMemory": 2048}, "less: pulumi config set replicas 1"),
         (6000, {"cores": 1}, "less: pulumi config set replicas 0"),
-        (6000, {"replicas": 0, "coreMemory": 6000}, "less: pulumi config set coreMemory 3904"),
+        (6000, {"replicas": 0, "coreMemory": 6000}, "less: pulumi config set coreMemory 3776"),
         (
             4000,
             {"cores": 3},
-            "less: pulumi config set cores 1 && pulumi config set replicas 0 && pulumi config set coreMemory 1920",
+            "less: pulumi config set cores 1 && pulumi config set replicas 0 && pulumi config set coreMemory 1792",
         ),
         (2000, {}, "a larger machine: pulumi config set dockerHost ssh://user@host"),
     ],
@@ -145,7 +145,7 @@ def test_all_limits_are_counted() -> None:
     settings = parse_settings(
         {"cores": 2, "coreMemory": 1000, "replicas": 1, "databaseMemory": 500, "cacheMemory": 100}
     )
-    assert needed_mb(settings) == 2 * 1000 + 2 * 500 + 100 + 128 + 128
+    assert needed_mb(settings) == 2 * 1000 + 2 * 500 + 100 + 256 + 128
 
 
 @pytest.mark.parametrize(

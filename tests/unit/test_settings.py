@@ -180,7 +180,6 @@ def test_other_dhis_conf_keys_are_passed_on_nested_or_not() -> None:
 
 
 CONTRADICTIONS: dict[str, tuple[dict[str, object], str]] = {
-    "cores without cache invalidation": ({"version": "2.38.1", "cores": 2}, "cores"),
     "heap beyond the container": ({"coreMemory": 2048, "javaOptions": "-Xmx1g -Xmx2g"}, "javaOptions"),
     "secure cookies over http": ({"dhisConf": {"server.https": "on"}}, "dhisConf"),
     "analytics database beside replicas": ({"dhisConf": {"analytics.connection.url": "x"}}, "dhisConf"),
@@ -194,17 +193,16 @@ def test_settings_that_contradict_each_other_are_refused(raw: dict[str, object],
 
 
 def test_a_contradiction_is_told_beside_mistakes_but_not_about_them() -> None:
-    lines = mistakes({"version": "2.38.1", "cores": 2, "port": "x"})
-    assert [line.split(":")[0].strip() for line in lines] == ["port", "cores"]
-    lines = mistakes({"version": "2.38.1", "cores": "many"})
+    lines = mistakes({"coreMemory": 2048, "javaOptions": "-Xmx2g", "port": "x"})
+    assert [line.split(":")[0].strip() for line in lines] == ["port", "javaOptions"]
+    lines = mistakes({"coreMemory": "lots", "javaOptions": "-Xmx4g"})
     assert len(lines) == 1, "a value that is wrong already contradicts nothing"
 
 
 def test_what_does_not_contradict_is_taken() -> None:
     https: dict[str, object] = {"baseUrl": "https://dhis2.example.org", "dhisConf": {"server.https": "on"}}
     alone: dict[str, object] = {"replicas": 0, "dhisConf": {"analytics.connection.url": "x"}}
-    one_core: dict[str, object] = {"version": "2.38.1"}
-    for raw in (https, alone, one_core):
+    for raw in (https, alone):
         assert mistakes(raw) == []
     assert mistakes({"javaOptions": "-Xmx2g", "coreMemory": 3072}) == []
 

@@ -4,12 +4,11 @@ set -eu
 
 # The environment of this process only; as an argument every process of the container could read it.
 REDISCLI_AUTH=$(cat /opt/dhis2-cluster/secrets/cache-password)
-VALKEYCLI_AUTH=$REDISCLI_AUTH
+VALKEYCLI_AUTH=$REDISCLI_AUTH # its name from Valkey 9 on
 export REDISCLI_AUTH VALKEYCLI_AUTH
 
-client=$(command -v valkey-cli || command -v redis-cli)
-# Both clients end with 0 when they are refused, so the answer decides.
-answer=$("$client" --no-auth-warning -h 127.0.0.1 -p 6379 ping 2>&1) || true
+# The client ends with 0 when it is refused, so the answer decides.
+answer=$(valkey-cli --no-auth-warning -h 127.0.0.1 -p 6379 ping 2>&1) || true
 case $answer in
   PONG) ;;
   *)

@@ -17,7 +17,8 @@ ping_status() {
   if command -v curl >/dev/null; then
     curl --silent --output /dev/null --max-time "$ANSWER_SECONDS" --write-out '%{http_code}' "$URL"
   elif command -v wget >/dev/null; then
-    wget -S -O /dev/null -T "$ANSWER_SECONDS" "$URL" 2>&1 | sed -n 's/^ *HTTP[^ ]* \([0-9]*\).*/\1/p' | tail -n 1
+    # Not -T: GNU's would try again.
+    timeout "$ANSWER_SECONDS" wget -S -O /dev/null "$URL" 2>&1 | sed -n 's/^ *HTTP[^ ]* \([0-9]*\).*/\1/p' | tail -n 1
   else
     # shellcheck disable=SC2016 # expanded by the inner shell
     timeout "$ANSWER_SECONDS" bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080 || exit 1

@@ -21,10 +21,10 @@ find_binaries() {
         done
     fi
     command -v initdb >/dev/null 2>&1 ||
-        fatal 'this image has no PostgreSQL server; choose another: pulumi config set databaseImage postgis/postgis:17-3.5'
+        fatal 'this image has no PostgreSQL server; choose another: pulumi config set databaseImage ghcr.io/baosystems/postgis:16-3.5'
     major=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
     [ "$major" -ge 12 ] ||
-        fatal "PostgreSQL $major is too old, 12 is needed: pulumi config set databaseImage postgis/postgis:17-3.5"
+        fatal "PostgreSQL $major is too old, 12 is needed: pulumi config set databaseImage ghcr.io/baosystems/postgis:16-3.5"
 }
 
 check_places() {

@@ -68,6 +68,7 @@ size_seed() {
     jobs=$(nproc 2>/dev/null || grep -c ^processor /proc/cpuinfo || echo 1)
     memory_mb=$(sed -n 's/^maintenance_work_mem = \([0-9]*\)MB$/\1/p' "$run/postgresql.conf" | tail -n 1)
     most=$((memory_mb / 32))
+    [ "$most" -le 16 ] || most=16 # more gain nothing, and the server has no connections for them
     [ "$jobs" -le "$most" ] || jobs=$most
     [ "$jobs" -ge 1 ] || jobs=1
     each_mb=$((memory_mb / jobs))

@@ -8,4 +8,10 @@ status=/tmp/status.conf
 if nginx -V 2>&1 | grep -q -- --with-http_stub_status_module; then
     cp /opt/dhis2-cluster/status.conf "$status"
 fi
-exec nginx -c /opt/dhis2-cluster/nginx.conf
+# Engines allow a process 1024 files at first, and each request takes two.
+# shellcheck disable=SC3045 # dash and busybox have it
+ulimit -n "$(ulimit -H -n)" || :
+# As many as NGINX's own `auto` would start are too many where the machine has many processors: each takes 7 MB at once.
+workers=$(nproc 2>/dev/null || echo 2)
+[ "$workers" -le 4 ] || workers=4
+exec nginx -c /opt/dhis2-cluster/nginx.conf -g "worker_processes $workers;"
