@@ -180,6 +180,7 @@ class Cluster(pulumi.ComponentResource):
         return docker.RemoteImage(name, name=reference, keep_locally=True, opts=pulumi.ResourceOptions(parent=self))
 
     def _network(self, part: str, *, internal: bool = False) -> pulumi.Output[str]:
+        """A network by its id, not its name: containers of one that was removed are made again with the new one."""
         naming = self._args.naming
         return docker.Network(
             part,
@@ -187,7 +188,7 @@ class Cluster(pulumi.ComponentResource):
             internal=internal,
             labels=[docker.NetworkLabelArgs(label=k, value=v) for k, v in naming.object_labels().items()],
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["labels"]),
-        ).name
+        ).id
 
     def _password(self, use: str) -> pulumi.Output[str]:
         """A generated password, letters and digits only: it goes into files of four syntaxes."""

@@ -30,7 +30,7 @@ PRIMARY_HOST = "postgres-primary"
 
 @dataclass(frozen=True, kw_only=True)
 class DatabasePairArgs:
-    """What the databases are made of; memory in MB. Networks are given by the names their resources give them.
+    """What the databases are made of; memory in MB. Networks are given by their ids.
 
     `images` are those of the whole stack: while one of them cannot be had, nothing of an earlier database is touched.
     """

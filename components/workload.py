@@ -55,7 +55,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment:
-    """A network, by the name its resource gives it, and what the container is called there."""
+    """A network, by the id its resource gives it, and what the container is called there."""
 
     network: pulumi.Input[str]
     aliases: tuple[str, ...]

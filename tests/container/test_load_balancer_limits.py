@@ -37,7 +37,7 @@ def balancer(bench: Parts) -> Container:
 
 def test_many_processors_do_not_fill_its_memory(bench: Parts, balancer: Container) -> None:
     assert len(said(balancer, WORKERS).splitlines()) == 4, "each takes 7 MB before the first request"
-    used = bench.engine.api.stats(balancer.id, stream=False)["memory_stats"]["usage"] / 2**20
+    used = bench.engine.api.stats(str(balancer.id), stream=False)["memory_stats"]["usage"] / 2**20
     assert used < MEMORY_MB / 2, f"{used:.0f} of {MEMORY_MB} MB are gone before anybody asks"
 
 

@@ -49,3 +49,14 @@ def test_a_replica_whose_volume_was_lost_is_cloned_again(stack: Stack) -> None:
     lose(stack, "replica-1")
     stack.up("--refresh")
     wait_until(lambda: stack.attempt_sql(ROWS, "replica-1") == (0, stack.sql(ROWS)), "the replica to have it again")
+
+
+def test_a_network_that_was_removed_is_made_again_with_all_that_was_in_it(stack: Stack) -> None:
+    network = stack.engine.networks.get(f"{stack.prefix}-app")
+    for member in network.containers:
+        network.disconnect(member, force=True)
+    network.remove()
+    stack.up("--refresh")
+    with stack.client(auth=ADMIN) as client:
+        assert client.get("/api/me").status_code == 200
+    stack.must("preview", "--refresh", "--expect-no-changes", "--stack", stack.name)

@@ -34,7 +34,8 @@ def changed(before: Recorded, after: Recorded) -> set[str]:
 
 def networks(recorded: Recorded, container: str) -> dict[str, list[str]]:
     attached = recorded.container(container).inputs["networksAdvanced"]
-    return {each["name"].removeprefix(f"{PREFIX}-"): each["aliases"] for each in attached}
+    # By id, or a network made anew would stay without its containers.
+    return {each["name"].removesuffix("-id"): each["aliases"] for each in attached if each["name"].endswith("-id")}
 
 
 def test_every_part_is_there_with_names_of_its_stack(run: Run) -> None:
