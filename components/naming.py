@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 SHARED_DUMPS = "dhis2-cluster-dumps"  # the dump cache of all stacks of an engine
+STACK_LABEL = "dhis2-cluster.stack"
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,4 @@ class Naming:
 
     def object_labels(self) -> dict[str, str]:
         """Labels of networks and volumes. Never one whose value changes: Docker would have to make them anew."""
-        return {"dhis2-cluster.stack": self.prefix}
+        return {STACK_LABEL: self.prefix}

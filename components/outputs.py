@@ -3,7 +3,7 @@
 import pulumi
 
 from components.cluster import Cluster
-from components.naming import Naming
+from components.naming import STACK_LABEL, Naming
 from components.release import Release
 from components.seed import Seed
 from components.settings import Settings
@@ -15,7 +15,6 @@ def outputs_of(
     cluster: Cluster, settings: Settings, release: Release, seed: Seed, naming: Naming
 ) -> dict[str, pulumi.Input[object]]:
     """The stack's outputs by name. The address comes last into being: when DHIS2 answers at it."""
-    compose = f"docker compose -p {naming.prefix}"
     return {
         "url": cluster.ready.apply(lambda _: settings.public_url),
         "username": ADMIN,
@@ -25,7 +24,7 @@ def outputs_of(
         "dump": seed.name,
         "cores": settings.cores,
         "replicas": settings.replicas,
-        "status": f"{compose} ps -a",
-        "logs": f"{compose} logs -f",
+        "status": f"docker ps -a --filter label={STACK_LABEL}={naming.prefix}",
+        "logs": f"docker compose -p {naming.prefix} logs -f",
         "psql": f"docker exec -it {naming.of('primary')} psql -h /var/run/postgresql -U postgres dhis",
     }

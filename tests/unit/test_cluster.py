@@ -215,6 +215,7 @@ def test_outputs_tell_how_to_get_in_and_look(run: Run) -> None:
     assert outputs["url"] == "http://127.0.0.1:9000"
     assert (outputs["username"], outputs["adminPassword"]) == ("admin", "Correct-Horse-7")
     assert outputs["logs"] == f"docker compose -p {PREFIX} logs -f"
+    assert outputs["status"] == f"docker ps -a --filter label=dhis2-cluster.stack={PREFIX}", "Debian has no compose"
     assert (outputs["cores"], outputs["replicas"]) == (2, 1)
 
 

@@ -145,7 +145,7 @@ def test_every_setting_a_command_sets_exists() -> None:
 def test_a_command_sets_a_value_the_setting_takes() -> None:
     said = set(re.findall(r"pulumi config set ([A-Za-z]+) ([^\s`|]+)", README))
     # A file of the reader's, and what the reader fills in.
-    plain = {(key, value) for key, value in said if "…" not in value and value != "backup.dump"}
+    plain = {(key, value) for key, value in said if "…" not in value and not value.startswith("../")}
     assert len(plain) > 5, "the pattern finds nothing any more"
     for key, value in plain:
         parse_settings({key: value})  # raises with what is wrong
