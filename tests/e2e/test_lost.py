@@ -13,8 +13,8 @@ MIGRATIONS = "SELECT count(*) FROM flyway_schema_history WHERE success"
 
 @pytest.fixture(scope="module")
 def stack(make_stack: MakeStack, dumps: str) -> Stack:
-    """Two cores and a replica; deployed."""
-    made = make_stack(cores=2, replicas=1, dumpUrl=f"{dumps}/small.sql.gz")
+    """Two cores and a replica on an engine that is named; deployed."""
+    made = make_stack(cores=2, replicas=1, dumpUrl=f"{dumps}/small.sql.gz", dockerHost="unix:///var/run/docker.sock")
     made.up()
     return made
 
