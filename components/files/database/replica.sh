@@ -5,6 +5,7 @@
 
 cloned=$data/cloned # the marker
 passfile=/tmp/replication.passfile
+other_history="the primary's history is another one"
 
 replica() {
     name=${REPLICA_NAME:?}
@@ -35,17 +36,23 @@ why_clone() {
     elif [ ! -f "$cluster/standby.signal" ]; then
         fatal "this replica was promoted and is a database of its own now; nothing was touched." \
             "Save what is in it, then remove its volume and deploy again: pulumi up --refresh"
-    else
-        other_primary
+    elif identity=$(ask_primary IDENTIFY_SYSTEM); then
+        other_primary "$identity"
     fi
 }
 
-# Print what tells another primary, if it is one.
+# Print what tells another primary in the answer to IDENTIFY_SYSTEM, if it is one.
 other_primary() {
-    identity=$(ask_primary IDENTIFY_SYSTEM) || return 0
-    theirs=${identity%% *}
+    theirs=${1%% *}
     ours=$(marked "$cloned" system_identifier)
     [ "$theirs" = "$ours" ] || echo "the primary is another database (system identifier $theirs, not $ours)"
+}
+
+# Print what tells an older copy of the primary: it has less log than it once sent, which was on its disk by then.
+older_primary() {
+    had=$(echo "$1" | cut -d ' ' -f 3)
+    [ "$(sql postgres -c "SELECT pg_lsn '$2' > '$had'" 2>/dev/null)" != t ] ||
+        echo "it is ahead of its primary ($2, not $had), which is an older copy"
 }
 
 clone() {
@@ -121,6 +128,7 @@ follow() {
     rm -f "$run/hopeless" "$run/log"
     mkfifo "$run/log"
     read_log <"$run/log" &
+    reader=$!
     serve "$cluster" -c primary_conninfo="$connection" -c primary_slot_name="$slot" 2>"$run/log" &
     server=$!
     say "PostgreSQL $major follows $host"
@@ -129,6 +137,8 @@ follow() {
     code=0
     wait_for "$server" || code=$?
     kill "$watcher" 2>/dev/null || :
+    # Unless it was killed it has ended its children too, and the reader comes to its last words.
+    [ "$code" -gt 128 ] || wait "$reader" || :
     server=
     ! asked_to_stop || return 0
     if [ -f "$run/reclone" ]; then
@@ -141,14 +151,24 @@ follow() {
 
 # Pass the server's log on, and keep the last line that says streaming can never go on.
 read_log() {
+    refused='' times=0
     while IFS= read -r line; do
         printf '%s\n' "$line" >&2
         case $line in
         *'requested WAL segment'*'has already been removed'*) hopeless "the primary has removed the log it needs" ;;
-        *'is ahead of the WAL flush position of this server'*) hopeless 'it is ahead of its primary, which is an older copy' ;;
-        *'highest timeline'*'is behind recovery timeline'* | *'forked off current database system timeline'*)
-            hopeless "the primary's history (timeline) is another one" ;;
+        *'forked off current database system timeline'* | *'highest timeline'*'is behind recovery timeline'*)
+            hopeless "$other_history" ;;
+        # The last words of a server that has learned of the other history before it was ended.
+        *'FATAL:'*'requested timeline'*'is not a child of this server'*) echo "$other_history" >"$run/reclone" ;;
         *"replication slot \"$slot\" does not exist"*) : >"$run/no-slot" ;;
+        # One such line is what the end of the log looks like. The same again, with no failed connection in between: what
+        # the primary has sent does not go on from there, since it has written that part of the log anew.
+        *'LOG:  invalid '*' at '*/* | *'LOG:  incorrect '*' at '*/* | *'LOG:  record with '*' at '*/* | \
+            *'LOG:  there is no contrecord flag at '* | *'LOG:  unexpected pageaddr '* | *'LOG:  invalid magic number '*)
+            if [ "$refused" = "${line#*LOG:  }" ]; then times=$((times + 1)); else refused=${line#*LOG:  } times=1; fi
+            [ "$times" -lt 3 ] || hopeless "$other_history"
+            ;;
+        *'FATAL:  could not '*) times=0 ;;
         esac
     done
 }
@@ -158,16 +178,22 @@ hopeless() {
     mv "$run/hopeless.new" "$run/hopeless"
 }
 
-# Every five seconds, while nothing is received: see whether the primary is another one or this one out of reach.
+# Every five seconds: see whether the primary is another one or this one out of reach. One that sends was looked at when
+# it began to: that it is an older copy shows only until it has written as much again.
 watch_primary() {
+    known=
     while sleep 5; do
-        receiving=$(sql postgres -c "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'" 2>/dev/null) || receiving=
-        if [ "$receiving" = 1 ]; then
+        receiver=$(sql postgres -c "SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'" 2>/dev/null) || receiver=
+        if [ -n "$receiver" ]; then
             rm -f "$run/hopeless" "$run/no-slot"
-            continue
+            [ "$receiver" != "$known" ] || continue
         fi
-        ask_primary IDENTIFY_SYSTEM >/dev/null || continue
-        why=$(other_primary)
+        # Before the primary is asked how far it is: a little later this may have more.
+        position=$(sql postgres -c 'SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())' 2>/dev/null) || position=
+        identity=$(ask_primary IDENTIFY_SYSTEM) || continue
+        known=$receiver
+        why=$(other_primary "$identity")
+        if [ -z "$why" ] && [ -n "$position" ]; then why=$(older_primary "$identity" "$position"); fi
         if [ -z "$why" ] && [ -f "$run/hopeless" ]; then why=$(cat "$run/hopeless"); fi
         if [ -n "$why" ]; then
             echo "$why" >"$run/reclone"
