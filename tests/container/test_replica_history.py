@@ -1,0 +1,119 @@
+"""Replicas whose primary was put back to an older copy of its volume: their history is no longer its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.container.databases import POSTGRES, Engine, logs, shell, sql, until, until_healthy, until_logged
+from tests.container.replication import Pair
+
+pytestmark = pytest.mark.container
+
+ANOTHER = "cloning again: the primary's history is another one"
+# Recovery from a backup, as PostgreSQL's manual has it: it ends where the log ends, and begins a new timeline there.
+RECOVER = """
+PATH=$PATH:$(echo /usr/lib/postgresql/*/bin)
+touch cluster/recovery.signal
+options='-c listen_addresses= -c unix_socket_directories=/tmp -c hot_standby=off -c restore_command=false'
+pg_ctl -s -D cluster -o "$options" start
+until pg_isready -q -h /tmp; do sleep 0.1; done
+pg_ctl -s -D cluster -w stop
+"""
+
+
+class Restorable(Pair):
+    """A pair whose primary can be put back."""
+
+    def backup(self, *, recovered: bool = False) -> str:
+        """Copy the primary's volume while it is down; `recovered`: the copy begins a new timeline."""
+        self.primary.stop(timeout=20)
+        target = self.engine.volume(f"backup-{len(self.engine.volumes)}")
+        mounts = {
+            self.volumes[0]: {"bind": "/from", "mode": "rw"},
+            target: {"bind": "/var/lib/postgresql", "mode": "rw"},
+        }
+        script = f"set -e; cd /var/lib/postgresql; cp -a /from/. .; {RECOVER if recovered else ''}"
+        copier = self.engine.run(POSTGRES, ["sh", "-c", script], {}, user="999:999", volumes=mounts)
+        assert copier.wait()["StatusCode"] == 0, logs(copier)
+        self.engine.replace(copier)
+        self.primary.start()
+        until_healthy(self.primary, "primary")
+        until_healthy(self.replica, "replica")
+        return target
+
+    def restore(self, backup: str) -> None:
+        """Replace the primary by one with that copy."""
+        self.engine.replace(self.primary)
+        self.volumes = (backup, self.volumes[1])
+        self.primary = self.databases.primary(backup)
+        until_healthy(self.primary, "primary")
+
+    def outgrow(self) -> None:
+        """Write on the primary until it has more log than the replica, whose own is a few kilobytes longer."""
+        sql(self.primary, "CREATE TABLE IF NOT EXISTS more (filler text)")
+        sql(self.primary, "INSERT INTO more SELECT repeat('z', 1000) FROM generate_series(1, 5000)")
+
+    def follows(self, gone: str) -> None:
+        """Wait until the replica is healthy; it has the primary's rows and nothing of the past that was undone."""
+        until_healthy(self.replica, "replica")
+        assert sql(self.replica, f"SELECT to_regclass('{gone}') IS NULL") == "t", "the primary has no such table"
+        self.arrives(f"after_{gone}")
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Restorable]:
+    engine = Engine()
+    try:
+        yield Restorable(engine, "history")
+    finally:
+        engine.clear()
+
+
+def test_a_replica_ahead_of_its_restored_primary_clones_again(pair: Restorable) -> None:
+    backup = pair.backup()
+    pair.arrives("undone")
+    pair.restore(backup)
+    # PostgreSQL says nothing, or that it waits: it calls this streaming, and the replica has rows nobody else has.
+    until_logged(pair.replica, "cloning again: it is ahead of its primary")
+    pair.follows(gone="undone")
+
+
+def test_a_replica_that_was_away_while_its_restored_primary_outgrew_it_clones_again(pair: Restorable) -> None:
+    backup = pair.backup()
+    pair.arrives("undone_while_away")
+    pair.replica.stop(timeout=20)
+    pair.restore(backup)
+    pair.outgrow()
+    pair.replica.start()
+    until_logged(pair.replica, ANOTHER)
+    pair.follows(gone="undone_while_away")
+
+
+def test_a_replica_of_a_primary_on_another_timeline_clones_again(pair: Restorable) -> None:
+    backup = pair.backup(recovered=True)
+    pair.arrives("forked")
+    pair.replica.stop(timeout=20)
+    pair.restore(backup)
+    pair.outgrow()
+    before = len(logs(pair.replica))
+    pair.replica.start()
+    until_logged(pair.replica, ANOTHER, before)
+    assert "forked off current database system timeline" in logs(pair.replica)[before:], "the case is the one meant"
+    pair.follows(gone="forked")
+
+
+def test_a_replica_ended_when_it_had_just_learned_of_another_timeline_clones_again(pair: Restorable) -> None:
+    backup = pair.backup(recovered=True)
+    pair.arrives("forked_and_ended")
+    for server in (pair.primary, pair.replica):
+        sql(server, "CHECKPOINT")  # without the history before this it cannot start
+    before = len(logs(pair.replica))
+    # Its watcher sleeps on, or it might clone before it is ended.
+    until("the freeze", pair.replica, lambda: shell(pair.replica, "pkill -STOP -x sleep")[0] == 0)
+    pair.restore(backup)
+    until_logged(pair.replica, "forked off current database system timeline", before)
+    pair.replica.kill()
+    pair.replica.start()
+    until_logged(pair.replica, ANOTHER, before)
+    assert "is not a child of this server's history" in logs(pair.replica)[before:], "the case is the one meant"
+    pair.follows(gone="forked_and_ended")
