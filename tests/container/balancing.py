@@ -18,6 +18,7 @@ PAGES = ("starting.html", "starting.json")
 CORE = """
 daemon off; master_process off; pid /tmp/nginx.pid; error_log /dev/stderr;
 events {} http {
+  types { application/json json; image/png png; }
   access_log /dev/stdout; client_max_body_size 0; proxy_temp_path /tmp/proxy; client_body_temp_path /tmp/body;
   fastcgi_temp_path /tmp/fastcgi; uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
   server {

@@ -4,9 +4,11 @@ import json
 import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import httpx
 import pytest
 from docker.models.containers import Container
 
@@ -24,6 +26,8 @@ LOGINS = [
     "/dhis-web-commons/security/login.action",
 ]
 IDLE = 10_000
+SLOW = 50
+LONG = "x" * 2000
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
@@ -35,9 +39,14 @@ def bench() -> Iterator[Parts]:
 
 
 @pytest.fixture(scope="module")
-def balancer(bench: Parts) -> Container:
+def only(bench: Parts) -> Container:
+    """The core behind the load balancer."""
+    return core(bench)
+
+
+@pytest.fixture(scope="module")
+def balancer(bench: Parts, only: Container) -> Container:
     """A load balancer with one core."""
-    only = core(bench)
     container = load_balancer(bench)
     until(lambda: served_by(bench.address(container), only), "the core is found")
     return container
@@ -122,14 +131,37 @@ def test_websockets_pass(lb: str) -> None:
     assert told["upgrade"] == "websocket upgrade", "the core has to see the wish"
 
 
-def test_big_uploads_pass_and_bigger_ones_are_refused_in_words(lb: str) -> None:
-    status, _, text = ask(lb, "/api/apps", "POST", b"x" * 30_000_000)
-    assert (status, json.loads(text)["size"]) == (200, "30000000"), "apps and imports are tens of megabytes"
+def test_a_big_upload_passes_while_others_are_answered(lb: str) -> None:
+    with socket.create_connection((lb, 8080), timeout=30) as client:
+        client.sendall(b"POST /api/apps HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+        for _ in range(10):
+            client.sendall(b"x" * 10_000_000)
+            assert ask(lb, "/", seconds=5)[0] == 200, "nobody else waits for it"
+        answer = client.recv(65536)
+    assert b" 200 " in answer.splitlines()[0], f"apps and imports are tens of megabytes: {answer!r}"
+    assert b'"size":"100000000"' in answer, "it arrives whole"
+
+
+def test_a_bigger_upload_is_refused_in_words(lb: str) -> None:
     with socket.create_connection((lb, 8080), timeout=30) as client:
         client.sendall(b"POST /api/apps HTTP/1.1\r\nHost: x\r\nContent-Length: 300000000\r\n\r\n")
         refused = client.recv(65536)
     assert b" 413 " in refused.splitlines()[0], "it is refused before it is sent"
     assert b"larger than 200 MB" in refused, "the person learns why"
+
+
+@pytest.mark.parametrize(
+    ("path", "packed"),
+    [(f"/list.json?{LONG}", True), ("/short.json", False), (f"/picture.png?{LONG}", False)],
+    ids=["long", "short", "picture"],
+)
+def test_what_gains_from_it_is_sent_packed(lb: str, path: str, packed: bool) -> None:
+    answer = httpx.get(f"http://{lb}:8080{path}", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers.get("content-encoding") == ("gzip" if packed else None), "lists shrink, pictures do not"
+    assert answer.json()["uri"] == path, "it is the same when unpacked"
+    plain = httpx.get(f"http://{lb}:8080{path}", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers, "only for those who ask"
+    assert plain.headers.get("vary") == ("Accept-Encoding" if packed else None), "a cache between must know"
 
 
 @pytest.mark.parametrize("path", LOGINS)
@@ -187,6 +219,23 @@ def test_oversized_headers_hurt_nobody_else(lb: str) -> None:
     assert ask(lb, "/", headers={"X-Big": "x" * 20_000})[0] == 200, "long filters are DHIS2's way"
     assert ask(lb, "/", headers={"X-Big": "x" * 200_000})[0] in (0, 400, 431, 494), "there is an end to it"
     assert ask(lb, "/")[0] == 200, "others are served"
+
+
+def test_slow_clients_cost_no_core_and_hold_nobody_up(lb: str, only: Container) -> None:
+    with ExitStack() as clients:
+        slow = [clients.enter_context(socket.create_connection((lb, 8080), timeout=30)) for _ in range(SLOW)]
+        for client in slow:
+            client.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        for _ in range(3):
+            for client in slow:
+                client.sendall(b"x")
+            assert ask(lb, "/", seconds=5)[0] == 200, "others are served"
+            time.sleep(1)  # as slow as they are
+        assert "/slow" not in log(only), "a core hears of an upload when it is there"
+        for client in slow:
+            client.sendall(b"x")
+        answers = [client.recv(65536).splitlines()[0] for client in slow]
+    assert all(b" 200 " in answer for answer in answers), f"being slow is no fault: {answers}"
 
 
 def test_idle_connections_hurt_nobody_else(lb: str, balancer: Container) -> None:
