@@ -34,6 +34,14 @@ def _health_is_checked(each: Registered) -> bool:
     return health["tests"][0] == "CMD" and health["retries"] >= 1 and all(map(GO_DURATION.fullmatch, durations))
 
 
+def _compose_knows_it(each: Registered) -> bool:
+    part, _, number = each.name.partition("-")
+    mine = {key.removeprefix("com.docker.compose."): value for key, value in each.labels.items()}
+    wanted = {"project": PREFIX, "container-number": number or "1", "oneoff": "False"}
+    services = {part, f"postgres-{part}"}  # the databases' aliases say what they are
+    return wanted.items() <= mine.items() and mine.get("service") in services and bool(mine.get("config-hash"))
+
+
 def _secrets_are_hidden(each: Registered) -> bool:
     shown = visible(dict(each.raw))
     everywhere = " ".join([*each.inputs.get("envs", []), *each.inputs.get("entrypoints", []), str(each.labels)])
@@ -74,13 +82,13 @@ RULES: dict[str, tuple[Callable[[Registered], object], str]] = {
         "the plugin's default is an end by force",
     ),
     "a process 1 that reaps": (lambda each: each.inputs["init"] is True, "health checks leave processes behind"),
-    "named and labelled for its stack": (
-        lambda each: (
-            each.inputs["name"].startswith(f"{PREFIX}-")
-            and each.labels["com.docker.compose.project"] == PREFIX
-            and each.labels["com.docker.compose.service"]
-        ),
-        "two stacks live side by side, and compose's commands find them",
+    "named for its stack": (
+        lambda each: each.inputs["name"] == f"{PREFIX}-{each.name}",
+        "two stacks live side by side",
+    ),
+    "labelled as compose does it": (
+        _compose_knows_it,
+        "compose's commands leave out what lacks one of these, and tell cores apart by their number",
     ),
     "network mode is said": (
         lambda each: each.inputs["networkMode"] == "bridge" and each.inputs["networksAdvanced"],
