@@ -75,6 +75,18 @@ def test_only_the_load_balancer_is_published_and_the_data_network_is_out_of_its_
     assert published == {"lb"}
     code, _ = stack.container("lb").exec_run(["curl", "-s", "--max-time", "2", "telnet://postgres-primary:5432"])
     assert code == 6, "its name is not even known there"
+    for part, port in (("primary", 5432), ("replica-1", 5432), ("cache", 6379)):
+        for network in stack.container(part).attrs["NetworkSettings"]["Networks"].values():
+            address = network["IPAddress"]
+            assert _connects(stack, "core-1", address, port), f"{part} is not where this test looks"
+            assert not _connects(stack, "lb", address, port), f"who knows the address of {part} gets no further"
+
+
+def _connects(stack: Stack, part: str, address: str, port: int) -> bool:
+    """Whether a part gets a connection to an address within a second."""
+    told = ["-s", "-o", "/dev/null", "-w", "%{time_connect}", "--max-time", "1"]
+    _, output = stack.container(part).exec_run(["curl", *told, f"telnet://{address}:{port}"])
+    return float(output) > 0
 
 
 def test_rows_arrive_on_the_replica_which_takes_none_itself(stack: Stack) -> None:
