@@ -76,4 +76,4 @@ class Cache(pulumi.ComponentResource):
         command = ["/bin/sh", "-c", EMPTY]
         _, text = await watcher.run(lambda client: execute(client, self.awaited.container, command))
         if text.strip() != "OK":
-            raise NotReady(f"{self.awaited.what} cannot be emptied: {text.strip()}. Try again: pulumi up")
+            raise NotReady(f"{self.awaited.what} cannot be emptied: {text.strip()}. Try again: pulumi up --refresh")
