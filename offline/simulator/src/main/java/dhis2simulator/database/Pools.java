@@ -1,5 +1,6 @@
 package dhis2simulator.database;
 
+import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dhis2simulator.conf.DhisConf;
 import dhis2simulator.conf.Release;
@@ -28,7 +29,7 @@ public final class Pools implements AutoCloseable {
         settings = new PoolSettings(conf, release);
         String user = conf.require("connection.username");
         String password = conf.get("connection.password", "");
-        primary = new HikariDataSource(settings.pool("primary", conf.require("connection.url"), user, password));
+        primary = open(settings.pool("primary", conf.require("connection.url"), user, password));
         try {
             for (int number = 1; number <= MOST_REPLICAS; number++) {
                 String key = "read" + number + ".connection.";
@@ -75,10 +76,16 @@ public final class Pools implements AutoCloseable {
 
     private HikariDataSource replica(String name, String url, String user, String password) {
         if (settings.hikari()) {
-            return new HikariDataSource(settings.pool(name, url, user, password));
+            return open(settings.pool(name, url, user, password));
         }
-        var opened = new HikariDataSource(settings.patient(settings.pool(name, url, user, password)));
+        HikariDataSource opened = open(settings.patient(settings.pool(name, url, user, password)));
         complainUnlessReachable(name, opened);
+        return opened;
+    }
+
+    private HikariDataSource open(HikariConfig config) {
+        var opened = new HikariDataSource(config);
+        opened.setMaxLifetime(settings.ageMilliseconds());
         return opened;
     }
 
