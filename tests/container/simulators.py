@@ -37,7 +37,9 @@ class Surroundings:
     def __post_init__(self) -> None:
         self.network = self.engine.networks.create(f"simulator-test-{uuid.uuid4().hex[:8]}", driver="bridge")
 
-    def start(self, image: str, *command: str, alias: str, files: dict[str, str] | None = None) -> Container:
+    def start(
+        self, image: str, *command: str, alias: str, files: dict[str, str] | None = None, java: str = ""
+    ) -> Container:
         """Start a container as hardened as the program's, with files in it, reachable as `alias`."""
         if not self.engine.images.list(image):
             pytest.skip(f"{image} is not on this engine; make it: python -m offline.images")
@@ -49,7 +51,7 @@ class Surroundings:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             mem_limit="768m",
-            environment={"JAVA_TOOL_OPTIONS": JAVA_OPTIONS},
+            environment={"JAVA_TOOL_OPTIONS": f"{JAVA_OPTIONS} {java}"},
             detach=True,
         )
         self.started.append(container)
@@ -59,8 +61,8 @@ class Surroundings:
         container.start()
         return container
 
-    def simulator(self, release: str, alias: str, database: str, *settings: str) -> "Core":
-        """Start a simulator of a release on a database."""
+    def simulator(self, release: str, alias: str, database: str, *settings: str, java: str = "") -> "Core":
+        """Start a simulator of a release on a database; `java`: further options of its JVM."""
         lines = [
             f"connection.url = jdbc:postgresql://postgres-primary/{database}",
             "connection.username = dhis",
@@ -71,7 +73,7 @@ class Surroundings:
             *settings,
         ]
         files = {"opt/dhis2/dhis.conf": "\n".join(lines)}
-        return Core(self.start(f"{SIMULATOR}:{release}", alias=alias, files=files))
+        return Core(self.start(f"{SIMULATOR}:{release}", alias=alias, files=files, java=java))
 
     def end(self) -> None:
         """Remove everything."""

@@ -79,6 +79,7 @@ def replica(around: Surroundings, primary: Container, tmp_path_factory: pytest.T
     generate_dump(["--rows", "20000", "--scale", "0", str(dump)])
     database(primary, "sample", dump)
     database(primary, "empty")
+    database(primary, "aging")
     if REAL.exists():
         database(primary, "real", REAL)
     return around.start(POSTGRES, "sh", "-c", REPLICA, alias="postgres-replica-1")
@@ -100,6 +101,9 @@ def cores(around: Surroundings, replica: Container, cache: Container) -> dict[st
         "core-2": around.simulator("2.43.1", "core-2", "sample", *reads),
         "empty": around.simulator("2.43.1", "empty", "empty"),
         "dead": around.simulator("2.43.1", "dead", "nowhere"),
+        "aging": around.simulator(
+            "2.42.5", "aging", "aging", REPLICA_READS.format("aging"), java="-Dc3p0.maxConnectionAge=3"
+        ),
     }
     if REAL.exists():
         started["real"] = around.simulator("2.42.5", "real", "real", REPLICA_READS.format("real"))
@@ -150,6 +154,18 @@ def test_reads_go_to_the_replica_and_writes_arrive_there(cores: dict[str, Core],
     assert "X-DHIS2-Simulator: 2.43.1" in answer.head, "nobody may take it for the real one"
     assert cores["core-1"].send("/api/userDataStore/test/key", {"a": 1}, *session).status == 201
     assert cores["core-2"].ask("/api/userDataStore/test/key", *session).json == {"a": 1}, "one database for all"
+
+
+def test_c3p0_ends_a_connection_at_the_age_its_system_property_says(cores: dict[str, Core], replica: Container) -> None:
+    def connections() -> set[str]:
+        return set(shell(replica, "psql -Atc \"SELECT pid FROM pg_stat_activity WHERE datname = 'aging'\"").split())
+
+    answer = cores["aging"].booted().ask("/api/dataItems?pageSize=1", *BASIC)
+    assert answer.json["servedBy"] == "postgres-replica-1"
+    used = connections()
+    assert used, "a connection that has answered waits in the pool for the next read"
+    eventually(lambda: not used & connections(), "reads would stay for ever where they went while a replica was away")
+    assert cores["aging"].ask("/api/dataItems?pageSize=1", *BASIC).status == 200, "the next read gets a new one"
 
 
 def test_a_change_on_one_node_is_seen_on_the_other(cores: dict[str, Core], session: tuple[str, str]) -> None:
