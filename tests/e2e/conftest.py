@@ -35,7 +35,7 @@ def make_stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFac
 
     def make(**settings: object) -> Stack:
         name = f"e2e-{uuid.uuid4().hex[:6]}"
-        texts = {key: str(value) for key, value in settings.items()}
+        texts = {key: value if isinstance(value, dict) else str(value) for key, value in settings.items()}
         stack = Stack(name=name, folder=tmp_path_factory.mktemp("stack") / name, engine=engine, settings=texts)
         made.append(stack)
         return stack

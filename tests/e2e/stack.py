@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Stack:
     name: str
     folder: Path
     engine: docker.DockerClient
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -186,6 +186,10 @@ class Stack:
         psql = ["psql", "-h", "/var/run/postgresql", "-U", "postgres", "-d", "dhis", "-XAtq", "-c", text]
         code, output = self.container(part).exec_run(psql)
         return int(code or 0), bytes(output).decode().strip()
+
+    def wait_sql(self, text: str, answer: str, part: str) -> None:
+        """Return when a database answers a statement so."""
+        wait_until(lambda: self.attempt_sql(text, part) == (0, answer), f"{part} to answer {answer} to {text}")
 
     def client(self, **options: Any) -> httpx.Client:  # noqa: ANN401 - httpx's own
         """An HTTP client of the load balancer."""
