@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.clients import log_in, nodes, readers, told_by
 from tests.e2e.conftest import MakeStack
 from tests.e2e.load import Load
 from tests.e2e.stack import ADMIN, PASSPHRASE, Stack, wait_until
@@ -27,10 +28,7 @@ def stack(make_stack: MakeStack, dumps: str) -> Stack:
 @pytest.fixture
 def session(stack: Stack) -> httpx.Cookies:
     """The cookies of somebody who has logged in through the load balancer."""
-    with stack.client() as client:
-        answer = client.post("/api/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
-        assert answer.status_code == 200, answer.text
-        return client.cookies
+    return log_in(stack)
 
 
 def test_up_from_nothing_ends_with_dhis2_answering_through_the_load_balancer(stack: Stack) -> None:
@@ -91,7 +89,7 @@ def _connects(stack: Stack, part: str, address: str, port: int) -> bool:
 
 def test_rows_arrive_on_the_replica_which_takes_none_itself(stack: Stack) -> None:
     stack.sql("CREATE TABLE e2e_rows (n int); INSERT INTO e2e_rows VALUES (1)")
-    wait_until(lambda: stack.attempt_sql("SELECT n FROM e2e_rows", "replica-1") == (0, "1"), "the row on the replica")
+    stack.wait_sql("SELECT n FROM e2e_rows", "1", "replica-1")
     code, output = stack.attempt_sql("INSERT INTO e2e_rows VALUES (2)", "replica-1")
     assert code != 0, "a replica that takes rows loses them"
     assert "read-only" in output
@@ -115,6 +113,7 @@ def test_scaling_under_load_fails_no_request_and_touches_nobody_else(stack: Stac
         scaled = stack.containers()
         served = load.count
         wait_until(lambda: load.count > served + 200, "some requests on three cores")
+        wait_until(lambda: nodes(stack, session) == {"core-1", "core-2", "core-3"}, "all three to be asked")
         stack.set(cores=1)
         stack.up()
         served = load.count
@@ -128,11 +127,8 @@ def test_scaling_under_load_fails_no_request_and_touches_nobody_else(stack: Stac
 def test_a_session_lives_on_every_core(stack: Stack, session: httpx.Cookies) -> None:
     stack.set(cores=2)
     stack.up()
-    cookie = f"{next(iter(session.keys()))}={next(iter(session.values()))}"
     for core in ("core-1", "core-2"):
-        told = json.loads(
-            stack.inside(core, "curl", "-sf", "-H", f"Cookie: {cookie}", "http://127.0.0.1:8080/api/system/info")
-        )
+        told = told_by(stack, core, session, "/api/system/info")
         assert told["nodeId"] == core, "each core has a name of its own, and knows who is logged in"
 
 
@@ -147,8 +143,9 @@ def test_new_options_go_round_the_cores_without_taking_the_service_away(stack: S
     assert {part for part in before if after[part] != before[part]} == {"core-1", "core-2"}
 
 
-def test_replicas_come_and_go(stack: Stack) -> None:
+def test_replicas_come_and_go(stack: Stack, session: httpx.Cookies) -> None:
     primary = stack.containers()["primary"]
+    stack.sql("CREATE TABLE e2e_replicas (n int, at timestamptz DEFAULT clock_timestamp())")
     for number in (2, 0, 1):
         stack.set(replicas=number)
         stack.up()
@@ -156,6 +153,11 @@ def test_replicas_come_and_go(stack: Stack) -> None:
         assert replicas == {f"replica-{each}" for each in range(1, number + 1)}
         with stack.client(auth=ADMIN) as client:
             assert client.get("/api/system/info").json()["readReplicaCount"] == number
+        reading = {f"postgres-{each}" for each in replicas} or {"primary"}
+        assert readers(stack, "core-1", session) == reading, "a replica nobody reads from is there for nothing"
+        stack.sql(f"INSERT INTO e2e_replicas VALUES ({number})")  # noqa: S608 - a number of our own
+        for each in replicas:
+            stack.wait_sql("SELECT n FROM e2e_replicas ORDER BY at DESC LIMIT 1", str(number), each)
     assert stack.containers()["primary"] == primary, "nobody who writes had to notice"
     assert stack.sql("SELECT n FROM e2e_rows", "replica-1") == "1"
 
