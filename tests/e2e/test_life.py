@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.clients import log_in, nodes, readers, told_by
+from tests.e2e.clients import at_core, log_in, nodes, readers, told_by
 from tests.e2e.conftest import MakeStack
 from tests.e2e.load import Load
 from tests.e2e.stack import ADMIN, PASSPHRASE, Stack, wait_until
@@ -130,6 +130,12 @@ def test_a_session_lives_on_every_core(stack: Stack, session: httpx.Cookies) -> 
     for core in ("core-1", "core-2"):
         told = told_by(stack, core, session, "/api/system/info")
         assert told["nodeId"] == core, "each core has a name of its own, and knows who is logged in"
+
+
+def test_what_was_uploaded_at_one_core_can_be_fetched_at_the_other(stack: Stack, session: httpx.Cookies) -> None:
+    told = json.loads(at_core(stack, "core-1", session, "/api/fileResources", "-F", "file=@/etc/os-release"))
+    path = f"/api/fileResources/{told['response']['fileResource']['id']}/data"
+    assert at_core(stack, "core-2", session, path) == stack.inside("core-1", "cat", "/etc/os-release")
 
 
 def test_new_options_go_round_the_cores_without_taking_the_service_away(stack: Stack, session: httpx.Cookies) -> None:
