@@ -193,9 +193,24 @@ def test_another_dump_is_not_loaded_over_data_that_is_kept(stack: Stack, dumps: 
     text = stack.up()
     assert stack.sql("SELECT n FROM e2e_rows") == "1"
     assert "keepData" in text, "the person should know that the new dump is not there"
+
+
+def test_destroy_leaves_the_volumes_that_are_kept_and_the_next_up_takes_them_up(stack: Stack) -> None:
+    stack.destroy()
+    kept = ("primary-data", "replica-1-data", "files", "cache-data")
+    assert sorted(stack.leftovers()) == sorted(f"{stack.prefix}-{each}" for each in kept)
+    stack.up()
+    assert stack.sql("SELECT n FROM e2e_rows") == "1"
+    stack.sql("INSERT INTO e2e_rows VALUES (2)")
+    stack.wait_sql("SELECT count(*) FROM e2e_rows", "2", "replica-1")
+    assert "cloning" not in stack.log("replica-1"), "its volume was there"
+    session = log_in(stack)
+    upload = stack.sql("SELECT uid FROM fileresource ORDER BY created DESC LIMIT 1")
+    told = at_core(stack, "core-1", session, f"/api/fileResources/{upload}/data")
+    assert told == stack.inside("core-1", "cat", "/etc/os-release"), "uploads are kept too"
     stack.set(keepData="false")
     stack.up()
-    assert stack.sql("SELECT n FROM e2e_rows") == "1", "toggling keepData never touches data"
+    assert stack.sql("SELECT count(*) FROM e2e_rows") == "2", "toggling keepData never touches data"
 
 
 def test_another_dump_replaces_the_database_and_the_preview_says_so(stack: Stack, dumps: str) -> None:
