@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.clients import at_core, log_in, nodes, readers, told_by
 from tests.e2e.conftest import MakeStack
+from tests.e2e.lives import Lives
 from tests.e2e.load import Load
 from tests.e2e.stack import ADMIN, PASSPHRASE, Stack, wait_until
 
@@ -216,7 +217,10 @@ def test_destroy_leaves_the_volumes_that_are_kept_and_the_next_up_takes_them_up(
 def test_another_dump_replaces_the_database_and_the_preview_says_so(stack: Stack, dumps: str) -> None:
     stack.set(dumpUrl=f"{dumps}/sample.sql.gz")
     assert stack.changes()["primary"].endswith("replace"), "nobody loses data without having been told"
-    stack.up()
+    old = {stack.containers()[core] for core in ("core-1", "core-2")}
+    with Lives(stack, "core") as lives:
+        stack.up()
+    lives.assert_replaced(old, 2)
     assert stack.attempt_sql("SELECT n FROM e2e_rows")[0] != 0, "this is the new dump's database"
     wait_until(
         lambda: (
