@@ -89,9 +89,15 @@ def test_a_core_that_accepts_and_never_answers_is_ended_by_its_own_health_check(
     before = started(stack, "core-2")
     java = [process for process, command in stack.processes("core-2").items() if command == "java"]
     os.kill(java[0], signal.SIGSTOP)
+
+    def answer() -> int:
+        try:
+            return client.get("/api/me", timeout=5).status_code
+        except httpx.ReadTimeout:
+            return 0  # this one went to the core that never answers
+
     with stack.client(cookies=session) as client:
-        answered = [client.get("/api/me").status_code for _ in range(5)]
-    assert 200 in answered, "the other core serves"
+        assert 200 in [answer() for _ in range(5)], "the other core serves"
     wait_until(lambda: restarted(stack, "core-2", before), "core-2 to be started again")
 
 
