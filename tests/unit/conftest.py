@@ -1,5 +1,28 @@
 """Fixtures of the unit tier."""
 
-from tests.unit.program import run
+import json
+
+import pytest
+
+from tests.unit.program import Recorded, Run, run
 
 __all__ = ["run"]
+
+
+@pytest.fixture(scope="session")
+def runs() -> dict[str, Recorded]:
+    """The runs that `built` has made, by their settings."""
+    return {}
+
+
+@pytest.fixture
+def built(run: Run, runs: dict[str, Recorded]) -> Run:
+    """As `run`, for tests that only look at what was registered: one run serves all that ask for the same settings."""
+
+    def look(**settings: object) -> Recorded:
+        key = json.dumps(settings, sort_keys=True)
+        if key not in runs:
+            runs[key] = run(**settings)
+        return runs[key]
+
+    return look

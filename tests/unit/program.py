@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import runpy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,12 @@ class Recorded:
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    secret_outputs: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
     watcher: FakeWatcher = field(default_factory=FakeWatcher)
+    gates: dict[str, Callable[[Any], Awaitable[None]]] = field(default_factory=dict)
+    # What `check` and `Watcher` of components/deployment.py were called with.
+    called: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Registered]:
         return [each for each in self.resources if each.kind == kind]
@@ -189,16 +193,32 @@ def visible(value: Any) -> str:  # noqa: ANN401 - any JSON
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A function that runs __main__.py with settings and returns what it registered."""
 
+    real_hook = pulumi.ResourceHook
+
     def run_program(preview: bool = False, watcher: FakeWatcher | None = None, **settings: object) -> Recorded:
         recorded = Recorded(watcher=watcher or FakeWatcher())
-        monkeypatch.setattr(deployment, "check", lambda *_: None)
-        monkeypatch.setattr(deployment, "Watcher", lambda *_: recorded.watcher)
+
+        def check(*given: object) -> None:
+            assert not recorded.resources, "what cannot be deployed is to be refused before anything is registered"
+            recorded.called["check"] = given
+
+        def watch(*given: object) -> FakeWatcher:
+            recorded.called["Watcher"] = given
+            return recorded.watcher
+
+        def hook(name: str, gate: Callable[[Any], Awaitable[None]]) -> pulumi.ResourceHook:
+            recorded.gates[name] = gate
+            return real_hook(name, gate)
+
+        monkeypatch.setattr(deployment, "check", check)
+        monkeypatch.setattr(deployment, "Watcher", watch)
+        monkeypatch.setattr(pulumi, "ResourceHook", hook)
         monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))
         monkeypatch.setattr(pulumi, "export", recorded.outputs.__setitem__)
         secret = [f"{PROJECT}:{key}" for key in ("adminPassword",) if key in settings]
         config = {f"{PROJECT}:{key}": str(value) for key, value in settings.items()}
         pulumi.runtime.set_all_config(config, secret)
-        mocks = _Mocks()
+        mocks, exported = _Mocks(), dict[str, pulumi.Output[Any]]()
         pulumi.runtime.set_mocks(
             mocks, project=PROJECT, stack=STACK, preview=preview, monitor=_Monitor(mocks, recorded)
         )
@@ -206,9 +226,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         @pulumi.runtime.test
         def program() -> Any:  # noqa: ANN401 - an Output
             runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+            exported.update({name: pulumi.Output.from_input(each) for name, each in recorded.outputs.items()})
             return pulumi.Output.all(**recorded.outputs).apply(recorded.outputs.update)
 
         program()
+        recorded.secret_outputs = {name for name, each in exported.items() if asyncio.run(each.is_secret())}
         return recorded
 
     yield run_program

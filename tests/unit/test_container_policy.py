@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.program import CONTAINER, GENERATED, PREFIX, Recorded, Registered, Run, visible
+from tests.unit.program import GENERATED, PREFIX, Registered, Run, visible
 
 PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
 STACKS: dict[str, dict[str, object]] = {
@@ -123,17 +123,10 @@ RULES: dict[str, tuple[Callable[[Registered], object], str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def recorded() -> dict[str, Recorded]:
-    return {}
-
-
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("rule", RULES)
-def test_every_container_keeps(rule: str, stack: str, run: Run, recorded: dict[str, Recorded]) -> None:
-    if stack not in recorded:
-        recorded[stack] = run(**STACKS[stack])
-    found = recorded[stack].of(CONTAINER)
+def test_every_container_keeps(rule: str, stack: str, built: Run) -> None:
+    found = built(**STACKS[stack]).containers
     assert len(found) >= 4, "load balancer, core, cache and primary at least"
     check, reason = RULES[rule]
     assert not [each.name for each in found if not check(each)], reason
