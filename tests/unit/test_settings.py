@@ -36,10 +36,11 @@ def test_a_stack_without_settings_is_the_latest_development_version_with_one_cor
 
 
 def test_values_arrive_typed_or_as_text() -> None:
-    typed = parse_settings({"cores": 2, "keepData": True, "dhisConf": {"a.b": True, "c": 5}, "version": 42})
-    text = parse_settings({"cores": "2", "keepData": "true", "dhisConf": '{"a.b": true, "c": 5}', "version": "42"})
+    keys = {"a.b": True, "c": 5, "d": False}
+    typed = parse_settings({"cores": 2, "keepData": True, "dhisConf": keys, "version": 42})
+    text = parse_settings({"cores": "2", "keepData": "true", "dhisConf": json.dumps(keys), "version": "42"})
     assert typed == text, "a stack file's number and what `pulumi config set` stores mean the same"
-    assert typed.dhis_conf == {"a.b": "on", "c": "5"}, "DHIS2 says on and off"
+    assert typed.dhis_conf == {"a.b": "on", "c": "5", "d": "off"}, "DHIS2 says on and off"
 
 
 def test_empty_text_counts_as_unset_for_what_is_optional() -> None:
@@ -91,8 +92,9 @@ WRONG: dict[str, list[object]] = {
     "adminPassword": [
         WEAK,
         "Aa1!",
-        "Aa1!" * 19,
-        "Ää1!" * 13,
+        "Aa1!" * 18 + "x",
+        "Aa1!ä" * 13,  # 65 characters, 78 bytes
+        "Correct-Horse\n7",
         "NoDigits!!",
         "nocapital1!",
         "NOSMALL1!",
@@ -205,29 +207,6 @@ def test_what_does_not_contradict_is_taken() -> None:
     for raw in (https, alone):
         assert mistakes(raw) == []
     assert mistakes({"javaOptions": "-Xmx2g", "coreMemory": 3072}) == []
-
-
-def test_no_message_and_no_repr_shows_a_secret() -> None:
-    raw: dict[str, object] = {
-        "adminPassword": WEAK,
-        "dumpUrl": "https://user:pass1word@example.org:99999/x?token=t0ken",
-        "dhisConf": {"redis.password": "s3cret-of-others", "oidc.secret": ["s3cret-of-others"]},
-        "dockerHost": "ssh://root:pass1word@host",
-        "image": "stored-encrypted UPPER",
-    }
-    told = "\n".join(mistakes(raw, secret_keys={"dhis2-cluster:image", "dhis2-cluster:adminPassword"}))
-    assert len(told.splitlines()) == 6
-    for secret in (WEAK, "pass1word", "t0ken", "s3cret", "stored-encrypted"):
-        assert secret not in told, f"{secret} would be in every log of this run"
-    settings = parse_settings({"adminPassword": PASSWORD, "dhisConf": {"oidc.secret": "s3cret"}})
-    assert PASSWORD not in f"{settings!r} {settings}" and "s3cret" not in repr(settings)
-    assert settings.admin_password and settings.admin_password.get_secret_value() == PASSWORD
-
-
-def test_a_password_stored_in_clear_is_refused() -> None:
-    (line,) = mistakes({"adminPassword": PASSWORD}, secret_keys=())
-    assert line.endswith("pulumi config set --secret adminPassword") and PASSWORD not in line
-    assert mistakes({"adminPassword": PASSWORD}, secret_keys={"dhis2-cluster:adminPassword"}) == []
 
 
 def test_a_local_dump_must_be_a_file_with_something_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
