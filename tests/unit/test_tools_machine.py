@@ -25,6 +25,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name, path in {"STATE": ".pulumi-state", "PASSPHRASE": ".passphrase", "VENV": ".venv"}.items():
             monkeypatch.setattr(module, name, tmp_path / path)
         monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "PULUMI_HOME", tmp_path / ".tools" / "home")
     monkeypatch.setattr(cleaning, "TOOLS", tmp_path / ".tools")
     monkeypatch.setattr(cleaning, "OFFLINE", tmp_path / ".offline")
     return tmp_path
@@ -41,6 +42,29 @@ def test_a_stack_counts_what_is_deployed_not_providers_or_components(checkout: P
     put_stack(checkout, "dev", "pulumi:pulumi:Stack", "pulumi:providers:docker", "docker:index/container:Container")
     put_stack(checkout, "gone", "pulumi:pulumi:Stack")
     assert environment.own_stacks() == {"dev": 1, "gone": 0}, "only real objects would be lost"
+
+
+def test_objects_that_were_begun_and_not_recorded_count_too(checkout: Path) -> None:
+    put_stack(checkout, "dev")
+    path = checkout / ".pulumi-state" / ".pulumi" / "stacks" / "dhis2-cluster" / "dev.json"
+    path.write_text(json.dumps({"checkpoint": {"latest": {"pending_operations": [{"type": "creating"}]}}}))
+    assert environment.own_stacks() == {"dev": 1}, "they may be there, and only the state tells their names"
+
+
+def test_a_checkout_is_completed_as_often_as_one_likes(checkout: Path) -> None:
+    first = environment.complete({"HOME": str(checkout), "PATH": "/bin"}, "auto")
+    passphrase = (checkout / ".passphrase").read_text()
+    assert first["PULUMI_BACKEND_URL"] == f"file://{checkout}/.pulumi-state"
+    assert (checkout / ".pulumi-state").is_dir() and (checkout / ".tools" / "home").is_dir(), "plain pulumi makes none"
+    again = environment.complete({"HOME": str(checkout), "PATH": "/bin"}, "auto")
+    assert again == first, "every command of make does it"
+    assert (checkout / ".passphrase").read_text() == passphrase, "another one could not read the stacks"
+
+
+def test_what_is_chosen_elsewhere_makes_nothing_in_the_checkout(checkout: Path) -> None:
+    chosen = {"PULUMI_BACKEND_URL": "https://api.example.org", "PULUMI_HOME": "/h", "HOME": "/nowhere", "PATH": "/bin"}
+    environment.complete(chosen, "auto")
+    assert list(checkout.iterdir()) == [], "the state and the secrets are the service's"
 
 
 def test_clean_refuses_while_a_stack_has_resources_and_names_the_way_out(checkout: Path) -> None:

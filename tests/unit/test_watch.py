@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import ReadTimeout
 
 from components.engine import watch
 from components.engine.verdict import Goal, Verdict, judge, telling_lines
@@ -50,6 +51,9 @@ def state(status: str, health: str = "", restarts: int = 0, **more: object) -> d
         (state("running"), Goal.FINISHED, Verdict(status="running")),
         (state("exited", ExitCode=0), Goal.FINISHED, Verdict(ready=True)),
         (state("exited", ExitCode=1), Goal.FINISHED, Verdict(reason="ended with exit code 1", status="exited")),
+        (state("dead", ExitCode=0), Goal.FINISHED, Verdict(ready=True)),
+        (state("dead", ExitCode=1), Goal.HEALTHY, Verdict(reason="ended with exit code 1", status="dead")),
+        (state("removing", ExitCode=1), Goal.HEALTHY, Verdict(reason="ended with exit code 1", status="removing")),
     ],
 )
 def test_a_container_is_judged_by_what_the_engine_says(inspected: dict[str, Any], goal: Goal, verdict: Verdict) -> None:
@@ -65,17 +69,32 @@ def test_the_line_a_script_gives_up_with_comes_last() -> None:
     assert telling_lines(log) == log[:2], "what the next start says is no part of the failure"
 
 
-def test_errors_before_the_end_of_a_log_are_shown_too() -> None:
-    log = ["SEVERE the database does not exist", *(f"line {number}" for number in range(100))]
-    shown = telling_lines(log, 3)
-    assert shown == ["SEVERE the database does not exist", "line 97", "line 98", "line 99"]
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SEVERE the database does not exist",
+        "org.flywaydb.core.api.FlywayException: Validate failed",
+        "Caused by: java.net.ConnectException: Connection refused",
+        "java.lang.OutOfMemoryError: Java heap space",
+        "PANIC: could not write to file",
+    ],
+)
+def test_errors_before_the_end_of_a_log_are_shown_too(line: str) -> None:
+    log = [line, *(f"line {number}" for number in range(100))]
+    assert telling_lines(log, 3) == [line, "line 97", "line 98", "line 99"]
+
+
+def test_empty_lines_of_a_log_tell_nothing() -> None:
+    assert telling_lines(["one  ", "", "two", " "], 3) == ["one", "two"]
 
 
 class Engine:
     """Answers inspections from a script, the last one for ever, and logs with fixed lines. `checks` are the exit codes
     of commands, the last one for ever; None: the container has just ended."""
 
-    def __init__(self, *answers: dict[str, Any] | None, log: str = "", checks: list[int | None] | None = None) -> None:
+    def __init__(
+        self, *answers: dict[str, Any] | None, log: str | bytes = "", checks: list[int | None] | None = None
+    ) -> None:
         self.answers, self.log, self.api = list(answers), log, self
         self.checks, self.commands = checks or [1], list[tuple[list[str], dict[str, str]]]()
 
@@ -98,7 +117,7 @@ class Engine:
         return answer
 
     def logs(self, name: str, tail: int) -> bytes:
-        return self.log.encode()
+        return self.log.encode() if isinstance(self.log, str) else self.log
 
 
 def wait(monkeypatch: pytest.MonkeyPatch, engine: Engine, goal: Goal = Goal.HEALTHY, seconds: int = 60) -> list[str]:
@@ -173,9 +192,54 @@ def test_a_finished_job_may_be_tidied_up(monkeypatch: pytest.MonkeyPatch) -> Non
     assert wait(monkeypatch, Engine(None), Goal.FINISHED) == []
 
 
-def test_an_engine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_is_no_utf_8_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotReady, match=r"caf.{1,3} is closed"):
+        wait(monkeypatch, Engine(state("exited", ExitCode=1), log=b"caf\xe9 is closed\n\n"))
+
+
+def test_a_long_line_is_cut_while_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting = state("running", "starting")
+    (line,) = wait(monkeypatch, Engine(starting, starting, state("running", "healthy"), log="x" * 5000))
+    assert line == f"core 1: {'x' * watch.LONGEST_LINE}", "it would fill the terminal"
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *codes: int | None, seconds: int = 5) -> Engine:
+    """The engine after `until_succeeds` with a command that ends with these codes."""
+    engine = Engine(state("running", "healthy"), log="upstream timed out\n", checks=list(codes))
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0)
+    monkeypatch.setattr(watch, "connect", lambda _: engine)
+    awaited = Awaited("stack-lb", "the load balancer")
+    asyncio.run(Watcher(None, seconds, print).until_succeeds(awaited, ["ping"], "nobody answers"))
+    return engine
+
+
+def test_a_command_is_repeated_until_it_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(asked(monkeypatch, 0).commands) == 1
+    assert asked(monkeypatch, 22, 7, 0).commands == [(["ping"], {})] * 3, "its exit code counts"
+
+
+def test_a_command_that_never_succeeds_ends_the_wait_with_what_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotReady) as error:
+        asked(monkeypatch, 22, seconds=0)
+    assert str(error.value).splitlines() == [
+        "the load balancer is up, but nobody answers",
+        "  | upstream timed out",
+        "  All of it: docker logs stack-lb",
+    ]
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ConnectionRefusedError("Connection refused"),
+        DockerException("Connection refused"),
+        ReadTimeout("Connection refused"),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_an_engine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
     def refuse(_: object) -> None:
-        raise ConnectionRefusedError("Connection refused")
+        raise problem
 
     monkeypatch.setattr(watch, "connect", refuse)
     with pytest.raises(NotReady, match=r"tcp://there:1.*Connection refused"):
