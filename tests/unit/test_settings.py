@@ -20,7 +20,7 @@ def mistakes(raw: dict[str, object], **options: object) -> list[str]:
     try:
         parse_settings(raw, **options)  # type: ignore[arg-type]
     except SettingsError as error:
-        first, *lines = str(error).splitlines()
+        first, *lines = str(error).split("\n")
         count = first.split(" ", 1)[0]
         assert count == str(len(lines)), "the first line counts the mistakes"
         return lines
@@ -86,8 +86,28 @@ WRONG: dict[str, list[object]] = {
     "coreMemory": ["2g", "511", "3G", "big", "2147483648", 1.5],
     "databaseMemory": ["255", "1.5g"],
     "cacheMemory": ["63", "256m"],
-    "javaOptions": ["Xmx1g", "-Ddhis2.home=/x", "-Xmx3072m", "-Xmx4g", "-Da\n-Db", True],
-    "dhisConf": ["on", "{", [1], {"a b": 1}, {"ok": [1]}, {"ok": None}, {"ok": "a\nredis.enabled = off"}, {"": "x"}],
+    "javaOptions": [
+        "Xmx1g",
+        "-Ddhis2.home=/x",
+        "-Xmx3072m",
+        "-Xmx4g",
+        "-Da\n-Db",
+        "-Da\x7fb",
+        "-Da\x85b",
+        "-Da\u2028b",
+        True,
+    ],
+    "dhisConf": [
+        "on",
+        "{",
+        [1],
+        {"a b": 1},
+        {"ok": [1]},
+        {"ok": None},
+        {"ok": "a\nredis.enabled = off"},
+        {"": "x"},
+        {"ok": {}},
+    ],
     "keepData": ["yes", "1", 1, "True", ""],
     "adminPassword": [
         WEAK,
@@ -181,49 +201,15 @@ def test_other_dhis_conf_keys_are_passed_on_nested_or_not() -> None:
     assert parse_settings({"dhisConf": raw}).dhis_conf == expected, "`--path dhisConf.max.sessions.per_user` nests"
 
 
-CONTRADICTIONS: dict[str, tuple[dict[str, object], str]] = {
-    "heap beyond the container": ({"coreMemory": 2048, "javaOptions": "-Xmx1g -Xmx2g"}, "javaOptions"),
-    "secure cookies over http": ({"dhisConf": {"server.https": "on"}}, "dhisConf"),
-    "analytics database beside replicas": ({"dhisConf": {"analytics.connection.url": "x"}}, "dhisConf"),
-}
-
-
-@pytest.mark.parametrize(("raw", "key"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
-def test_settings_that_contradict_each_other_are_refused(raw: dict[str, object], key: str) -> None:
-    (line,) = mistakes(raw)
-    assert line.startswith(f"  {key}: ") and "mend it with: pulumi config" in line
-
-
-def test_a_contradiction_is_told_beside_mistakes_but_not_about_them() -> None:
-    lines = mistakes({"coreMemory": 2048, "javaOptions": "-Xmx2g", "port": "x"})
-    assert [line.split(":")[0].strip() for line in lines] == ["port", "javaOptions"]
-    lines = mistakes({"coreMemory": "lots", "javaOptions": "-Xmx4g"})
-    assert len(lines) == 1, "a value that is wrong already contradicts nothing"
-
-
-def test_what_does_not_contradict_is_taken() -> None:
-    https: dict[str, object] = {"baseUrl": "https://dhis2.example.org", "dhisConf": {"server.https": "on"}}
-    alone: dict[str, object] = {"replicas": 0, "dhisConf": {"analytics.connection.url": "x"}}
-    for raw in (https, alone):
-        assert mistakes(raw) == []
-    assert mistakes({"javaOptions": "-Xmx2g", "coreMemory": 3072}) == []
-
-
 def test_a_local_dump_must_be_a_file_with_something_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.sql.gz").write_bytes(b"x")
     (tmp_path / "empty.sql.gz").touch()
     for good in ("a.sql.gz", "./a.sql.gz", "file:a.sql.gz", f"file://{tmp_path}/a.sql.gz", str(tmp_path / "a.sql.gz")):
         assert parse_settings({"dumpUrl": good}).dump_url == good
-    assert "empty" in mistakes({"dumpUrl": "empty.sql.gz"})[0]
-    assert "directory" in mistakes({"dumpUrl": str(tmp_path)})[0]
+    assert "is an empty file" in mistakes({"dumpUrl": "empty.sql.gz"})[0]
+    assert "is a directory" in mistakes({"dumpUrl": str(tmp_path)})[0], "other messages name the project's directory"
     assert parse_settings({"dumpUrl": "None"}).dump_url == "none"
-
-
-def test_sizes_with_a_unit_are_answered_in_megabytes() -> None:
-    assert mistakes({"coreMemory": "4g"})[0].endswith("pulumi config set coreMemory 4096")
-    assert mistakes({"databaseMemory": "2048MB"})[0].endswith("pulumi config set databaseMemory 2048")
-    assert mistakes({"coreMemory": "64m"})[0].endswith("pulumi config set coreMemory 3072"), "64 is too little too"
 
 
 @pytest.mark.parametrize(
@@ -282,8 +268,3 @@ def test_the_encrypted_password_is_taken_and_a_clear_one_is_not(stack_config: py
         load_settings()
     stack_config.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["dhis2-cluster:adminPassword"]))
     assert load_settings().admin_password is not None
-
-
-def test_a_value_with_a_dash_in_front_is_kept_from_being_an_option() -> None:
-    (line,) = mistakes({"javaOptions": "Xmx1g"})
-    assert "pulumi config set javaOptions -- -" in line, "pulumi would take it for an option of its own"

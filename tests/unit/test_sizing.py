@@ -58,8 +58,23 @@ def test_too_little_memory_is_treated_as_the_least() -> None:
 
 
 @pytest.mark.parametrize("memory_mb", SIZES)
-def test_shared_memory_is_more_than_docker_s_own_and_less_than_the_limit(memory_mb: int) -> None:
+def test_shared_memory_is_never_less_than_docker_s_own_and_always_within_the_limit(memory_mb: int) -> None:
     assert 64 <= sizing.shared_memory_mb(memory_mb) <= memory_mb / 4
+
+
+def test_shared_memory_is_more_than_docker_s_own_where_there_is_room() -> None:
+    assert sizing.shared_memory_mb(1536) >= 256, "parallel queries fail in Docker's 64 MB"
+    assert sizing.shared_memory_mb(8192) > sizing.shared_memory_mb(1536)
+
+
+def test_a_server_is_told_of_the_memory_it_has() -> None:
+    small, large = sizing.postgres(1536), sizing.postgres(8192)
+    fixed = {"max_connections"}
+    assert {key for key in small if small[key] >= large[key]} == fixed, "what is paid for is to be used"
+    assert 20 <= large["work_mem_kb"] / 1024 <= 60, "DHIS2's guide has 24 MB for 8 GB"
+    assert large["effective_cache_size_mb"] >= 4096, "plans by index are chosen where the data is thought to be cached"
+    assert large["maintenance_work_mem_mb"] >= 256, "indexes are built in it"
+    assert small["max_connections"] >= 3 * 3 * 30 * 2, "three cores and, for a version change, three more"
 
 
 def test_the_log_kept_for_replicas_is_bounded() -> None:
