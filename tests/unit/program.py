@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import runpy
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ class Recorded:
     secret_outputs: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
     watcher: FakeWatcher = field(default_factory=FakeWatcher)
-    gates: dict[str, Callable[[Any], Awaitable[None]]] = field(default_factory=dict)
+    gates: dict[str, Callable[[Any], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     # What `check` and `Watcher` of components/deployment.py were called with.
     called: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -206,7 +206,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             recorded.called["Watcher"] = given
             return recorded.watcher
 
-        def hook(name: str, gate: Callable[[Any], Awaitable[None]]) -> pulumi.ResourceHook:
+        def hook(name: str, gate: Callable[[Any], Coroutine[Any, Any, None]]) -> pulumi.ResourceHook:
             recorded.gates[name] = gate
             return real_hook(name, gate)
 
