@@ -195,8 +195,13 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
     real_hook = pulumi.ResourceHook
 
-    def run_program(preview: bool = False, watcher: FakeWatcher | None = None, **settings: object) -> Recorded:
-        recorded = Recorded(watcher=watcher or FakeWatcher())
+    def run_program(
+        preview: bool = False,
+        watcher: FakeWatcher | None = None,
+        into: Recorded | None = None,  # for what is registered before a run that fails
+        **settings: object,
+    ) -> Recorded:
+        recorded = into or Recorded(watcher=watcher or FakeWatcher())
 
         def check(*given: object) -> None:
             assert not recorded.resources, "what cannot be deployed is to be refused before anything is registered"

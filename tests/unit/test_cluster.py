@@ -166,9 +166,11 @@ def test_no_core_is_taken_away_while_the_first_does_not_serve(run: Run) -> None:
         if awaited.container.endswith("core-1"):
             raise NotReady("core 1 ended with exit code 1\n  | fatal: no")
 
-    watcher = FakeWatcher(failing=fail)
+    recorded = Recorded(watcher=FakeWatcher(failing=fail))
     with pytest.raises(pulumi.RunError, match=re.compile("core 1 ended with exit code 1.*fatal: no", re.DOTALL)):
-        run(watcher=watcher, cores=2)
+        run(into=recorded, cores=2)
+    registered = {each.name for each in recorded.containers}
+    assert "core-1" in registered and "core-2" not in registered, "the engine would delete the old one to replace it"
 
 
 def test_core_1_of_the_242_line_leads_and_reads_from_the_primary(run: Run) -> None:

@@ -43,8 +43,9 @@ class Engine:
             raise APIError("500", explanation=self._says)
 
 
-def opened(name: str, port: int, address: str = LOOPBACK) -> dict[str, Any]:
-    return {"Names": [f"/{name}"], "Ports": [{"IP": address, "PublicPort": port, "PrivatePort": 8080, "Type": "tcp"}]}
+def opened(name: str, port: int | None, address: str = LOOPBACK, protocol: str = "tcp") -> dict[str, Any]:
+    found = {"IP": address, "PublicPort": port, "PrivatePort": 8080, "Type": protocol}
+    return {"Names": [f"/{name}"], "Ports": [found]}
 
 
 def problem(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object) -> str:
@@ -100,6 +101,50 @@ def test_a_container_on_another_address_is_in_nobodys_way(monkeypatch: pytest.Mo
     assert problem(monkeypatch, engine, port=free_port) == ""
 
 
+def test_a_container_on_another_port_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    for port in (free_port + 1, None):
+        engine = Engine(containers=[opened("somebody-elses", port)])
+        assert problem(monkeypatch, engine, port=free_port) == ""
+
+
+def test_a_port_of_another_protocol_is_another_port(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    engine = Engine(containers=[opened("somebody-elses", free_port, protocol="udp")])
+    assert problem(monkeypatch, engine, port=free_port) == ""
+
+
+def test_a_port_of_this_machine_says_nothing_of_another_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as busy:
+        busy.bind((LOOPBACK, 0))
+        busy.listen()
+        assert problem(monkeypatch, Engine(), port=busy.getsockname()[1], dockerHost="ssh://me@there") == ""
+
+
+def test_a_program_on_an_ipv6_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with socket.socket(socket.AF_INET6) as busy:
+        try:
+            busy.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        busy.listen()
+        port = busy.getsockname()[1]
+        assert f"port {port} on ::1 is taken" in problem(monkeypatch, Engine(), port=port, bind="::1")
+
+
+def test_a_port_that_was_just_left_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+        server.bind((LOOPBACK, 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with socket.create_connection((LOOPBACK, port)) as client:
+            accepted, _ = server.accept()
+            accepted.close()  # first, so that the system keeps the server's end for a minute
+            assert client.recv(1) == b""
+    assert problem(monkeypatch, Engine(), port=port) == "", "`down` and `up` follow each other"
+
+
 def test_our_own_load_balancer_may_keep_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as ours:
         ours.bind((LOOPBACK, 0))
@@ -139,6 +184,12 @@ def test_too_little_memory_is_refused_with_settings_that_fit(
     asked = dict(command.split()[3:5] for command in mend.partition(": ")[2].split(" && "))
     again = problem(monkeypatch, Engine(memory_mb=64_000 if "dockerHost" in asked else engine_mb), **settings | asked)
     assert "MB of memory" not in again, "what is asked for helps"
+
+
+def test_an_engine_that_does_not_tell_its_memory_may_have_enough(
+    monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    assert problem(monkeypatch, Engine(memory_mb=0), port=free_port) == "", "some engines answer 0"
 
 
 def test_all_limits_are_counted() -> None:

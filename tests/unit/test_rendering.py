@@ -21,3 +21,8 @@ def test_what_is_no_template_is_handed_over_as_it_is(path: Path, monkeypatch: py
 def test_a_template_with_a_value_missing_is_an_error_and_no_empty_place() -> None:
     with pytest.raises(UndefinedError):
         render("cache/valkey.conf.j2", password="x", generation="y")  # noqa: S106 - a template's value
+
+
+def test_a_template_ends_with_the_end_of_its_last_line() -> None:
+    text = render("cache/valkey.conf.j2", password="x", generation="y", memory_mb=1)  # noqa: S106 - a template's value
+    assert text.endswith("\n"), "some programs do not read a line without"

@@ -6,16 +6,15 @@ import hashlib
 import json
 import platform
 import tarfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from components.engine.reasons import short
-from tools import checks, cleaning, docker_context, environment, pulumi_tools, terminal, venv
+from tools import checks, cleaning, docker_context, environment, pulumi_tools, venv
 from tools.paths import BIN, VENV
-from tools.terminal import ToolError, capture, stream, together
+from tools.terminal import ToolError
 
 
 @pytest.fixture
@@ -96,6 +95,15 @@ def test_clean_leaves_the_passphrase_that_secrets_of_a_stack_file_need(checkout:
     assert (checkout / "Pulumi.dev.yaml").read_text() == text
 
 
+def test_clean_leaves_what_a_link_leads_to(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "a").touch()
+    (checkout / ".venv").symlink_to(elsewhere)
+    cleaning.clean()
+    assert not (checkout / ".venv").is_symlink(), "the link was made here"
+    assert (elsewhere / "a").exists(), "the folder was not"
+
+
 def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(checkout: Path) -> None:
     put_stack(checkout, "dev")
     with pytest.raises(ToolError, match="PULUMI_CONFIG_PASSPHRASE"):
@@ -121,6 +129,13 @@ def test_the_installation_is_repeated_when_a_requirement_or_the_interpreter_chan
     assert venv.digest(extra, "3.12.0") != first, "packages belong to an interpreter"
     base.write_text("a==2\n")
     assert venv.digest(extra, "3.11.7") != first, "files that are included count"
+
+
+def test_the_installation_goes_into_the_virtual_environment() -> None:
+    chosen = dict.fromkeys(("PIP_TARGET", "PIP_USER", "PIP_PREFIX"), "x")
+    assert venv._pip_environment({**chosen, "PIP_INDEX_URL": "https://x"}) == {"PIP_INDEX_URL": "https://x"}, (
+        "a person's index counts, a place of their own would leave the environment empty"
+    )
 
 
 def test_what_is_on_path_goes_before_and_own_tools_after() -> None:
@@ -153,6 +168,13 @@ def test_a_release_is_accepted_only_with_its_published_digest(tmp_path: Path, mo
     monkeypatch.setattr(pulumi_tools, "_fetch", release(hashlib.sha512(content).hexdigest()))
     pulumi_tools._download()
     assert (tmp_path / ".tools" / "bin" / "pulumi").resolve() == tmp_path / ".tools" / "pulumi" / "pulumi"
+
+
+def test_a_digest_is_that_of_the_very_file() -> None:
+    sums = (
+        "aa  ./pulumi-v3-linux-x64.tar.gz.sig\nbb  ./pulumi-v3-linux-x64.tar.gz\ncc  old-pulumi-v3-linux-x64.tar.gz\n"
+    )
+    assert pulumi_tools.expected_sum(sums, "pulumi-v3-linux-x64.tar.gz") == "bb"
 
 
 @pytest.mark.parametrize(("folder", "bundled"), [(".tools/bin", False), (".tools/pulumi", True)])
@@ -220,27 +242,7 @@ def test_an_engines_long_message_becomes_its_telling_end(message: str, said: str
 
 
 def test_tests_never_meet_a_persons_own_stacks() -> None:
-    names = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE", "STACK")
-    left = checks.isolated({**dict.fromkeys(names, "x"), "PATH": "/bin", "PULUMI_HOME": "/h"})
+    own = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
+    asked = ("PULUMI_CONFIG_PASSPHRASE_FILE", "STACK", "ARGS", "OFFLINE")
+    left = checks.isolated({**dict.fromkeys((*own, *asked), "x"), "PATH": "/bin", "PULUMI_HOME": "/h"})
     assert left == {"PATH": "/bin", "PULUMI_HOME": "/h"}, "a test that forgets its backend must fail, not deploy"
-
-
-def test_of_steps_side_by_side_the_first_failure_ends_the_others_and_is_reported(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(terminal, "_given_up", threading.Event())
-
-    def fail() -> None:
-        raise ToolError("first")
-
-    with pytest.raises(ToolError, match="first"):
-        together({"failing": fail, "long": lambda: stream("long", ["sleep", "600"])})
-    with pytest.raises(ToolError, match="another step failed"):
-        stream("next", ["true"])
-
-
-def test_a_command_that_fails_is_named_with_what_it_said() -> None:
-    with pytest.raises(ToolError, match=r"(?s)exit code 3.*no luck"):
-        capture(["sh", "-c", "echo no luck >&2; exit 3"])
-    with pytest.raises(ToolError, match="no-such-command cannot be started"):
-        capture(["no-such-command"])
