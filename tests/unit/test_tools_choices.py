@@ -92,6 +92,19 @@ def test_a_salt_of_anothers_passphrase_leaves_asking_for_it_to_pulumi() -> None:
     assert choices.additions(found, AUTO, ROOT) == {}, "a made-up passphrase would be refused as incorrect"
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        Machine(environment={}, foreign_salt=True),
+        Machine(environment={}, login="file://~", foreign_salt=True, own_passphrase=True),
+    ],
+    ids=["with a state of its own", "with its passphrase"],
+)
+def test_a_checkouts_own_passphrase_is_used_whatever_salt_there_is(found: Machine) -> None:
+    added = choices.additions(found, AUTO, ROOT)
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" in added, "the salt is that of the checkout's own passphrase"
+
+
 def test_a_persons_own_pulumi_home_is_used_unless_the_checkout_has_one_already() -> None:
     theirs = choices.additions(Machine(environment={}, other_home=True), AUTO, ROOT)
     begun = choices.additions(Machine(environment={}, other_home=True, own_home=True), AUTO, ROOT)
@@ -156,3 +169,5 @@ def test_only_stacks_on_built_images_have_them_built() -> None:
     assert choices.uses_built_images((root / "Pulumi.offline.yaml").read_text()), "it names nothing else"
     assert not choices.uses_built_images((root / "Pulumi.dev.yaml").read_text()), "its images are pulled"
     assert not choices.uses_built_images("config:\n  dhis2-cluster:cores: 2\n"), "the project's name is in every key"
+    for made in ("image: dhis2-cluster/dhis2-simulator:2.43.1", "dumpUrl: .offline/sample-dump.sql.gz"):
+        assert choices.uses_built_images(f"config:\n  dhis2-cluster:{made}\n"), "both are made by the same command"
