@@ -172,6 +172,10 @@ class _Monitor(MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
+async def _secret_names(outputs: Mapping[str, pulumi.Output[Any]]) -> set[str]:
+    return {name for name, each in outputs.items() if await each.is_secret()}
+
+
 Run = Callable[..., Recorded]
 
 
@@ -235,7 +239,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             return pulumi.Output.all(**recorded.outputs).apply(recorded.outputs.update)
 
         program()
-        recorded.secret_outputs = {name for name, each in exported.items() if asyncio.run(each.is_secret())}
+        recorded.secret_outputs = asyncio.run(_secret_names(exported))
         return recorded
 
     yield run_program

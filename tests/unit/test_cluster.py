@@ -38,8 +38,8 @@ def networks(recorded: Recorded, container: str) -> dict[str, list[str]]:
     return {each["name"].removesuffix("-id"): each["aliases"] for each in attached if each["name"].endswith("-id")}
 
 
-def test_every_part_is_there_with_names_of_its_stack(run: Run) -> None:
-    recorded = run(cores=2, replicas=2)
+def test_every_part_is_there_with_names_of_its_stack(built: Run) -> None:
+    recorded = built(cores=2, replicas=2)
     names = {each.inputs["name"].removeprefix(f"{PREFIX}-") for each in recorded.containers}
     assert names == {"lb", "core-1", "core-2", "cache", "primary", "replica-1", "replica-2", "dump"}
     volumes = {each.inputs["name"].removeprefix(f"{PREFIX}-") for each in recorded.of(VOLUME)}
@@ -48,8 +48,8 @@ def test_every_part_is_there_with_names_of_its_stack(run: Run) -> None:
     assert len(set(registered)) == len(registered), "two resources of one name are one to the engine"
 
 
-def test_only_cores_reach_the_data_network_from_the_load_balancers_side(run: Run) -> None:
-    recorded = run(cores=2)
+def test_only_cores_reach_the_data_network_from_the_load_balancers_side(built: Run) -> None:
+    recorded = built(cores=2)
     assert networks(recorded, "lb").keys() == {"edge", "app"}, "no route from the load balancer to the data"
     assert networks(recorded, "core-2") == {"app": ["core", "core-2"], "data": ["core-2"]}
     assert networks(recorded, "primary") == {"data": ["postgres-primary"]}
@@ -59,42 +59,42 @@ def test_only_cores_reach_the_data_network_from_the_load_balancers_side(run: Run
     assert internal == {"edge": False, "app": False, "data": True}
 
 
-def test_scaling_touches_nothing_but_the_cores_that_come_and_go(run: Run) -> None:
-    one, three = run(cores=1), run(cores=3)
+def test_scaling_touches_nothing_but_the_cores_that_come_and_go(built: Run) -> None:
+    one, three = built(cores=1), built(cores=3)
     assert changed(one, three) == {"core-2", "core-3"}, "users of the others would notice"
 
 
-def test_memory_and_jvm_options_touch_the_cores_only(run: Run) -> None:
-    before, after = run(), run(javaOptions="-Dsome=thing", coreMemory=2048)
+def test_memory_and_jvm_options_touch_the_cores_only(built: Run) -> None:
+    before, after = built(), built(javaOptions="-Dsome=thing", coreMemory=2048)
     assert changed(before, after) == {"core-1"}
 
 
-def test_a_replica_more_touches_no_other_database(run: Run) -> None:
-    assert changed(run(replicas=1), run(replicas=2)) == {"replica-2", "replica-2-data", "core-1"}, (
+def test_a_replica_more_touches_no_other_database(built: Run) -> None:
+    assert changed(built(replicas=1), built(replicas=2)) == {"replica-2", "replica-2-data", "core-1"}, (
         "cores read their list of replicas at their start"
     )
 
 
-def test_keeping_data_changes_no_volume_and_no_generation(run: Run) -> None:
-    kept = run(keepData="true")
-    assert changed(run(), kept) == {"primary"}, "only the primary has to know"
+def test_keeping_data_changes_no_volume_and_no_generation(built: Run) -> None:
+    kept = built(keepData="true")
+    assert changed(built(), kept) == {"primary"}, "only the primary has to know"
     retained = {each.name for each in kept.of(VOLUME) if each.request.retainOnDelete}
     assert retained == {each.name for each in kept.of(VOLUME)}, "destroy leaves the data"
 
 
-def test_data_goes_with_the_stack_unless_it_is_kept(run: Run) -> None:
-    left = {each.name for each in run().of(VOLUME) if each.request.retainOnDelete}
+def test_data_goes_with_the_stack_unless_it_is_kept(built: Run) -> None:
+    left = {each.name for each in built().of(VOLUME) if each.request.retainOnDelete}
     assert left == {"dumps"}, "only the cache of dumps, which is every stack's"
 
 
-def test_data_volumes_are_never_made_anew_for_a_label(run: Run) -> None:
-    assert all("labels" in each.request.ignoreChanges or each.name == "dumps" for each in run().of(VOLUME)), (
+def test_data_volumes_are_never_made_anew_for_a_label(built: Run) -> None:
+    assert all("labels" in each.request.ignoreChanges or each.name == "dumps" for each in built().of(VOLUME)), (
         "a volume made anew is empty"
     )
 
 
-def test_another_dump_or_image_takes_every_core_away_first(run: Run) -> None:
-    recorded = run(cores=2, image="dhis2/core:2.43.1")
+def test_another_dump_or_image_takes_every_core_away_first(built: Run) -> None:
+    recorded = built(cores=2, image="dhis2/core:2.43.1")
     generation, seed = recorded.one(RANDOM_ID, "generation"), recorded.one(RANDOM_ID, "seed")
     assert generation.request.deleteBeforeReplace, "an old core would write to a database being migrated"
     assert seed.request.deleteBeforeReplace, "or to one being loaded"
@@ -110,8 +110,8 @@ def test_another_dump_or_image_takes_every_core_away_first(run: Run) -> None:
 
 
 @pytest.mark.parametrize("dump", ["https://example.org/d.sql.gz", "none"])
-def test_dump_and_images_are_here_before_an_older_database_is_touched(run: Run, dump: str) -> None:
-    recorded = run(dumpUrl=dump)
+def test_dump_and_images_are_here_before_an_older_database_is_touched(built: Run, dump: str) -> None:
+    recorded = built(dumpUrl=dump)
     images = {each.name for each in recorded.of(IMAGE)}
     assert len(images) == 4
     assert images <= recorded.one(RANDOM_ID, "seed").needs, "nor must a pull that fails"
@@ -121,21 +121,21 @@ def test_dump_and_images_are_here_before_an_older_database_is_touched(run: Run, 
     assert f"{PREFIX}-dump" in recorded.watcher.waited
 
 
-def test_a_blank_database_fetches_nothing(run: Run) -> None:
-    recorded = run(dumpUrl="none")
+def test_a_blank_database_fetches_nothing(built: Run) -> None:
+    recorded = built(dumpUrl="none")
     assert "dump" not in {each.name for each in recorded.containers}
     assert recorded.container("primary").environment["SEED_KEY"] == "none"
     assert len(recorded.container("primary").inputs["mounts"]) == 1
 
 
-def test_a_preview_shows_which_dump_is_loaded_without_its_login(run: Run) -> None:
-    recorded = run(dumpUrl="https://me:secret@example.org/d.sql.gz?token=secret")
+def test_a_preview_shows_which_dump_is_loaded_without_its_login(built: Run) -> None:
+    recorded = built(dumpUrl="https://me:secret@example.org/d.sql.gz?token=secret")
     assert recorded.container("primary").labels["dhis2-cluster.dump"] == "https://example.org/d.sql.gz"
     assert "me:secret@" in str(recorded.container("dump").files), "the fetch needs the login"
 
 
-def test_each_part_is_made_when_what_it_needs_is_ready(run: Run) -> None:
-    recorded = run(cores=3, replicas=2)
+def test_each_part_is_made_when_what_it_needs_is_ready(built: Run) -> None:
+    recorded = built(cores=3, replicas=2)
     gated = {each.name: list(each.request.hooks.before_create) for each in recorded.containers}
     assert gated["core-1"] == ["core-1-gate"]
     assert gated["replica-1"] == ["replica-1-gate"]
@@ -145,8 +145,8 @@ def test_each_part_is_made_when_what_it_needs_is_ready(run: Run) -> None:
     assert not recorded.container("lb").needs & {"core-1", "primary"}, "it shows that DHIS2 is starting"
 
 
-def test_up_ends_when_all_are_ready_and_dhis2_answers_through_the_load_balancer(run: Run) -> None:
-    recorded = run(cores=2)
+def test_up_ends_when_all_are_ready_and_dhis2_answers_through_the_load_balancer(built: Run) -> None:
+    recorded = built(cores=2)
     assert {f"{PREFIX}-{part}" for part in ("lb", "core-1", "core-2", "cache", "primary", "replica-1")} <= set(
         recorded.watcher.waited
     )
@@ -173,8 +173,8 @@ def test_no_core_is_taken_away_while_the_first_does_not_serve(run: Run) -> None:
     assert "core-1" in registered and "core-2" not in registered, "the engine would delete the old one to replace it"
 
 
-def test_core_1_of_the_242_line_leads_and_reads_from_the_primary(run: Run) -> None:
-    recorded = run(version="2.42", cores=2)
+def test_core_1_of_the_242_line_leads_and_reads_from_the_primary(built: Run) -> None:
+    recorded = built(version="2.42", cores=2)
     first, second = (recorded.container(name).files["/opt/dhis2/dhis.conf"] for name in ("core-1", "core-2"))
     assert "node.primary_leader" in first
     assert "read1." not in first, "the job that builds analytics tables would fail on a replica"
@@ -182,38 +182,38 @@ def test_core_1_of_the_242_line_leads_and_reads_from_the_primary(run: Run) -> No
     assert "node.primary_leader" not in second
 
 
-def test_all_cores_of_other_lines_are_alike(run: Run) -> None:
-    recorded = run(version="2.43", cores=2)
+def test_all_cores_of_other_lines_are_alike(built: Run) -> None:
+    recorded = built(version="2.43", cores=2)
     first, second = (recorded.container(name).files for name in ("core-1", "core-2"))
     assert first == second
     assert "read1." in first["/opt/dhis2/dhis.conf"]
 
 
-def test_without_replicas_dhis2_knows_of_none(run: Run) -> None:
-    conf = run(replicas=0).container("core-1").files["/opt/dhis2/dhis.conf"]
+def test_without_replicas_dhis2_knows_of_none(built: Run) -> None:
+    conf = built(replicas=0).container("core-1").files["/opt/dhis2/dhis.conf"]
     assert not re.search(r"^read\d", conf, re.MULTILINE)
     assert not re.search(r"^analytics\.table\.unlogged", conf, re.MULTILINE), "slower tables would serve nobody"
 
 
-def test_the_persons_own_keys_and_options_reach_the_cores(run: Run) -> None:
-    core = run(dhisConf='{"monitoring.api.enabled": "on"}', javaOptions="-Xss2m").container("core-1")
+def test_the_persons_own_keys_and_options_reach_the_cores(built: Run) -> None:
+    core = built(dhisConf='{"monitoring.api.enabled": "on"}', javaOptions="-Xss2m").container("core-1")
     assert "monitoring.api.enabled" in core.files["/opt/dhis2/dhis.conf"]
     assert core.environment["JAVA_TOOL_OPTIONS"].endswith(" -Xss2m"), "the last of two options counts"
 
 
-def test_what_a_release_cannot_do_is_warned_about_once(run: Run) -> None:
-    assert len(run(version="2.42").warnings) == 1
-    assert run(version="2.42", cores=2).warnings == []
+def test_what_a_release_cannot_do_is_warned_about_once(built: Run) -> None:
+    assert len(built(version="2.42").warnings) == 1
+    assert built(version="2.42", cores=2).warnings == []
 
 
-def test_images_stay_on_the_engine_when_nothing_uses_them(run: Run) -> None:
-    images = run().of(IMAGE)
+def test_images_stay_on_the_engine_when_nothing_uses_them(built: Run) -> None:
+    images = built().of(IMAGE)
     assert {each.name for each in images} == {"load-balancer-image", "database-image", "core-image", "cache-image"}
     assert all(each.inputs["keepLocally"] for each in images), "the next up, perhaps without a network, needs them"
 
 
-def test_outputs_tell_how_to_get_in_and_look(run: Run) -> None:
-    outputs = run(adminPassword="Correct-Horse-7", port=9000, cores=2).outputs
+def test_outputs_tell_how_to_get_in_and_look(built: Run) -> None:
+    outputs = built(adminPassword="Correct-Horse-7", port=9000, cores=2).outputs
     assert outputs["url"] == "http://127.0.0.1:9000"
     assert (outputs["username"], outputs["adminPassword"]) == ("admin", "Correct-Horse-7")
     assert outputs["logs"] == f"docker compose -p {PREFIX} logs -f"
@@ -221,8 +221,8 @@ def test_outputs_tell_how_to_get_in_and_look(run: Run) -> None:
     assert (outputs["cores"], outputs["replicas"]) == (2, 1)
 
 
-def test_a_chosen_password_reaches_the_primary_as_a_file_only(run: Run) -> None:
-    recorded = run(adminPassword="Correct-Horse-7")
+def test_a_chosen_password_reaches_the_primary_as_a_file_only(built: Run) -> None:
+    recorded = built(adminPassword="Correct-Horse-7")
     holders = [each.name for each in recorded.of(CONTAINER) if "Correct-Horse-7" in str(each.inputs)]
     assert holders == ["primary"]
     assert recorded.container("primary").files["/opt/dhis2-cluster/secrets/admin-password"] == "Correct-Horse-7"
@@ -256,10 +256,10 @@ def test_cores_that_ran_before_the_database_was_loaded_begin_again_in_order(
     assert len(recorded.warnings) == bool(done)
 
 
-def test_a_proxy_in_front_is_trusted_only_where_users_come_by_https(run: Run) -> None:
+def test_a_proxy_in_front_is_trusted_only_where_users_come_by_https(built: Run) -> None:
     conf = "/opt/dhis2-cluster/nginx.conf"
-    assert "set_real_ip_from" not in run().container("lb").files[conf], "anybody could give any address as theirs"
-    behind = run(baseUrl="https://dhis2.example.org").container("lb").files[conf]
+    assert "set_real_ip_from" not in built().container("lb").files[conf], "anybody could give any address as theirs"
+    behind = built(baseUrl="https://dhis2.example.org").container("lb").files[conf]
     assert "set_real_ip_from 172.16.0.0/12;" in behind, "DHIS2 would send people to http"
 
 
