@@ -55,6 +55,7 @@ def test_only_cores_reach_the_data_network_from_the_load_balancers_side(built: R
     assert networks(recorded, "primary") == {"data": ["postgres-primary"]}
     assert networks(recorded, "replica-1") == {"data": ["postgres-replica-1"]}
     assert networks(recorded, "cache") == {"data": ["cache"]}
+    assert networks(recorded, "dump") == {"edge": ["dump"]}, "it needs the web and no other part"
     internal = {each.name: each.inputs["internal"] for each in recorded.of(NETWORK)}
     assert internal == {"edge": False, "app": False, "data": True}
 
@@ -229,10 +230,10 @@ def test_a_chosen_password_reaches_the_primary_as_a_file_only(built: Run) -> Non
 
 
 def test_a_database_kept_from_another_dump_is_warned_about(run: Run) -> None:
-    kept = FakeWatcher(engine=FakeEngine(printed="seed_key=other\nseed_name=old.sql.gz\naccepted_key=this\n"))
+    kept = FakeWatcher(engine=FakeEngine(printed="seed_key=other\nseed_name=old=1.sql.gz\naccepted_key=this\n"))
     warnings = run(watcher=kept, keepData="true").warnings
     assert len(warnings) == 1
-    assert "loaded from old.sql.gz and kept" in warnings[0]
+    assert "loaded from old=1.sql.gz and kept" in warnings[0]
     assert "pulumi config set keepData false" in warnings[0]
 
 
