@@ -12,6 +12,7 @@ from components.engine.verdict import Goal, Verdict, judge, telling_lines
 from components.engine.watch import Awaited, NotReady, Watcher
 
 STOPPED = " and was stopped by somebody; start it again: pulumi up --refresh"
+ENDLESS_SECONDS = 10  # a wait that would not end fails its test
 CHECK = ["/bin/sh", "/health.sh", "core"]
 
 
@@ -126,7 +127,8 @@ def wait(monkeypatch: pytest.MonkeyPatch, engine: Engine, goal: Goal = Goal.HEAL
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0)
     monkeypatch.setattr(watch, "SAY_EVERY_SECONDS", 0)
     monkeypatch.setattr(watch, "connect", lambda _: engine)
-    asyncio.run(Watcher(None, seconds, said.append).until_ready([Awaited("stack-core-1", "core 1", goal)]))
+    waits = Watcher(None, seconds, said.append).until_ready([Awaited("stack-core-1", "core 1", goal)])
+    asyncio.run(asyncio.wait_for(waits, ENDLESS_SECONDS))
     return said
 
 
@@ -153,6 +155,7 @@ def test_where_the_engine_has_run_the_check_it_decides(monkeypatch: pytest.Monke
 
 def test_a_check_is_not_run_twice_for_two_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(state("running", "starting"), checks=[0])
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0)
     monkeypatch.setattr(watch, "connect", lambda _: engine)
     asyncio.run(Watcher(None, 5, print).until_ready([Awaited("stack-core-1", "core 1")] * 2))
     assert len(engine.commands) == 1
@@ -209,7 +212,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, *codes: int | None, seconds: int = 5)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0)
     monkeypatch.setattr(watch, "connect", lambda _: engine)
     awaited = Awaited("stack-lb", "the load balancer")
-    asyncio.run(Watcher(None, seconds, print).until_succeeds(awaited, ["ping"], "nobody answers"))
+    waits = Watcher(None, seconds, print).until_succeeds(awaited, ["ping"], "nobody answers")
+    asyncio.run(asyncio.wait_for(waits, ENDLESS_SECONDS))
     return engine
 
 
