@@ -78,7 +78,8 @@ def conf(**values: object) -> dict[str, str]:
 def test_a_value_arrives_in_dhis2_as_it_was_given(text: str) -> None:
     loaded = load(f"a.key = {property_value(text)}\nnext = 1\n")
     assert set(loaded) == {"a.key", "next"}, "the value must not swallow or begin a line"
-    assert substituted(loaded["a.key"], {"HOME": "/replaced"}) == text.strip(), "a password is no template"
+    variables = {"HOME": "/replaced", "HO\nME": "/replaced"}
+    assert substituted(loaded["a.key"], variables) == text.strip(), "a password is no template"
 
 
 @pytest.mark.parametrize("text", NASTY)

@@ -42,8 +42,9 @@ class Thing:
 
 @dataclass
 class Engine:
-    """An engine with these things; it lists networks by a part of their name, as Docker does."""
+    """An engine with these things of one kind; it lists networks by a part of their name, as Docker does."""
 
+    kind: str
     things: list[Thing]
     addresses: list[tuple[str, bool]] = field(default_factory=list)
 
@@ -53,13 +54,16 @@ class Engine:
 
     @property
     def networks(self) -> SimpleNamespace:
-        return SimpleNamespace(list=lambda names: [each for each in self.things if names[0] in each.name])
+        return SimpleNamespace(list=lambda names: [each for each in self._of(NETWORK) if names[0] in each.name])
 
     def _get(self, name: str) -> Thing:
-        for each in self.things:
+        for each in self._of(CONTAINER):
             if each.name == name:
                 return each
         raise NotFound(name)
+
+    def _of(self, kind: str) -> list[Thing]:
+        return self.things if kind == self.kind else []
 
     def connect(self, base_url: str, use_ssh_client: bool) -> Engine:
         self.addresses.append((base_url, use_ssh_client))
@@ -84,7 +88,7 @@ class Engine:
 def test_only_what_has_our_name_and_our_labels_is_removed(
     monkeypatch: pytest.MonkeyPatch, kind: str, thing: Thing, removed: bool
 ) -> None:
-    monkeypatch.setattr(docker, "DockerClient", Engine([thing]).connect)
+    monkeypatch.setattr(docker, "DockerClient", Engine(kind, [thing]).connect)
     orphan = Orphan(kind, "a-core-1" if kind == CONTAINER else "a-edge", OURS)
     assert recovery.remove(orphan, "unix:///x") == removed, "what is somebody else's is told by `up`"
     assert thing.gone == removed
@@ -92,14 +96,14 @@ def test_only_what_has_our_name_and_our_labels_is_removed(
 
 def test_of_networks_with_one_name_only_ours_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs, ours = Thing("a-edge", {PROJECT: "stack-b"}), Thing("a-edge", {PROJECT: "stack-a"})
-    monkeypatch.setattr(docker, "DockerClient", Engine([theirs, ours]).connect)
+    monkeypatch.setattr(docker, "DockerClient", Engine(NETWORK, [theirs, ours]).connect)
     assert recovery.remove(Orphan(NETWORK, "a-edge", OURS), "unix:///x")
     assert (theirs.gone, ours.gone) == (False, True), "Docker takes a network's name twice"
 
 
 @pytest.mark.parametrize(("address", "ssh"), [("unix:///x", False), ("ssh://me@there", True)])
 def test_an_orphan_that_cannot_be_removed_is_named(monkeypatch: pytest.MonkeyPatch, address: str, ssh: bool) -> None:
-    engine = Engine([Thing("a-edge", {PROJECT: "stack-a"}, stuck=True)])
+    engine = Engine(NETWORK, [Thing("a-edge", {PROJECT: "stack-a"}, stuck=True)])
     monkeypatch.setattr(docker, "DockerClient", engine.connect)
     with pytest.raises(ToolError, match="a-edge, left by a killed run, cannot be removed: network has active"):
         recovery.remove(Orphan(NETWORK, "a-edge", OURS), address)

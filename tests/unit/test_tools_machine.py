@@ -25,6 +25,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.setattr(module, name, tmp_path / path)
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "PULUMI_HOME", tmp_path / ".tools" / "home")
+    monkeypatch.setattr(environment, "BIN", tmp_path / ".tools" / "bin")
     monkeypatch.setattr(cleaning, "TOOLS", tmp_path / ".tools")
     monkeypatch.setattr(cleaning, "OFFLINE", tmp_path / ".offline")
     return tmp_path
@@ -64,6 +65,13 @@ def test_what_is_chosen_elsewhere_makes_nothing_in_the_checkout(checkout: Path) 
     chosen = {"PULUMI_BACKEND_URL": "https://api.example.org", "PULUMI_HOME": "/h", "HOME": "/nowhere", "PATH": "/bin"}
     environment.complete(chosen, "auto")
     assert list(checkout.iterdir()) == [], "the state and the secrets are the service's"
+
+
+def test_a_checkout_with_a_stand_in_keeps_pulumi_from_the_network(checkout: Path) -> None:
+    assert not environment.machine({}).stand_ins
+    (checkout / ".tools" / "bin").mkdir(parents=True)
+    (checkout / ".tools" / "bin" / "pulumi-resource-docker").touch()
+    assert environment.machine({}).stand_ins, "it would look for a plugin of a release there never was"
 
 
 def test_clean_refuses_while_a_stack_has_resources_and_names_the_way_out(checkout: Path) -> None:
