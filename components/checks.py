@@ -141,7 +141,7 @@ def base_url(value: object) -> str:
         raise Wrong("has more than scheme, host, port and path")
     if found.endswith("/"):
         raise Wrong("ends with a slash, which DHIS2 would double in every link", found.rstrip("/"))
-    return found
+    return parts.scheme + found[len(parts.scheme) :]  # in small letters: others look whether it is https
 
 
 def docker_host(value: object) -> str:

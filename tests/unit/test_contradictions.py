@@ -31,6 +31,7 @@ def test_settings_that_contradict_each_other_are_refused(raw: dict[str, object],
 
 FITTING: dict[str, dict[str, object]] = {
     "https": {"baseUrl": "https://dhis2.example.org", "dhisConf": HTTPS},
+    "https in capitals": {"baseUrl": "HTTPS://dhis2.example.org", "dhisConf": HTTPS},
     "no secure cookies": {"dhisConf": {"server.https": "off"}},
     "an analytics database without replicas": {"replicas": 0, "dhisConf": ANALYTICS},
     "a heap with room": {"javaOptions": "-Xmx2g", "coreMemory": 3072},

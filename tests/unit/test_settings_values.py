@@ -14,7 +14,7 @@ TAKEN: list[tuple[str, object, object]] = [
     ("port", 65535, 65535),
     ("bind", "[::1]", "::1"),
     ("bind", "2001:DB8::7", "2001:db8::7"),
-    ("baseUrl", "HTTPS://example.org", "HTTPS://example.org"),
+    ("baseUrl", "HTTPS://example.org/A", "https://example.org/A"),
     ("coreMemory", "512", 512),
     ("javaOptions", "@/srv/options", "@/srv/options"),
     ("javaOptions", "--add-opens java.base/java.lang=ALL-UNNAMED", "--add-opens java.base/java.lang=ALL-UNNAMED"),
