@@ -17,7 +17,7 @@ SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
 TYPED = ("components", "offline", "tools", "tests", "bench", "__main__.py")
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
 TIERS = {
-    "unit": ("tests/unit", *COVERAGE),
+    "unit": ("tests/unit", "--numprocesses=auto", *COVERAGE),
     "container": ("tests/container",),
     "e2e": ("tests/e2e",),
     # One run, so that its last line counts the tests of all tiers.
