@@ -151,7 +151,7 @@ class Stack:
         """End what is left, also after a test that failed; for a fixture's end."""
         self.pulumi("cancel", "--yes", "--stack", self.name)
         self.pulumi("destroy", "--yes", "--skip-preview", "--stack", self.name)
-        for container in self.engine.containers.list(all=True, filters={"name": f"^/{self.prefix}-"}):
+        for container in self._list({"name": f"^/{self.prefix}-"}):
             container.remove(force=True, v=True)
         for network in self.engine.networks.list(filters={"name": f"^{self.prefix}-"}):
             network.remove()
@@ -164,13 +164,18 @@ class Stack:
 
     def containers(self) -> dict[str, str]:
         """Ids of the stack's containers by part."""
-        found = self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={self.prefix}"})
+        found = self._list({"label": f"com.docker.compose.project={self.prefix}"})
         return {str(each.name).removeprefix(f"{self.prefix}-"): str(each.id) for each in found}
+
+    def _list(self, filters: dict[str, str]) -> list[Container]:
+        """Containers, ended ones too; one that comes or goes meanwhile may be missing."""
+        found: list[Container] = self.engine.containers.list(all=True, filters=filters, ignore_removed=True)
+        return found
 
     def leftovers(self) -> list[str]:
         """Names of everything of the stack the engine has."""
         mine = {"name": f"{self.prefix}-"}
-        containers = [each.name for each in self.engine.containers.list(all=True, filters=mine)]
+        containers = [each.name for each in self._list(mine)]
         networks = [each.name for each in self.engine.networks.list(filters=mine)]
         volumes = [each.name for each in self.engine.volumes.list(filters=mine)]
         return [str(name) for name in [*containers, *networks, *volumes]]
