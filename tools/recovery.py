@@ -145,7 +145,7 @@ def remove(orphan: Orphan, docker_host: str) -> bool:
             container = client.containers.get(orphan.name)
             if not orphan.labels <= set(container.labels.items()):
                 return False
-            container.remove(force=True)
+            container.remove(force=True, v=True)  # volumes without a name are nobody else's
             return True
         same = [each for each in client.networks.list(names=[orphan.name]) if each.name == orphan.name]
         ours = [each for each in same if orphan.labels <= set((each.attrs.get("Labels") or {}).items())]

@@ -104,7 +104,7 @@ def test_a_killed_up_is_completed_by_the_next(stack: Stack) -> None:
 
 
 def test_what_was_removed_by_hand_comes_back_with_a_refresh(stack: Stack) -> None:
-    stack.container("cache").remove(force=True)
+    stack.container("cache").remove(force=True, v=True)
     stack.container("core-1").stop(timeout=20)
     text = stack.failing_up()
     assert "pulumi up --refresh" in text, f"the way back is not told:\n{text}"

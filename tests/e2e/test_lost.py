@@ -21,7 +21,7 @@ def stack(make_stack: MakeStack, dumps: str) -> Stack:
 
 def lose(stack: Stack, part: str) -> None:
     """Remove a database's container and its data."""
-    stack.container(part).remove(force=True)
+    stack.container(part).remove(force=True, v=True)
     stack.engine.volumes.get(f"{stack.prefix}-{part}-data").remove()
 
 

@@ -29,15 +29,16 @@ class Thing:
     labels: dict[str, str]
     stuck: bool = False
     gone: bool = False
+    with_volumes: bool = False
 
     @property
     def attrs(self) -> dict[str, object]:
         return {"Labels": self.labels or None}
 
-    def remove(self, force: bool = False) -> None:
+    def remove(self, force: bool = False, v: bool = False) -> None:
         if self.stuck:
             raise APIError("network has active endpoints")
-        self.gone = True
+        self.gone, self.with_volumes = True, v
 
 
 @dataclass
@@ -92,6 +93,7 @@ def test_only_what_has_our_name_and_our_labels_is_removed(
     orphan = Orphan(kind, "a-core-1" if kind == CONTAINER else "a-edge", OURS)
     assert recovery.remove(orphan, "unix:///x") == removed, "what is somebody else's is told by `up`"
     assert thing.gone == removed
+    assert thing.with_volumes == (removed and kind == CONTAINER), "those without a name would stay for ever"
 
 
 def test_of_networks_with_one_name_only_ours_goes(monkeypatch: pytest.MonkeyPatch) -> None:
