@@ -4,7 +4,6 @@ import argparse
 import re
 import socket
 import time
-from datetime import datetime
 from pathlib import Path
 
 from docker.models.containers import Container
@@ -12,6 +11,7 @@ from docker.models.containers import Container
 from bench import engine
 from bench.engine import BenchError, Containers
 from bench.figures import Row, Series, phases, table
+from components.engine.watch import moment
 from components.settings import Settings
 from tests.e2e.stack import Stack
 
@@ -123,9 +123,3 @@ def stamped(container: Container) -> list[tuple[float, str]]:
     """The lines of a container's log with the engine's time."""
     lines = container.logs(timestamps=True).decode(errors="replace").splitlines()
     return [(moment(at), text) for at, _, text in (line.partition(" ") for line in lines)]
-
-
-def moment(told: str) -> float:
-    """A time as the engine tells it, in epoch seconds. It gives up to nanoseconds, Python reads microseconds."""
-    day, _, fraction = told.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{day}+00:00").timestamp() + float(f"0.{fraction or 0}")

@@ -1,6 +1,5 @@
 """Cluster: networks, images, secrets, and the parts wired in the order data flows."""
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
 
@@ -169,9 +168,11 @@ class Cluster(pulumi.ComponentResource):
 
         async def check(watcher: Watcher) -> None:
             await watcher.until_ready([*self.database.awaited, self.cache.awaited])
-            await self.cores.renew(watcher, await self.database.loaded_at(watcher), partial(self.cache.forget, watcher))
+            loaded = await self.database.loaded(watcher)
+            await self.cores.renew(watcher, int(loaded.get("loaded_at", 0)), partial(self.cache.forget, watcher))
             await watcher.until_ready(awaited)
-            await asyncio.gather(lb.answers(watcher), self.database.tell_what_is_loaded(watcher))
+            self.database.tell_what_is_loaded(loaded)
+            await lb.answers(watcher)
 
         return self._args.gates.settled(containers, check)
 

@@ -1,6 +1,6 @@
 """DatabasePair: a PostgreSQL primary, loaded from a dump, and its streaming replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -126,25 +126,21 @@ class DatabasePair(pulumi.ComponentResource):
             await watcher.run(lambda client: deliver(client, name, path, seed.key))
         await watcher.until_ready([Awaited(name, f"the dump {seed.name}", Goal.FINISHED)])
 
-    async def loaded_at(self, watcher: Watcher) -> int:
-        """When the database was loaded, in epoch seconds; 0 when that is not known."""
-        return int((await self._marker(watcher)).get("loaded_at", 0))
+    async def loaded(self, watcher: Watcher) -> dict[str, str]:
+        """What the running primary has noted of its load, `loaded_at` (epoch seconds) and others; empty without."""
+        name = self._args.naming.of("primary")
+        code, text = await watcher.run(lambda client: execute(client, name, ["cat", f"{DATA}/seeded"]))
+        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line) if code == 0 else {}
 
-    async def tell_what_is_loaded(self, watcher: Watcher) -> None:
+    def tell_what_is_loaded(self, loaded: Mapping[str, str]) -> None:
         """Warn when the database was loaded from another dump than the settings name, which keepData brings about."""
-        seed, loaded = self._args.seed, await self._marker(watcher)
+        seed = self._args.seed
         if loaded.get("seed_key", seed.key) != seed.key:
             pulumi.log.warn(
                 f"the database was loaded from {loaded.get('seed_name')} and kept (keepData); {seed.name} is not "
                 "loaded. To load it instead, and lose what is there: pulumi config set keepData false && pulumi up && "
                 "pulumi destroy && pulumi up"
             )
-
-    async def _marker(self, watcher: Watcher) -> dict[str, str]:
-        """What the running primary has noted of its load."""
-        name = self._args.naming.of("primary")
-        code, text = await watcher.run(lambda client: execute(client, name, ["cat", f"{DATA}/seeded"]))
-        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line) if code == 0 else {}
 
     def _primary(self) -> docker.Container:
         args = self._args

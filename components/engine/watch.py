@@ -151,8 +151,12 @@ def started_at(client: "docker.DockerClient", name: str) -> float:
     state = (inspect(client, name) or {}).get("State") or {}
     if state.get("Status") != "running":
         return math.inf
-    # In UTC, with up to nine digits of a second; Python reads no more than six.
-    day, _, fraction = str(state["StartedAt"]).rstrip("Z").partition(".")
+    return moment(str(state["StartedAt"]))
+
+
+def moment(told: str) -> float:
+    """A time as the engine tells it, in epoch seconds. It gives up to nanoseconds, Python reads microseconds."""
+    day, _, fraction = told.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{day}+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
