@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.e2e.clients import log_in
 from tests.e2e.conftest import MakeStack
-from tests.e2e.stack import ADMIN, Stack, wait_until
+from tests.e2e.stack import ADMIN, Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -28,8 +29,7 @@ def lose(stack: Stack, part: str) -> None:
 def test_a_database_whose_volume_was_lost_is_loaded_and_migrated_again(stack: Stack) -> None:
     rows, migrations = stack.sql(ROWS), stack.sql(MIGRATIONS)
     cores = {part: stack.container(part).attrs["State"]["StartedAt"] for part in ("core-1", "core-2")}
-    with stack.client() as client:
-        client.post("/api/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+    with stack.client(cookies=log_in(stack)) as client:
         assert client.get("/api/me").status_code == 200
         lose(stack, "primary")
         text = stack.up("--refresh")
@@ -48,7 +48,7 @@ def test_a_database_whose_volume_was_lost_is_loaded_and_migrated_again(stack: St
 def test_a_replica_whose_volume_was_lost_is_cloned_again(stack: Stack) -> None:
     lose(stack, "replica-1")
     stack.up("--refresh")
-    wait_until(lambda: stack.attempt_sql(ROWS, "replica-1") == (0, stack.sql(ROWS)), "the replica to have it again")
+    stack.wait_sql(ROWS, stack.sql(ROWS), "replica-1")
 
 
 def test_a_network_that_was_removed_is_made_again_with_all_that_was_in_it(stack: Stack) -> None:
