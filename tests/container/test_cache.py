@@ -1,23 +1,14 @@
 """The cache's files in a real Valkey: who gets in, what survives, what the health check says."""
 
-from collections.abc import Iterator
-
 import pytest
 from docker.models.containers import Container
 
 from components.rendering import render
-from tests.container.parts import FILES, VALKEY, Parts, log, parts, run, said, until
+from tests.container.parts import FILES, VALKEY, Parts, log, run, said, until
 
 pytestmark = pytest.mark.container
 
 PASSWORD = 'p"\\a $s{s} ü#'  # noqa: S105 - of a server that lives for these tests
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Parts]:
-    """A network for these tests."""
-    with parts() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,15 @@
 """The core's files in a real Tomcat: when its port is open, and what its health check does to it."""
 
-from collections.abc import Iterator
-
 import pytest
 from docker.models.containers import Container
 
-from tests.container.parts import FILES, Parts, ask, log, parts, run, until
+from tests.container.parts import FILES, Parts, ask, log, run, until
 from tests.container.tomcat import ALONE, PING, ROOT, core
 
 pytestmark = pytest.mark.container
 
 SLOW = '<%@page session="false"%><% Thread.sleep(3000); %>done at <%= request.getRemoteAddr() %>'
 BROKEN = ALONE.format("<listener><listener-class>no.such.Listener</listener-class></listener>")
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Parts]:
-    """A network for these tests."""
-    with parts() as found:
-        yield found
 
 
 def check(container: Container) -> int | None:

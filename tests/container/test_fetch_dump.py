@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -115,13 +114,6 @@ class Fetches:
 def key_of(name: str) -> str:
     """A key as the program makes them."""
     return hashlib.sha256(name.encode()).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine()
-    yield made
-    made.clear()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A primary whose disk is full: what it says, and what is left when there is room again."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.container.databases import POSTGRES, Databases, Engine, logs, shell, sql, until_healthy
@@ -10,13 +8,6 @@ pytestmark = pytest.mark.container
 
 DISK = "size=320m,uid=999,gid=999,mode=0700"
 FILL = "INSERT INTO filler SELECT repeat(md5(n::text), 30) FROM generate_series(1, 400000) n"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine()
-    yield made
-    made.clear()
 
 
 def test_a_full_disk_refuses_writes_and_costs_nothing(engine: Engine) -> None:

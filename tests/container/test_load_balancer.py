@@ -32,13 +32,6 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Parts]:
-    """A network for these tests."""
-    with parts() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def only(bench: Parts) -> Container:
     """The core behind the load balancer."""
     return core(bench)

@@ -1,7 +1,6 @@
 """What the load balancer takes of a machine with many processors and of an engine with small limits."""
 
 import resource
-from collections.abc import Iterator
 
 import pytest
 from docker.models.containers import Container
@@ -9,7 +8,7 @@ from docker.types import Ulimit
 
 from components.load_balancer import MEMORY_MB
 from tests.container.balancing import load_balancer
-from tests.container.parts import Parts, ask, parts, said
+from tests.container.parts import Parts, ask, said
 
 pytestmark = pytest.mark.container
 
@@ -19,13 +18,6 @@ HARD = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 2**20)
 # Not on /tmp: what is there cannot be run.
 MANY = f"cd /var/tmp && echo 'echo {PROCESSORS}' >nproc && chmod 755 nproc && PATH=/var/tmp:$PATH && exec /bin/sh "
 WORKERS = "grep -l '^nginx: worker' /proc/[0-9]*/cmdline"
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Parts]:
-    """A network for these tests."""
-    with parts() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

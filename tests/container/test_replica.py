@@ -1,7 +1,5 @@
 """Replicas: cloned from their primary, read-only, back by themselves after whatever happens to either."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.container.databases import (
@@ -24,12 +22,8 @@ BOUND_MB = 160
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    engine = Engine()
-    try:
-        yield Pair(engine, "pair")
-    finally:
-        engine.clear()
+def pair(engine: Engine) -> Pair:
+    return Pair(engine, "pair")
 
 
 def test_a_replica_streams_and_cannot_be_written_to(pair: Pair) -> None:

@@ -1,7 +1,5 @@
 """Replicas whose primary was put back to an older copy of its volume: their history is no longer its own."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.container.databases import POSTGRES, Engine, logs, shell, sql, until, until_healthy, until_logged
@@ -61,12 +59,8 @@ class Restorable(Pair):
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Restorable]:
-    engine = Engine()
-    try:
-        yield Restorable(engine, "history")
-    finally:
-        engine.clear()
+def pair(engine: Engine) -> Restorable:
+    return Restorable(engine, "history")
 
 
 def test_a_replica_ahead_of_its_restored_primary_clones_again(pair: Restorable) -> None:

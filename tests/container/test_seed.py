@@ -3,7 +3,6 @@
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,13 +42,6 @@ FORMS = {
 # Tables, views and sequences of someone else that no extension brought.
 FOREIGN = """SELECT count(*) FROM pg_class WHERE relowner <> 'dhis'::regrole AND relkind = ANY ('{r,p,v,m,S,f}')
     AND relnamespace = 'public'::regnamespace AND oid NOT IN (SELECT objid FROM pg_depend WHERE deptype = 'e')"""
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine()
-    yield made
-    made.clear()
 
 
 @pytest.fixture(scope="module")
