@@ -1,17 +1,8 @@
-"""The program `pulumi up` runs: settings -> Cluster -> outputs."""
+"""The program `pulumi up` runs: deploy the selected stack and export its outputs."""
 
-import gc
+import pulumi
 
-# What is imported lives as long as the program. Looking through it for cycles, meanwhile and at the end, would take a
-# tenth of an `up` that changes nothing.
-gc.disable()
+from components.deployment import deploy
 
-import pulumi  # noqa: E402
-
-from components.deployment import deploy  # noqa: E402
-
-for _name, _value in deploy().items():
-    pulumi.export(_name, _value)
-
-gc.freeze()
-gc.enable()
+for name, value in deploy().items():
+    pulumi.export(name, value)

@@ -11,8 +11,8 @@ from docker.models.containers import Container
 from bench import engine
 from bench.engine import BenchError, Containers
 from bench.figures import Row, Series, phases, table
-from components.engine.watch import moment
-from components.settings import Settings
+from components.orchestrator.container_state import epoch_seconds
+from components.settings.model import Settings
 from tests.e2e.stack import Stack
 
 AIM = 0.5
@@ -81,7 +81,7 @@ def ours_seconds(stack: Stack) -> tuple[float, dict[str, float]]:
     """From the primary's start to its answers by TCP, as `pulumi up` starts it, and where the time went."""
     stack.up()
     primary = stack.container("primary")
-    lines = [(moment(primary.attrs["State"]["StartedAt"]), ""), *stamped(primary)]
+    lines = [(epoch_seconds(primary.attrs["State"]["StartedAt"]), ""), *stamped(primary)]
     ready = next(at for at, text in lines if READY.match(text))
     return ready - lines[0][0], phases([line for line in lines if line[0] <= ready], BEGINS, ready)
 
@@ -122,4 +122,4 @@ def answers(container: Container, network: str) -> bool:
 def stamped(container: Container) -> list[tuple[float, str]]:
     """The lines of a container's log with the engine's time."""
     lines = container.logs(timestamps=True).decode(errors="replace").splitlines()
-    return [(moment(at), text) for at, _, text in (line.partition(" ") for line in lines)]
+    return [(epoch_seconds(at), text) for at, _, text in (line.partition(" ") for line in lines)]

@@ -1,45 +1,85 @@
-"""From the selected stack's settings to its cluster and outputs; everything that can be checked first is."""
+"""Deploy the selected stack: settings, preflight, cluster, outputs."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pulumi
-import pulumi_docker as docker
+from pulumi.runtime import config as runtime_config
 
 from components.cluster import Cluster, ClusterArgs
-from components.config import load_settings
-from components.engine.watch import Watcher
-from components.gates import Gates
+from components.dhis2.dump_source import resolve_dump_source
+from components.dhis2.release import resolve_release
 from components.naming import Naming
+from components.orchestrator.docker import providers
+from components.orchestrator.gates import Gates
+from components.orchestrator.readiness import Watcher
 from components.outputs import outputs_of
 from components.preflight import PreflightError, check
-from components.release import resolve_release
-from components.seed import seed_of
+from components.settings.model import Settings, setting_fields
+from components.settings.parsing import SettingsError, parse_settings
+from components.stack_context import StackContext
 
 
 def deploy() -> dict[str, pulumi.Input[object]]:
-    """Register the selected stack; returns its outputs.
+    """Register the selected stack and return its outputs.
 
-    Raises pulumi.RunError, before anything is registered, for wrong settings and an engine that cannot run the stack.
+    Raises pulumi.RunError, before anything is registered, for wrong settings and a Docker Engine that cannot run the
+    stack.
     """
-    settings = load_settings()
-    naming = Naming(pulumi.get_project(), pulumi.get_stack())
-    release = resolve_release(settings.version, settings.image, settings.dump_url)
+    with _without_garbage_collection():
+        settings = load_settings()
+        naming = Naming(pulumi.get_project(), pulumi.get_stack())
+        release = resolve_release(settings.version, settings.image, settings.dump_url)
+        try:
+            check(settings, naming, release.image)
+            dump = resolve_dump_source(release)
+        except (PreflightError, OSError) as error:
+            raise pulumi.RunError(str(error)) from None
+        for warning in release.warnings(settings.cores, settings.replicas):
+            pulumi.log.warn(warning)
+        # Shown while it happens, and not repeated among the diagnostics at the end.
+        report = partial(pulumi.log.info, ephemeral=True)
+        gates = Gates(Watcher(settings.docker_host, settings.ready_timeout_seconds, report))
+        context = StackContext(naming=naming, gates=gates, keep_data=settings.keep_data)
+        cluster = Cluster(
+            "cluster",
+            ClusterArgs(context=context, settings=settings, release=release, dump=dump),
+            pulumi.ResourceOptions(providers=providers(settings.docker_host)),
+        )
+        return outputs_of(cluster, settings, release, dump, naming)
+
+
+def load_settings() -> Settings:
+    """Return the selected stack's settings. Raises pulumi.RunError with all setting errors, without a traceback.
+
+    `pulumi.Config` returns only keys that are asked for; unknown keys are errors too, so the whole config map is read.
+    Values arrive decrypted: secrets leave the program as `pulumi.Output.secret` only.
+    """
+    project = pulumi.get_project()
+    keys = {*runtime_config.CONFIG.get(), *runtime_config.get_config_env()}
+    keys |= {f"{project}:{key}" for key in setting_fields()}
+    values = {key: runtime_config.get_config(key) for key in sorted(keys)}
+    raw = {key: value for key, value in values.items() if value is not None}
+    secret_keys = {key for key in raw if runtime_config.is_config_secret(key)}
+    secret_keys |= set(runtime_config.get_config_secret_keys_env())
     try:
-        check(settings, naming, release.image)
-        seed = seed_of(release)
-    except (PreflightError, OSError) as error:
+        return parse_settings(raw, project, stack=pulumi.get_stack(), secret_keys=secret_keys)
+    except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    for warning in release.warnings(settings.cores, settings.replicas):
-        pulumi.log.warn(warning)
-    # Shown while it happens, and not once more among the diagnostics at the end.
-    say = partial(pulumi.log.info, ephemeral=True)
-    gates = Gates(Watcher(settings.docker_host, settings.ready_timeout_seconds, say))
-    providers: list[pulumi.ProviderResource] = []
-    if settings.docker_host:
-        providers.append(docker.Provider("docker", host=settings.docker_host))
-    cluster = Cluster(
-        "cluster",
-        ClusterArgs(settings=settings, release=release, seed=seed, naming=naming, gates=gates),
-        pulumi.ResourceOptions(providers=providers),
-    )
-    return outputs_of(cluster, settings, release, seed, naming)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Collect nothing while resources are registered, and never what is alive by then.
+
+    What is imported and registered lives as long as the program. Measured on a no-op `pulumi up` with the real
+    plugin: 4.90 s instead of 5.14 s.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

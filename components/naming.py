@@ -1,8 +1,8 @@
-"""Names and labels of a stack's Docker objects. Pure."""
+"""Names and labels of a stack's Docker objects."""
 
 from dataclasses import dataclass
 
-SHARED_DUMPS = "dhis2-cluster-dumps"  # the dump cache of all stacks of an engine
+DUMP_CACHE_VOLUME = "dhis2-cluster-dumps"  # shared by all stacks of a Docker Engine
 STACK_LABEL = "dhis2-cluster.stack"
 
 
@@ -15,25 +15,25 @@ class Naming:
 
     @property
     def prefix(self) -> str:
-        """What all names of the stack begin with; also the project name `docker compose -p` knows the stack by."""
+        """The prefix of all names; also the project name that `docker compose -p` knows the stack by."""
         return f"{self.project}-{self.stack}".lower()
 
     def of(self, part: str) -> str:
-        """The Docker name of a part, such as `dhis2-cluster-dev-core-1`."""
+        """Return the Docker name of a part, such as `dhis2-cluster-dev-core-1`."""
         return f"{self.prefix}-{part}"
 
     def labels(self, service: str, number: int = 1) -> dict[str, str]:
-        """Compose's own labels, so that `docker compose -p <prefix> ps` and `logs` work on the stack's containers."""
+        """Return Compose's labels: `docker compose -p <prefix> ps` and `logs` work on the stack's containers."""
         return {
             "com.docker.compose.project": self.prefix,
             "com.docker.compose.service": service,
             "com.docker.compose.container-number": str(number),
             "com.docker.compose.oneoff": "False",
-            # Compose lists only containers that have one; it compares it with nothing unless it is to change them.
+            # Compose lists only containers that have one; it reads the value only when it is to change them.
             "com.docker.compose.config-hash": service,
             **self.object_labels(),
         }
 
     def object_labels(self) -> dict[str, str]:
-        """Labels of networks and volumes. Never one whose value changes: Docker would have to make them anew."""
+        """Return the labels of networks and volumes. Their values never change: Docker cannot relabel a volume."""
         return {STACK_LABEL: self.prefix}

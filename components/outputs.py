@@ -1,27 +1,27 @@
-"""What a person gets to see at the end of `pulumi up`, and by `pulumi stack output`."""
+"""The stack's outputs: what `pulumi up` ends with and `pulumi stack output` prints."""
 
 import pulumi
 
 from components.cluster import Cluster
+from components.dhis2.dump_source import DumpSource
+from components.dhis2.release import Release
 from components.naming import STACK_LABEL, Naming
-from components.release import Release
-from components.seed import Seed
-from components.settings import Settings
+from components.settings.model import Settings
 
-ADMIN = "admin"  # in every DHIS2 dump and in an empty database
+ADMIN = "admin"  # in every DHIS2 dump and in a blank database
 
 
 def outputs_of(
-    cluster: Cluster, settings: Settings, release: Release, seed: Seed, naming: Naming
+    cluster: Cluster, settings: Settings, release: Release, dump: DumpSource, naming: Naming
 ) -> dict[str, pulumi.Input[object]]:
-    """The stack's outputs by name. The address comes last into being: when DHIS2 answers at it."""
+    """Return the stack's outputs by name. `url` resolves last: when DHIS2 answers at it."""
     return {
         "url": cluster.ready.apply(lambda _: settings.public_url),
         "username": ADMIN,
         "adminPassword": cluster.admin_password,
         "version": release.version,
         "image": release.image,
-        "dump": seed.name,
+        "dump": dump.name,
         "cores": settings.cores,
         "replicas": settings.replicas,
         "status": f"docker ps -a --filter label={STACK_LABEL}={naming.prefix}",

@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from components.release import resolve_release
-from components.settings import SettingsError
+from components.dhis2.release import resolve_release
+from components.settings.parsing import SettingsError
 from tools import choices, debian, engine, environment, images, pulumi_tools, recovery
 from tools.choices import Stack
 from tools.paths import SAMPLE_DUMP, STATE, stack_file

@@ -14,7 +14,7 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from components.engine.reasons import short
+from components.orchestrator.error_text import short
 from tools import debian
 from tools.docker_context import candidate_sockets, current_host
 from tools.terminal import ToolError, attempt, capture, say

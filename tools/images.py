@@ -7,15 +7,16 @@ from collections.abc import Iterable
 import docker
 import yaml
 
-from components.engine.images import unavailable
-from components.settings import Settings, parse_settings
+from components.orchestrator.engine_info import unavailable_images
+from components.settings.model import Settings
+from components.settings.parsing import parse_settings
 from tools.paths import PROJECT, stack_file
 
 PROBE_SECONDS = 15
 
 
 def settings_of(stack: str) -> Settings:
-    """Return a stack file's settings, secrets left out. Raises components.settings.SettingsError."""
+    """Return a stack file's settings, secrets left out. Raises components.settings.model.SettingsError."""
     return parse_settings(
         {name: value for name, value in raw_settings(stack).items() if not isinstance(value, dict)},
         PROJECT,
@@ -35,4 +36,4 @@ def raw_settings(stack: str) -> dict[str, object]:
 def missing(host: str, images: Iterable[str]) -> dict[str, str]:
     """Return the images the engine neither has nor can pull, each with the engine's reason in a few words."""
     client = docker.DockerClient(base_url=host, timeout=PROBE_SECONDS, use_ssh_client=host.startswith("ssh:"))
-    return unavailable(client, images)
+    return unavailable_images(client, images)

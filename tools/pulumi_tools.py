@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from components.engine.reasons import short
+from components.orchestrator.error_text import short
 from tools.choices import ALWAYS, NEVER
 from tools.environment import STAND_INS
 from tools.paths import BIN, OFFICIAL, ROOT, TOOLS

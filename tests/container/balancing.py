@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from docker.models.containers import Container
 
-from components.load_balancer import MEMORY_MB
-from components.rendering import render
+from components.load_balancer.sizing import MEMORY_MB
+from components.templates.rendering import render
 from tests.container.parts import FILES, NGINX, Parts, ask, said, until
 
 BOOTED = "/tmp/booted"  # noqa: S108
@@ -35,7 +35,7 @@ events {} http {
 
 def load_balancer(bench: Parts, before: str = "", trusted: tuple[str, ...] = (), **options: object) -> Container:
     """A running load balancer with the program's files; `before` is put before the command of its shell."""
-    files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", trusted_proxies=trusted)}
+    files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", core="core:8080", trusted_proxies=trusted)}
     files |= {f"{FILES}/{name}": render(f"load_balancer/{name}") for name in ("start.sh", "status.conf")}
     files |= {f"{FILES}/pages/{page}": render(f"load_balancer/{page}") for page in PAGES}
     container = bench.start(

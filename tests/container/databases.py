@@ -14,9 +14,9 @@ import pytest
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from components import sizing
-from components.database import scripts_of
-from components.rendering import render
+from components.database import sizing
+from components.database.database_pair import scripts_of
+from components.templates.rendering import render
 from offline.dump.__main__ import main as generate_dump
 
 POSTGRES, NGINX = "dhis2-cluster/postgres:17", "dhis2-cluster/nginx:1.31"
@@ -130,7 +130,7 @@ class Databases:
         files = self.files("primary") | {f"{SECRETS}/app-password": APP_PASSWORD}
         if admin:
             files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
-        environment = {"SEED_KEY": key, "SEED_NAME": f"dump-{key[:6]}", "KEEP_DATA": str(keep).lower()}
+        environment = {"DUMP_KEY": key, "DUMP_NAME": f"dump-{key[:6]}", "KEEP_DATA": str(keep).lower()}
         environment["DUMP_CONTAINER"] = "some-dump"
         mounts = {self.dumps: {"bind": "/dumps", "mode": "ro"}}
         return self._server(

@@ -3,7 +3,7 @@
 import pytest
 from docker.models.containers import Container
 
-from components.rendering import render
+from components.templates.rendering import render
 from tests.container.parts import FILES, VALKEY, Parts, log, run, said, until
 
 pytestmark = pytest.mark.container

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from docker.models.containers import Container
 
-from components import sizing
-from components.rendering import render
+from components.database import sizing
+from components.templates.rendering import render
 from tests.container.databases import POSTGRES, Engine, packed, shell
 
 pytestmark = pytest.mark.container

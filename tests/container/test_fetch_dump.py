@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker.models.containers import Container
 
-from components.rendering import render
+from components.templates.rendering import render
 from tests.container.databases import (
     FILES,
     NGINX,
@@ -87,7 +87,7 @@ class Fetches:
             ["/bin/sh", f"{FILES}/fetch-dump.sh"],
             files,
             user="101:101",
-            environment={"SEED_KEY": key, "SEED_NAME": path, "DUMP_SOURCE": source},
+            environment={"DUMP_KEY": key, "DUMP_NAME": path, "DUMP_SOURCE": source},
             volumes={self.cache: {"bind": "/var/tmp", "mode": "rw"}},  # noqa: S108
             mem_limit="128m",
         )
@@ -259,6 +259,6 @@ def test_a_server_that_fails_now_is_asked_again(fetches: Fetches) -> None:
 
 
 def test_the_script_is_one_the_image_s_shell_can_read() -> None:
-    assert Path("components/files/database/fetch-dump.sh").read_text() == render("database/fetch-dump.sh"), (
+    assert Path("components/database/files/fetch-dump.sh").read_text() == render("database/fetch-dump.sh"), (
         "nothing in it may look like a template"
     )

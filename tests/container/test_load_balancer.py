@@ -12,7 +12,7 @@ import httpx
 import pytest
 from docker.models.containers import Container
 
-from components.rendering import render
+from components.templates.rendering import render
 from tests.container.balancing import core, load_balancer, served_by
 from tests.container.parts import FILES, NGINX, Parts, ask, log, parts, run, said, until
 
@@ -64,7 +64,7 @@ def test_nginx_accepts_the_configuration(bench: Parts, values: dict[str, object]
     files = {"/n.conf": text, "/tmp/status.conf": "# no figures"}  # noqa: S108 - a path in the container
     container = bench.start(NGINX, "sleep", "60", files=files, user="101:101")
     code, output = run(container, "nginx", "-t", "-c", "/n.conf")
-    assert code == 0, f"NGINX itself is the judge: {output}"
+    assert code == 0, f"NGINX itself is the evaluate: {output}"
     assert "[warn]" not in output, "a warning is a mistake that has not hurt yet"
 
 

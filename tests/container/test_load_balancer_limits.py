@@ -6,7 +6,7 @@ import pytest
 from docker.models.containers import Container
 from docker.types import Ulimit
 
-from components.load_balancer import MEMORY_MB
+from components.load_balancer.sizing import MEMORY_MB
 from tests.container.balancing import load_balancer
 from tests.container.parts import Parts, ask, said
 

@@ -2,7 +2,7 @@
 
 from docker.models.containers import Container
 
-from components.rendering import render
+from components.templates.rendering import render
 from tests.container.parts import FILES, SIMULATOR, Parts
 
 TOMCAT = "/usr/local/tomcat"

@@ -17,12 +17,12 @@ def runs() -> dict[str, Recorded]:
 
 @pytest.fixture
 def built(run: Run, runs: dict[str, Recorded]) -> Run:
-    """As `run`, for tests that only look at what was registered: one run serves all that ask for the same settings."""
+    """As `run`, for tests that only read what was registered: one run serves all tests with the same settings."""
 
-    def look(**settings: object) -> Recorded:
+    def build(**settings: object) -> Recorded:
         key = json.dumps(settings, sort_keys=True)
         if key not in runs:
             runs[key] = run(**settings)
         return runs[key]
 
-    return look
+    return build

@@ -1,4 +1,4 @@
-"""Runs the whole program against mocks and records what it registers."""
+"""Run the whole program against mocks and record what it registers."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
 from components import deployment
-from components.engine.watch import Awaited
+from components.orchestrator.readiness import WaitTarget
 
 ROOT = Path(__file__).parents[2]
 PROJECT, STACK = "dhis2-cluster", "test"
@@ -25,13 +25,13 @@ CONTAINER, VOLUME, NETWORK = (
     "docker:index/network:Network",
 )
 IMAGE, RANDOM_ID = "docker:index/remoteImage:RemoteImage", "random:index/randomId:RandomId"
-SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - how Pulumi's wire format marks a secret
+SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's signature of a secret property value
 GENERATED = "generated-for-"
 
 
 @dataclass(frozen=True)
 class Registered:
-    """One registration: inputs as the engine gets them, with secrets still wrapped, and the request for its options."""
+    """One registration: inputs as the Pulumi engine gets them, secrets still wrapped, and the whole request."""
 
     kind: str
     name: str
@@ -41,31 +41,31 @@ class Registered:
     @property
     def inputs(self) -> dict[str, Any]:
         """The inputs with secrets unwrapped."""
-        found = plain(dict(self.raw))
-        assert isinstance(found, dict)
-        return found
+        inputs = plain(dict(self.raw))
+        assert isinstance(inputs, dict)
+        return inputs
 
     @property
     def labels(self) -> dict[str, str]:
-        return {each["label"]: each["value"] for each in self.inputs.get("labels", [])}
+        return {entry["label"]: entry["value"] for entry in self.inputs.get("labels", [])}
 
     @property
     def environment(self) -> dict[str, str]:
-        return dict(each.split("=", 1) for each in self.inputs.get("envs", []))
+        return dict(entry.split("=", 1) for entry in self.inputs.get("envs", []))
 
     @property
     def files(self) -> dict[str, str]:
-        return {each["file"]: each["content"] for each in self.inputs.get("uploads", [])}
+        return {upload["file"]: upload["content"] for upload in self.inputs.get("uploads", [])}
 
     @property
     def needs(self) -> set[str]:
-        """Logical names of the resources it waits for."""
+        """Logical names of the resources it depends on."""
         return {urn.rsplit("::", 1)[-1] for urn in self.request.dependencies}
 
 
 @dataclass
 class FakeEngine:
-    """An engine whose containers run since `started_at`, and answer each command with `printed`."""
+    """A Docker Engine whose containers run since `started_at`, and print `printed` for every command."""
 
     printed: str = ""
     started_at: str = "2026-05-01T12:00:00.123456789Z"
@@ -78,7 +78,7 @@ class FakeEngine:
     def inspect_container(self, name: str) -> dict[str, Any]:
         return {"State": {"Status": "running", "StartedAt": self.started_at}}
 
-    def exec_create(self, name: str, command: Sequence[str], environment: object) -> dict[str, str]:
+    def exec_create(self, name: str, command: Sequence[str]) -> dict[str, str]:
         return {"Id": name}
 
     def exec_start(self, name: str) -> bytes:
@@ -96,20 +96,20 @@ class FakeEngine:
 
 @dataclass
 class FakeWatcher:
-    """Finds everything ready at once, and notes what was asked for."""
+    """Finds everything ready at once, and records what it was called with."""
 
     waited: list[str] = field(default_factory=list)
-    failing: Callable[[Awaited], None] = lambda _: None
+    failing: Callable[[WaitTarget], None] = lambda _: None
     commands: list[Sequence[str]] = field(default_factory=list)
     engine: FakeEngine = field(default_factory=FakeEngine)
 
-    async def until_ready(self, awaited: Sequence[Awaited]) -> None:
+    async def until_ready(self, targets: Sequence[WaitTarget]) -> None:
         await asyncio.sleep(0)
-        for each in awaited:
-            self.waited.append(each.container)
-            self.failing(each)
+        for target in targets:
+            self.waited.append(target.container)
+            self.failing(target)
 
-    async def until_succeeds(self, awaited: Awaited, command: Sequence[str], otherwise: str) -> None:
+    async def until_succeeds(self, target: WaitTarget, command: Sequence[str], failure: str) -> None:
         self.commands.append(command)
 
     async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - as the real one
@@ -131,12 +131,12 @@ class Recorded:
     called: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Registered]:
-        return [each for each in self.resources if each.kind == kind]
+        return [resource for resource in self.resources if resource.kind == kind]
 
     def one(self, kind: str, name: str) -> Registered:
-        found = [each for each in self.of(kind) if each.name == name]
-        assert len(found) == 1, f"{name}: {[each.name for each in self.of(kind)]}"
-        return found[0]
+        named = [resource for resource in self.of(kind) if resource.name == name]
+        assert len(named) == 1, f"{name}: {[resource.name for resource in self.of(kind)]}"
+        return named[0]
 
     def container(self, name: str) -> Registered:
         return self.one(CONTAINER, name)
@@ -158,7 +158,7 @@ class _Mocks(pulumi.runtime.Mocks):
         return f"{args.name}-id", outputs
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"the program calls {args.token}: it would need an engine in every preview")
+        raise AssertionError(f"the program calls {args.token}: it would need a Docker Engine in every preview")
 
 
 class _Monitor(MockMonitor):
@@ -173,7 +173,7 @@ class _Monitor(MockMonitor):
 
 
 async def _secret_names(outputs: Mapping[str, pulumi.Output[Any]]) -> set[str]:
-    return {name for name, each in outputs.items() if await each.is_secret()}
+    return {name for name, output in outputs.items() if await output.is_secret()}
 
 
 Run = Callable[..., Recorded]
@@ -182,37 +182,39 @@ Run = Callable[..., Recorded]
 def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """A value with its secrets unwrapped."""
     if isinstance(value, dict):
-        return plain(value["value"]) if SECRET_MARK in value else {key: plain(each) for key, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list) else value
+        return plain(value["value"]) if SECRET_MARK in value else {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def visible(value: Any) -> str:  # noqa: ANN401 - any JSON
     """The text of everything that is not a secret."""
     if isinstance(value, dict):
-        return "" if SECRET_MARK in value else " ".join(f"{key} {visible(each)}" for key, each in value.items())
-    return " ".join(visible(each) for each in value) if isinstance(value, list) else str(value)
+        return "" if SECRET_MARK in value else " ".join(f"{key} {visible(item)}" for key, item in value.items())
+    return " ".join(visible(item) for item in value) if isinstance(value, list) else str(value)
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A function that runs __main__.py with settings and returns what it registered."""
+    # asyncio.run in another test leaves the thread without an event loop, and the SDK expects one.
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
     real_hook = pulumi.ResourceHook
 
     def run_program(
         preview: bool = False,
         watcher: FakeWatcher | None = None,
-        into: Recorded | None = None,  # for what is registered before a run that fails
+        into: Recorded | None = None,  # what a run that fails has registered
         **settings: object,
     ) -> Recorded:
         recorded = into or Recorded(watcher=watcher or FakeWatcher())
 
-        def check(*given: object) -> None:
-            assert not recorded.resources, "what cannot be deployed is to be refused before anything is registered"
-            recorded.called["check"] = given
+        def check(*arguments: object) -> None:
+            assert not recorded.resources, "preflight comes before anything is registered"
+            recorded.called["check"] = arguments
 
-        def watch(*given: object) -> FakeWatcher:
-            recorded.called["Watcher"] = given
+        def watch(*arguments: object) -> FakeWatcher:
+            recorded.called["Watcher"] = arguments
             return recorded.watcher
 
         def hook(name: str, gate: Callable[[Any], Coroutine[Any, Any, None]]) -> pulumi.ResourceHook:
@@ -235,7 +237,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         @pulumi.runtime.test
         def program() -> Any:  # noqa: ANN401 - an Output
             runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-            exported.update({name: pulumi.Output.from_input(each) for name, each in recorded.outputs.items()})
+            exported.update({name: pulumi.Output.from_input(output) for name, output in recorded.outputs.items()})
             return pulumi.Output.all(**recorded.outputs).apply(recorded.outputs.update)
 
         program()

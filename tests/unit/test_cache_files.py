@@ -5,8 +5,8 @@ import re
 import jinja2
 import pytest
 
-from components.escapes import valkey_string
-from components.rendering import render
+from components.templates.escaping import valkey_string
+from components.templates.rendering import render
 
 VALUES = {"password": "secret", "memory_mb": 256, "generation": "one"}
 

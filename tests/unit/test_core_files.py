@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import jinja2
 import pytest
 
-from components.core import GRACE_SECONDS
-from components.escapes import property_key, property_value
-from components.rendering import render
+from components.core.core_pool import STOP_TIMEOUT_SECONDS
+from components.templates.escaping import property_key, property_value
+from components.templates.rendering import render
 from tests.unit.java_properties import load, substituted
 
 VALUES: dict[str, object] = {
@@ -193,7 +193,7 @@ def test_a_booting_core_refuses_connections() -> None:
 
 def test_a_stopping_core_finishes_within_the_time_the_engine_gives() -> None:
     waits = int(attributes("./Service")["gracefulStopAwaitMillis"]) / 1000
-    assert waits + 10 <= GRACE_SECONDS, "the web application needs time to stop after the last request"
+    assert waits + 10 <= STOP_TIMEOUT_SECONDS, "the web application needs time to stop after the last request"
 
 
 def test_the_core_keeps_connections_longer_than_the_load_balancer() -> None:

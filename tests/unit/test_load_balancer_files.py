@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from components.rendering import render
+from components.templates.rendering import render
 
 PAGE = render("load_balancer/starting.html")
 READABLE_CONTRAST = 4.5  # WCAG 2.1, level AA, text

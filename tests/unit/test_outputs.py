@@ -1,4 +1,4 @@
-"""What a person is given to type at the end of `pulumi up`, and the names of Docker's objects in it."""
+"""The commands among the outputs of `pulumi up`, and the Docker names in them."""
 
 import pytest
 
@@ -14,16 +14,16 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("output", COMMANDS)
-def test_a_command_that_is_shown_works_as_it_is(built: Run, output: str) -> None:
+def test_a_command_in_the_outputs_works_as_it_is(built: Run, output: str) -> None:
     assert built().outputs[output] == COMMANDS[output]
 
 
-def test_names_are_in_small_letters() -> None:
+def test_names_are_in_lower_case() -> None:
     naming = Naming("dhis2-cluster", "Dev")
     assert naming.of("lb") == "dhis2-cluster-dev-lb", "`docker compose -p` takes no capitals"
     assert naming.labels("lb")["com.docker.compose.project"] == "dhis2-cluster-dev"
 
 
-def test_all_of_a_stack_has_one_label(built: Run) -> None:
-    assert {each.labels.get("dhis2-cluster.stack") for each in built().containers} == {PREFIX}
+def test_all_containers_of_a_stack_have_its_label(built: Run) -> None:
+    assert {container.labels.get("dhis2-cluster.stack") for container in built().containers} == {PREFIX}
     assert Naming("dhis2-cluster", "other").object_labels() != Naming("dhis2-cluster", "test").object_labels()

@@ -1,4 +1,4 @@
-"""What is looked at before anything is registered: the engine, its memory, the port."""
+"""Preflight: Docker Engine, its memory, the port and the images, before anything is registered."""
 
 import socket
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from docker.errors import APIError, ImageNotFound
 
-from components import preflight
 from components.naming import Naming
+from components.orchestrator import engine_info
 from components.preflight import PreflightError, check, needed_mb
-from components.settings import parse_settings
+from components.settings.parsing import parse_settings
 
 NAMING = Naming("dhis2-cluster", "test")
 LOOPBACK = "127.0.0.1"
 
 
 class Engine:
-    """An engine with so much memory and these containers running."""
+    """A Docker Engine with so much memory and these running containers."""
 
     def __init__(
         self, memory_mb: int = 64_000, containers: list[dict[str, Any]] | None = None, unknown: str = "", says: str = ""
@@ -43,19 +43,19 @@ class Engine:
             raise APIError("500", explanation=self._says)
 
 
-def opened(name: str, port: int | None, address: str = LOOPBACK, protocol: str = "tcp") -> dict[str, Any]:
-    found = {"IP": address, "PublicPort": port, "PrivatePort": 8080, "Type": protocol}
-    return {"Names": [f"/{name}"], "Ports": [found]}
+def publishing(name: str, port: int | None, address: str = LOOPBACK, protocol: str = "tcp") -> dict[str, Any]:
+    published = {"IP": address, "PublicPort": port, "PrivatePort": 8080, "Type": protocol}
+    return {"Names": [f"/{name}"], "Ports": [published]}
 
 
 def problem(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object) -> str:
-    """The message, empty when there is nothing to say."""
-    monkeypatch.setattr(preflight, "connect", lambda _: engine)
+    """Return the message of preflight, empty when it passes."""
+    monkeypatch.setattr(engine_info, "connect", lambda _: engine)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     try:
         check(parse_settings(dict(settings)), NAMING, str(settings.get("image", "dhis2/core:2.42")))
     except PreflightError as error:
-        assert "\n" not in str(error), "one line is read, a page is not"
+        assert "\n" not in str(error), "one line is read, a page is skipped"
         return str(error)
     return ""
 
@@ -71,55 +71,57 @@ def test_a_free_port_and_enough_memory_pass(monkeypatch: pytest.MonkeyPatch, fre
     assert problem(monkeypatch, Engine(), port=free_port) == ""
 
 
-def test_an_engine_that_is_down_is_named_with_what_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_docker_engine_that_is_down_is_reported_with_its_start_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(_: object) -> None:
         raise ConnectionRefusedError("Connection refused")
 
-    monkeypatch.setattr(preflight, "connect", refuse)
+    monkeypatch.setattr(engine_info, "connect", refuse)
     with pytest.raises(PreflightError, match=r"ssh://me@there does not answer: .*refused.*systemctl start docker"):
         check(parse_settings({"dockerHost": "ssh://me@there"}), NAMING, "dhis2/core:2.42")
 
 
-def test_a_program_on_the_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_by_a_program_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as busy:
         busy.bind((LOOPBACK, 0))
         busy.listen()
         port = busy.getsockname()[1]
-        found = problem(monkeypatch, Engine(), port=port)
-    assert f"port {port} on {LOOPBACK} is taken by another program" in found
-    assert f"pulumi config set port {port + 1}" in found
+        message = problem(monkeypatch, Engine(), port=port)
+    assert f"port {port} on {LOOPBACK} is in use by another program" in message
+    assert f"pulumi config set port {port + 1}" in message
 
 
-@pytest.mark.parametrize("address", [LOOPBACK, "0.0.0.0", "::"])  # noqa: S104 - an engine's answer
+@pytest.mark.parametrize("address", [LOOPBACK, "0.0.0.0", "::"])  # noqa: S104 - an answer of Docker Engine
 def test_a_container_on_the_port_is_named(monkeypatch: pytest.MonkeyPatch, address: str, free_port: int) -> None:
-    engine = Engine(containers=[opened("somebody-elses", free_port, address)])
-    assert "taken by the container somebody-elses" in problem(monkeypatch, engine, port=free_port)
+    engine = Engine(containers=[publishing("foreign", free_port, address)])
+    assert "in use by the container foreign" in problem(monkeypatch, engine, port=free_port)
 
 
-def test_a_container_on_another_address_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
-    engine = Engine(containers=[opened("somebody-elses", free_port, "192.0.2.7")])
+def test_a_container_on_another_address_is_no_conflict(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    engine = Engine(containers=[publishing("foreign", free_port, "192.0.2.7")])
     assert problem(monkeypatch, engine, port=free_port) == ""
 
 
-def test_a_container_on_another_port_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+def test_a_container_on_another_port_is_no_conflict(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     for port in (free_port + 1, None):
-        engine = Engine(containers=[opened("somebody-elses", port)])
+        engine = Engine(containers=[publishing("foreign", port)])
         assert problem(monkeypatch, engine, port=free_port) == ""
 
 
-def test_a_port_of_another_protocol_is_another_port(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
-    engine = Engine(containers=[opened("somebody-elses", free_port, protocol="udp")])
+def test_a_udp_port_is_no_conflict(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    engine = Engine(containers=[publishing("foreign", free_port, protocol="udp")])
     assert problem(monkeypatch, engine, port=free_port) == ""
 
 
-def test_a_port_of_this_machine_says_nothing_of_another_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_port_is_not_checked_for_a_remote_docker_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as busy:
         busy.bind((LOOPBACK, 0))
         busy.listen()
         assert problem(monkeypatch, Engine(), port=busy.getsockname()[1], dockerHost="ssh://me@there") == ""
 
 
-def test_a_program_on_an_ipv6_port_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ipv6_port_in_use_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     with socket.socket(socket.AF_INET6) as busy:
@@ -129,10 +131,10 @@ def test_a_program_on_an_ipv6_port_is_found(monkeypatch: pytest.MonkeyPatch) -> 
             pytest.skip("this machine has no IPv6")
         busy.listen()
         port = busy.getsockname()[1]
-        assert f"port {port} on ::1 is taken" in problem(monkeypatch, Engine(), port=port, bind="::1")
+        assert f"port {port} on ::1 is in use" in problem(monkeypatch, Engine(), port=port, bind="::1")
 
 
-def test_a_port_that_was_just_left_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_time_wait_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
         server.bind((LOOPBACK, 0))
@@ -145,22 +147,22 @@ def test_a_port_that_was_just_left_is_free(monkeypatch: pytest.MonkeyPatch) -> N
     assert problem(monkeypatch, Engine(), port=port) == "", "`down` and `up` follow each other"
 
 
-def test_our_own_load_balancer_may_keep_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stacks_own_load_balancer_may_keep_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as ours:
         ours.bind((LOOPBACK, 0))
         ours.listen()
         port = ours.getsockname()[1]
-        engine = Engine(containers=[opened("dhis2-cluster-test-lb", port)])
+        engine = Engine(containers=[publishing("dhis2-cluster-test-lb", port)])
         assert problem(monkeypatch, engine, port=port) == "", "or no second up would pass"
 
 
 def test_an_address_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
-    found = problem(monkeypatch, Engine(), port=free_port, bind="192.0.2.7")
-    assert "192.0.2.7 is no address of this machine" in found
+    message = problem(monkeypatch, Engine(), port=free_port, bind="192.0.2.7")
+    assert "192.0.2.7 is no address of this machine" in message
 
 
 @pytest.mark.parametrize(
-    ("engine_mb", "settings", "mend"),
+    ("engine_mb", "settings", "fix"),
     [
         (10000, {"cores": 4}, "less: pulumi config set cores 2"),
         (8000, {"replicas": 4}, "less: pulumi config set replicas 1"),
@@ -176,23 +178,23 @@ def test_an_address_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_too_little_memory_is_refused_with_settings_that_fit(
-    monkeypatch: pytest.MonkeyPatch, engine_mb: int, settings: dict[str, object], mend: str
+    monkeypatch: pytest.MonkeyPatch, engine_mb: int, settings: dict[str, object], fix: str
 ) -> None:
-    found = problem(monkeypatch, Engine(memory_mb=engine_mb), **settings)
-    assert found.endswith(f"Take {mend}")
-    assert f"{engine_mb} MB" in found
-    asked = dict(command.split()[3:5] for command in mend.partition(": ")[2].split(" && "))
-    again = problem(monkeypatch, Engine(memory_mb=64_000 if "dockerHost" in asked else engine_mb), **settings | asked)
-    assert "MB of memory" not in again, "what is asked for helps"
+    message = problem(monkeypatch, Engine(memory_mb=engine_mb), **settings)
+    assert message.endswith(f"Use {fix}")
+    assert f"{engine_mb} MB" in message
+    proposed = dict(command.split()[3:5] for command in fix.partition(": ")[2].split(" && "))
+    again = problem(
+        monkeypatch, Engine(memory_mb=64_000 if "dockerHost" in proposed else engine_mb), **settings | proposed
+    )
+    assert "MB of memory" not in again, "the proposed settings fit"
 
 
-def test_an_engine_that_does_not_tell_its_memory_may_have_enough(
-    monkeypatch: pytest.MonkeyPatch, free_port: int
-) -> None:
-    assert problem(monkeypatch, Engine(memory_mb=0), port=free_port) == "", "some engines answer 0"
+def test_a_docker_engine_that_reports_no_memory_passes(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    assert problem(monkeypatch, Engine(memory_mb=0), port=free_port) == "", "some report 0"
 
 
-def test_all_limits_are_counted() -> None:
+def test_all_memory_limits_are_added_up() -> None:
     settings = parse_settings(
         {"cores": 2, "coreMemory": 1000, "replicas": 1, "databaseMemory": 500, "cacheMemory": 100}
     )
@@ -203,15 +205,15 @@ def test_all_limits_are_counted() -> None:
     ("image", "setting"),
     [("dhis2/core", "version"), ("postgres", "databaseImage"), ("nginx", "loadBalancerImage"), ("mine", "image")],
 )
-def test_an_image_that_cannot_be_had_is_named_with_the_setting_that_chose_it(
+def test_an_image_that_cannot_be_pulled_is_named_with_its_setting(
     monkeypatch: pytest.MonkeyPatch, free_port: int, image: str, setting: str
 ) -> None:
     engine = Engine(unknown=image, says=f"Get https://registry/v2/: dial tcp: lookup {image}: no such host")
     chosen = {"databaseImage": "postgres:17"} | ({"image": "mine:2.42"} if image == "mine" else {})
-    found = problem(monkeypatch, engine, port=free_port, **chosen)
-    assert f"cannot be pulled: {image}:" in found and "(no such host)" in found
-    assert f"pulumi config set {setting} …" in found
+    message = problem(monkeypatch, engine, port=free_port, **chosen)
+    assert f"cannot be pulled: {image}:" in message and "(no such host)" in message
+    assert f"pulumi config set {setting} …" in message
 
 
-def test_a_registry_that_is_slow_may_still_deliver(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+def test_a_slow_registry_is_no_error(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     assert problem(monkeypatch, Engine(unknown="nginx", says="request timed out"), port=free_port) == ""

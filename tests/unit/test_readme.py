@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from components import schema
+from components.dhis2.release import DUMP_PATTERN, resolve_release
 from components.preflight import needed_mb
-from components.release import DUMP_PATTERN, resolve_release
-from components.settings import Settings, parse_settings, setting_fields
+from components.settings.model import Settings, setting_fields
+from components.settings.parsing import parse_settings
 from offline.images.catalogue import CATALOGUE
 from tests.unit.program import Run
+from tools import schema
 from tools.__main__ import WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,7 @@ def slug(heading: str) -> str:
 
 
 def test_the_settings_table_is_current() -> None:
-    assert schema.with_table(README) == README, "python -m components.schema --write-readme"
+    assert schema.with_table(README) == README, "python -m tools.schema --write-readme"
 
 
 def test_the_check_notices_a_table_that_is_not_current(

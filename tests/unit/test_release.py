@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from components.addresses import local_path, shown_url
-from components.images import image_parts
-from components.release import DUMP_PATTERN, ReplicaSupport, resolve_release
-from components.versions import ReleaseError
+from components.dhis2.dump_url import local_path, redacted_url
+from components.dhis2.image_reference import image_parts
+from components.dhis2.release import DUMP_PATTERN, ReplicaSupport, resolve_release
+from components.dhis2.version import ReleaseError
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -191,7 +191,7 @@ REPLICAS = {
 def test_what_a_release_makes_of_its_replicas(version: str, expected: tuple[ReplicaSupport, str | None]) -> None:
     release = resolve_release(version)
     assert (release.replica_support, release.first_good_release) == expected, "DHIS2-15963 and the 2.42 line's fault"
-    assert release.core_1_leads == (expected[0] is ReplicaSupport.BREAKS_ANALYTICS)
+    assert release.needs_primary_leader == (expected[0] is ReplicaSupport.BREAKS_ANALYTICS)
 
 
 def test_cookie_and_pool_change_at_the_release_where_dhis2_changed_them() -> None:
@@ -227,8 +227,8 @@ def test_a_release_cannot_be_changed() -> None:
 
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:
-    assert shown_url("https://u:pw@example.org:8443/a.sql.gz?token=t#f") == "https://example.org:8443/a.sql.gz"
-    assert shown_url("dumps/a.sql.gz") == local_path("file:dumps/a.sql.gz") == "dumps/a.sql.gz"
+    assert redacted_url("https://u:pw@example.org:8443/a.sql.gz?token=t#f") == "https://example.org:8443/a.sql.gz"
+    assert redacted_url("dumps/a.sql.gz") == local_path("file:dumps/a.sql.gz") == "dumps/a.sql.gz"
 
 
 def test_an_image_reference_is_taken_apart_as_docker_does() -> None:

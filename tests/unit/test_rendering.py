@@ -5,17 +5,16 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from components import rendering
-from components.rendering import render
+from components.templates import rendering
+from components.templates.rendering import render
 
-FILES = Path(rendering.__file__).parent / "files"
-PLAIN = [path for path in sorted(FILES.rglob("*")) if path.is_file() and path.suffix not in (".j2", ".py", ".pyc")]
+PLAIN = [path for path in sorted(rendering.COMPONENTS.glob("*/files/*")) if path.suffix != ".j2"]
 
 
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: path.name)
 def test_what_is_no_template_is_handed_over_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "_environment", lambda: pytest.fail("compiled, each time `pulumi` runs"))
-    assert render(str(path.relative_to(FILES))) == path.read_text()
+    assert render(f"{path.parts[-3]}/{path.name}") == path.read_text()
 
 
 def test_a_template_with_a_value_missing_is_an_error_and_no_empty_place() -> None:

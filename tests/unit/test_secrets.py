@@ -1,4 +1,4 @@
-"""What is secret on its way through the program: made well, given to those who need it, shown to nobody."""
+"""Secrets: generated well, uploaded only to the containers that need them, never shown."""
 
 import pytest
 
@@ -15,22 +15,22 @@ def test_the_admin_password_is_the_one_secret_output(built: Run, settings: dict[
 
 def test_no_output_shows_the_login_of_the_dump(built: Run) -> None:
     outputs = built(dumpUrl=HIDDEN).outputs
-    assert outputs["dump"] == "https://example.org/d.sql.gz", "it tells where the data is from"
+    assert outputs["dump"] == "https://example.org/d.sql.gz", "it names the source of the data"
     assert "secret" not in str(outputs), "outputs are printed in every log"
 
 
-def test_generated_passwords_are_long_and_mean_the_same_in_every_file(built: Run) -> None:
+def test_generated_passwords_are_long_and_need_no_escaping(built: Run) -> None:
     generated = built().of(PASSWORD)
-    assert all(each.inputs["length"] >= 32 for each in generated), "nobody types them, so nobody should guess them"
-    assert not any(each.inputs["special"] for each in generated), "they go into files of four syntaxes"
+    assert all(password.inputs["length"] >= 32 for password in generated), "they are never typed, so they may be long"
+    assert not any(password.inputs["special"] for password in generated), "they go into files of four syntaxes"
 
 
-def lines(found: Registered, start: str) -> list[str]:
-    """The lines of dhis.conf that begin with a key."""
-    return [line for line in found.files["/opt/dhis2/dhis.conf"].splitlines() if line.startswith(start)]
+def lines(container: Registered, start: str) -> list[str]:
+    """Return the lines of dhis.conf that begin with a key."""
+    return [line for line in container.files["/opt/dhis2/dhis.conf"].splitlines() if line.startswith(start)]
 
 
-def test_each_use_has_a_password_of_its_own_and_both_sides_have_the_same(built: Run) -> None:
+def test_each_use_has_its_own_password_and_both_sides_have_the_same(built: Run) -> None:
     recorded = built(replicas=1)
     secrets = "/opt/dhis2-cluster/secrets"
     primary, replica = recorded.container("primary").files, recorded.container("replica-1").files
@@ -39,9 +39,9 @@ def test_each_use_has_a_password_of_its_own_and_both_sides_have_the_same(built: 
     assert replica[f"{secrets}/replication-password"] == f"{GENERATED}replication-password"
     assert not any(f"{GENERATED}database-password" in text for text in replica.values()), "a replica needs no other"
     cache = recorded.container("cache").files
-    assert cache[f"{secrets}/cache-password"] == f"{GENERATED}cache-password", "health checks read it there"
+    assert cache[f"{secrets}/cache-password"] == f"{GENERATED}cache-password", "the healthcheck reads it there"
     assert f"{GENERATED}cache-password" in cache["/opt/dhis2-cluster/valkey.conf"]
     core = recorded.container("core-1")
     for key, use in (("connection.password", "database"), ("redis.password", "cache"), ("encryption.", "encryption")):
         (line,) = lines(core, key)
-        assert line.endswith(f"{GENERATED}{use}-password"), f"{key}: who knows one must not know the others"
+        assert line.endswith(f"{GENERATED}{use}-password"), f"{key}: one password must not open the others"

@@ -8,8 +8,9 @@ import pulumi
 import pytest
 from pydantic import ValidationError
 
-from components.config import load_settings
-from components.settings import Settings, SettingsError, parse_settings, setting_fields
+from components.deployment import load_settings
+from components.settings.model import Settings, setting_fields
+from components.settings.parsing import SettingsError, parse_settings
 
 PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
 WEAK = "hunter2hunter2"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.settings import parse_settings
+from components.settings.parsing import parse_settings
 from tests.unit.test_settings import PASSWORD, mistakes
 
 # What a stack file may hold -> keys that are stored encrypted

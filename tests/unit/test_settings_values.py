@@ -2,7 +2,8 @@
 
 import pytest
 
-from components.settings import parse_settings, setting_fields
+from components.settings.model import setting_fields
+from components.settings.parsing import parse_settings
 from tests.unit.test_settings import PASSWORD, mistakes
 
 TAKEN: list[tuple[str, object, object]] = [

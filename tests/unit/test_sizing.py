@@ -2,8 +2,8 @@
 
 import pytest
 
-from components import sizing
-from components.rendering import render
+from components.database import sizing
+from components.templates.rendering import render
 
 SIZES = (256, 512, 1536, 8192, 65536)
 STANDBY = (

@@ -8,9 +8,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs follow another release
 
-from components import schema
-from components.release import resolve_release
-from components.settings import parse_settings, setting_fields
+from components.dhis2.release import resolve_release
+from components.settings.model import setting_fields
+from components.settings.parsing import parse_settings
+from tools import schema
 
 ROOT = Path(__file__).parents[2]
 STACK_FILES = ("Pulumi.dev.yaml", "Pulumi.offline.yaml")
@@ -87,7 +88,7 @@ def test_the_offline_stack_takes_no_image_from_a_registry(tmp_path: Path, monkey
 
 
 def test_the_schema_file_is_current() -> None:
-    assert schema.main(["--check"]) == 0, "python -m components.schema --write"
+    assert schema.main(["--check"]) == 0, "python -m tools.schema --write"
 
 
 def test_the_check_notices_a_schema_that_is_not_current(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from components.engine.reasons import short
+from components.orchestrator.error_text import short
 from tools import checks, cleaning, docker_context, environment, pulumi_tools, venv
 from tools.paths import BIN, VENV
 from tools.terminal import ToolError

@@ -7,7 +7,7 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 
-from components.images import CACHE_IMAGE
+from components.dhis2.image_reference import CACHE_IMAGE
 from offline.plugins.launchers import install
 from tests.e2e.stand_ins.project import Project, make
 

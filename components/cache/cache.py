@@ -1,0 +1,99 @@
+"""Cache: the Redis-protocol server that holds sessions, shared caches and the cores' invalidation messages."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.orchestrator.container_spec import (
+    FILES,
+    SECRETS,
+    ContainerSpec,
+    File,
+    Healthcheck,
+    Mount,
+    NetworkAttachment,
+    Tmpfs,
+)
+from components.orchestrator.docker import container, volume
+from components.orchestrator.readiness import NotReady, WaitTarget, Watcher, execute
+from components.settings.model import Settings
+from components.stack_context import Endpoint, Image, Networks, Service, StackContext
+from components.templates.rendering import render
+
+UID = 999
+ENDPOINT = Endpoint("cache", 6379)
+# The password is in the environment of this process only. A refused client exits with 0 too, so its output counts.
+FLUSH = f"""REDISCLI_AUTH=$(cat {SECRETS}/cache-password) VALKEYCLI_AUTH=$REDISCLI_AUTH
+export REDISCLI_AUTH VALKEYCLI_AUTH
+valkey-cli --no-auth-warning FLUSHALL"""
+
+
+@dataclass(frozen=True)
+class CacheArgs:
+    """What the cache takes. Another `core_replacement` id starts it without the sessions of the one before: their users
+    and classes may be others."""
+
+    context: StackContext
+    image: Image
+    networks: Networks
+    settings: Settings
+    password: pulumi.Output[str]
+    core_replacement: pulumi.CustomResource
+
+
+class Cache(pulumi.ComponentResource):
+    """One Valkey server, exposed as `service`."""
+
+    service: Service
+
+    def __init__(self, name: str, args: CacheArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Register the volume and the container."""
+        super().__init__("dhis2-cluster:index:Cache", name, None, opts)
+        naming, memory_mb = args.context.naming, args.settings.cache_memory_mb
+        data = volume("cache-data", args.context, self)
+        conf = pulumi.Output.all(args.password, args.core_replacement.id).apply(
+            lambda values: render(
+                "cache/valkey.conf.j2", endpoint=ENDPOINT, password=values[0], sessions=values[1], memory_mb=memory_mb
+            )
+        )
+        spec = ContainerSpec(
+            name=naming.of("cache"),
+            image=args.image.id,
+            uid=UID,
+            memory_mb=memory_mb,
+            hostname="cache",
+            labels=naming.labels("cache"),
+            networks=(NetworkAttachment(network=args.networks.data, aliases=(ENDPOINT.host,)),),
+            entrypoint=("valkey-server", f"{FILES}/valkey.conf"),
+            files=(
+                File(path=f"{FILES}/valkey.conf", content=conf),
+                File(path=f"{FILES}/health.sh", content=render("cache/health.sh"), executable=True),
+                File(path=f"{SECRETS}/cache-password", content=args.password),
+            ),
+            mounts=(Mount(volume=data, path="/data"),),
+            tmpfs=(Tmpfs(path="/tmp", size_mb=16),),  # noqa: S108
+            healthcheck=Healthcheck(command=("/bin/sh", f"{FILES}/health.sh"), start_period_seconds=60),
+            stop_timeout_seconds=20,
+        )
+        self.service = Service(
+            resource=container("cache", spec, pulumi.ResourceOptions(parent=self)),
+            wait_target=WaitTarget(spec.name, "the cache"),
+            endpoint=ENDPOINT,
+        )
+        self.register_outputs({"container": spec.name})
+
+    @property
+    def services(self) -> list[Service]:
+        """The one server."""
+        return [self.service]
+
+    async def until_ready(self, watcher: Watcher) -> None:
+        """Return when the server is healthy. Raises NotReady."""
+        await watcher.until_ready([self.service.wait_target])
+
+    async def flush(self, watcher: Watcher) -> None:
+        """Drop the sessions and cached objects of a database that no longer exists. Raises NotReady when refused."""
+        target = self.service.wait_target
+        _, output = await watcher.run(lambda client: execute(client, target.container, ["/bin/sh", "-c", FLUSH]))
+        if output.strip() != "OK":
+            raise NotReady(f"{target.display_name} refused FLUSHALL: {output.strip()}. Try again: pulumi up --refresh")

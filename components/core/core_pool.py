@@ -1,0 +1,191 @@
+"""CorePool: N identical DHIS2 cores. The first migrates the database alone, then the others start at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import pulumi
+
+from components.cache.cache import Cache
+from components.database.database_pair import DatabasePair
+from components.dhis2.release import ConnectionPool, Release
+from components.orchestrator.container_spec import (
+    FILES,
+    ContainerSpec,
+    File,
+    Healthcheck,
+    Mount,
+    NetworkAttachment,
+    Tmpfs,
+)
+from components.orchestrator.docker import container, volume
+from components.orchestrator.gates import all_ready
+from components.orchestrator.readiness import WaitTarget, Watcher
+from components.orchestrator.restart import any_started_before, restart_all
+from components.settings.model import Settings
+from components.stack_context import Endpoint, Image, Networks, Service, StackContext
+from components.templates.rendering import render
+
+UID = 65534
+TOMCAT = "/usr/local/tomcat"
+STOP_TIMEOUT_SECONDS = 60
+START_PERIOD_SECONDS = 600
+# The heap leaves room for threads, classes and buffers. A core that runs out of memory exits and is restarted; its heap
+# holds people's data, so it is not dumped to disk.
+# A recreated container has another address; the JVM would use the old one for half a minute.
+JVM_OPTIONS = (
+    "-Dsun.net.inetaddr.ttl=5 -XX:MaxRAMPercentage=70 -XX:+ExitOnOutOfMemoryError -XX:-HeapDumpOnOutOfMemoryError"
+)
+# Connections made while a replica was away lead to the primary; they are closed after five minutes, and reads return.
+# No key of dhis.conf sets this for c3p0, which reads the system property.
+C3P0_OPTIONS = "-Dc3p0.maxConnectionAge=300"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorePoolArgs:
+    """What the cores take. All are deleted when the database's `core_replacement` is, before the first new one."""
+
+    context: StackContext
+    image: Image
+    networks: Networks
+    settings: Settings
+    release: Release
+    database: DatabasePair
+    cache: Cache
+    database_password: pulumi.Output[str]
+    cache_password: pulumi.Output[str]
+    encryption_password: pulumi.Output[str]
+
+
+class CorePool(pulumi.ComponentResource):
+    """The cores, exposed as `services`; `endpoint` resolves to all of them."""
+
+    endpoint: ClassVar[Endpoint] = Endpoint("core", 8080)
+    services: list[Service]
+
+    def __init__(self, name: str, args: CorePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Register the shared file store and the cores."""
+        super().__init__("dhis2-cluster:index:CorePool", name, None, opts)
+        self._args = args
+        self._files = volume("files", args.context, self)
+        backends = [*args.database.services, *args.cache.services]
+        gates = args.context.gates
+        first = self._core(
+            1,
+            depends_on=[service.resource for service in backends],
+            hooks=gates.before_create("core-1", [service.wait_target for service in backends]),
+        )
+        # Not a hook: when all are replaced, core-1 has to serve before the next one is deleted.
+        migrated = gates.after(first.resource, all_ready([first.wait_target]))
+        others = [self._core(number, depends_on=migrated) for number in range(2, args.settings.cores + 1)]
+        self.services = [first, *others]
+        self.register_outputs({"cores": args.settings.cores})
+
+    async def until_ready(self, watcher: Watcher) -> None:
+        """Return when all cores are healthy. Raises NotReady.
+
+        All are restarted, the first one alone, when one was started before the database was restored: this happens
+        when only the database's volume was lost, for then nothing else changes, and no core has migrated the database.
+        """
+        targets = [service.wait_target for service in self.services]
+        if await any_started_before(watcher, targets, await self._args.database.restored_at(watcher)):
+            pulumi.log.warn("the database was restored again: all cores restart, and users have to log in again")
+            await restart_all(watcher, targets, STOP_TIMEOUT_SECONDS, partial(self._args.cache.flush, watcher))
+        await watcher.until_ready(targets)
+
+    def _core(
+        self,
+        number: int,
+        *,
+        depends_on: pulumi.Input[Sequence[pulumi.Input[pulumi.Resource]]],
+        hooks: pulumi.ResourceHookBinding | None = None,
+    ) -> Service:
+        name = f"core-{number}"
+        spec = self._spec(name, number)
+        options = pulumi.ResourceOptions(
+            parent=self, depends_on=depends_on, hooks=hooks, replace_with=[self._args.database.core_replacement]
+        )
+        return Service(
+            resource=container(name, spec, options),
+            wait_target=WaitTarget(spec.name, f"core {number}"),
+            endpoint=Endpoint(name, self.endpoint.port),
+        )
+
+    def _spec(self, name: str, number: int) -> ContainerSpec:
+        args, home, naming = self._args, self._args.release.home, self._args.context.naming
+        memory_mb = args.settings.core_memory_mb
+        pool = C3P0_OPTIONS if args.release.pool is ConnectionPool.C3P0 else ""
+        # The JVM reads the container's limit at its start only, while Docker can change it in a running container. With
+        # the limit among the options a changed one replaces the core.
+        options = [f"-XX:MaxRAM={memory_mb}m", JVM_OPTIONS, pool, args.settings.java_options]
+        return ContainerSpec(
+            name=naming.of(name),
+            image=args.image.id,
+            uid=UID,
+            memory_mb=memory_mb,
+            hostname=name,
+            labels={
+                **naming.labels("core", number),
+                # A property that depends on it makes the Pulumi engine load the provider of an old core before deleting
+                # it; `replace_with` alone ends in "unknown provider" when an update with another provider has failed.
+                "dhis2-cluster.core-replacement": args.database.core_replacement.id,
+            },
+            networks=(
+                NetworkAttachment(network=args.networks.app, aliases=(self.endpoint.host, name)),
+                NetworkAttachment(network=args.networks.data, aliases=(name,)),
+            ),
+            environment={
+                "DHIS2_HOME": home,
+                # Read by every JVM; the images without Tomcat's scripts read nothing else.
+                "JAVA_TOOL_OPTIONS": " ".join(filter(None, options)),
+            },
+            files=(
+                File(path=f"{home}/dhis.conf", content=self._conf(leader=number == 1 and self._needs_leader)),
+                *(
+                    File(path=f"{TOMCAT}/conf/{file}", content=render(f"core/{file}"))
+                    for file in ("server.xml", "logging.properties")
+                ),
+                File(path=f"{FILES}/health.sh", content=render("core/health.sh"), executable=True),
+            ),
+            mounts=(
+                Mount(volume=self._files, path=f"{home}/files"),
+                # The same volume at a second path, where every image has a folder open to all: a new volume takes its
+                # mode over. The folder of the first path is in no image, and would be owned by root.
+                Mount(volume=self._files, path="/var/tmp"),  # noqa: S108
+            ),
+            tmpfs=(Tmpfs(path="/tmp", size_mb=64),),  # noqa: S108
+            healthcheck=Healthcheck(
+                command=("/bin/sh", f"{FILES}/health.sh"),
+                start_period_seconds=START_PERIOD_SECONDS,
+                timeout_seconds=15,
+            ),
+            stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
+        )
+
+    @property
+    def _needs_leader(self) -> bool:
+        return self._args.release.needs_primary_leader and bool(self._args.database.replicas)
+
+    def _conf(self, *, leader: bool) -> pulumi.Output[str]:
+        args = self._args
+
+        def text(passwords: list[str]) -> str:
+            database, cache, encryption = passwords
+            return render(
+                "core/dhis.conf.j2",
+                primary=args.database.primary.endpoint,
+                replicas=[replica.endpoint for replica in args.database.replicas],
+                cache=args.cache.service.endpoint,
+                leader=leader,
+                pool=args.release.pool,
+                base_url=args.settings.public_url,
+                extra=args.settings.dhis_conf,
+                database_password=database,
+                cache_password=cache,
+                encryption_password=encryption,
+            )
+
+        passwords = pulumi.Output.all(args.database_password, args.cache_password, args.encryption_password)
+        # Further keys may be other systems' secrets.
+        return pulumi.Output.secret(passwords.apply(text))

@@ -1,0 +1,67 @@
+"""The one-shot container that fetches the dump into the dump cache, and the upload of a local dump file through it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pulumi
+
+from components.database.sizing import FETCH_MEMORY_MB
+from components.dhis2.dump_source import DumpSource
+from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_state import Condition
+from components.orchestrator.docker import container
+from components.orchestrator.dump_upload import restart_failed, upload_dump
+from components.orchestrator.readiness import WaitTarget, Watcher
+from components.stack_context import Image, Networks, StackContext
+from components.templates.rendering import render
+
+UID = 101
+SCRIPT = "fetch-dump.sh"
+CACHE_PATH = "/var/tmp"  # noqa: S108 - a folder everyone may write to: a new volume takes its mode over from the image
+
+
+def fetch_dump(
+    dump: DumpSource,
+    dump_cache: pulumi.Output[str],
+    *,
+    context: StackContext,
+    image: Image,
+    networks: Networks,
+    parent: pulumi.Resource,
+) -> pulumi.Output[Sequence[pulumi.Resource]]:
+    """Register the container and return a value for `depends_on`: the container, once the dump is in the cache.
+
+    The exited container stays: it is the record of the fetch.
+    """
+    name = context.naming.of("dump")
+    files = [File(path=f"{FILES}/{SCRIPT}", content=render(f"database/{SCRIPT}"), executable=True)]
+    if dump.url:
+        files.append(File(path=f"{SECRETS}/dump-url", content=pulumi.Output.secret(dump.url)))
+    spec = ContainerSpec(
+        name=name,
+        image=image.id,
+        uid=UID,
+        memory_mb=FETCH_MEMORY_MB,
+        labels=context.naming.labels("dump"),
+        networks=(NetworkAttachment(network=networks.edge, aliases=("dump",)),),
+        entrypoint=("/bin/sh", f"{FILES}/{SCRIPT}"),
+        environment={
+            "DUMP_KEY": dump.key,
+            "DUMP_NAME": dump.name,
+            "DUMP_SOURCE": "file" if dump.path else "url",
+        },
+        files=tuple(files),
+        mounts=(Mount(volume=dump_cache, path=CACHE_PATH),),
+        one_shot=True,
+    )
+    resource = container("dump", spec, pulumi.ResourceOptions(parent=parent))
+    return context.gates.after(resource, partial(_until_fetched, dump, name))
+
+
+async def _until_fetched(dump: DumpSource, name: str, watcher: Watcher) -> None:
+    running = await watcher.run(lambda client: restart_failed(client, name))
+    path = dump.path
+    if path and running:
+        await watcher.run(lambda client: upload_dump(client, name, path, folder=CACHE_PATH, key=dump.key, uid=UID))
+    target = WaitTarget(name, f"the dump {dump.name}", Condition.SERVICE_COMPLETED_SUCCESSFULLY)
+    await watcher.until_ready([target])

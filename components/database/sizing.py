@@ -1,0 +1,46 @@
+"""Memory of the database containers, and what PostgreSQL takes of it."""
+
+MAX_CONNECTIONS = 600
+"""Three cores of the newest DHIS2, each with three pools of up to 30 connections to a replica and as many to the
+primary, twice over for a version change; a replica must not have fewer than its primary, so it does not follow memory.
+An unused slot costs about 20 kB."""
+
+SMALLEST_MB = 256
+FETCH_MEMORY_MB = 128  # of the container that fetches the dump
+
+
+def postgres(memory_mb: int) -> dict[str, int]:
+    """The values `database/postgresql.conf.j2` is rendered with, for a container limited to `memory_mb` MB.
+
+    Keys name their unit. Sources: PostgreSQL's documentation (resource consumption) and DHIS2's PostgreSQL guide.
+    """
+    memory_mb = max(memory_mb, SMALLEST_MB)
+    return {
+        "max_connections": MAX_CONNECTIONS,
+        # A quarter, as PostgreSQL's documentation advises; beyond 16 GB the kernel's cache serves better.
+        "shared_buffers_mb": min(memory_mb // 4, 16384),
+        # The kernel's cache counts towards the container's limit, so it is what is left.
+        "effective_cache_size_mb": memory_mb * 5 // 8,
+        # Twenty queries at a time, each with two sorts, may take a quarter: DHIS2's guide has 24 MB for 8 GB.
+        "work_mem_kb": _between(2048, memory_mb * 1024 // 4 // 40, 65536),
+        # Three autovacuum workers and one index at a time may each take it.
+        "maintenance_work_mem_mb": _between(16, memory_mb // 16, 2048),
+        # How much a checkpoint may have to replay after a crash, and stay on disk.
+        "max_wal_size_mb": _between(512, memory_mb, 8192),
+        # What a replica may be behind before it is given up: the bound of the primary's disk use.
+        "max_slot_wal_keep_size_mb": _between(1024, memory_mb, 16384),
+        # Split among the indexes built at the same time: nothing else runs while a dump is loaded.
+        "seed_memory_mb": _between(64, memory_mb // 2, 16384),
+    }
+
+
+def shared_memory_mb(memory_mb: int) -> int:
+    """The size of /dev/shm in MB: parallel queries share their hash tables there, and Docker's 64 MB fail them.
+
+    It is a limit, not a reservation; what is used counts towards the container's memory.
+    """
+    return _between(64, memory_mb // 4, 4096)
+
+
+def _between(least: int, value: int, most: int) -> int:
+    return max(least, min(value, most))

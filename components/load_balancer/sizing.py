@@ -1,0 +1,3 @@
+"""Memory of the load balancer."""
+
+MEMORY_MB = 256

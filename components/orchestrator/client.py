@@ -1,0 +1,25 @@
+"""A Docker SDK client beside the plugin's connection: inspects, starts and stops containers, creates none."""
+
+import os
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+TIMEOUT_SECONDS = 60
+# What a call can raise when Docker Engine cannot be reached; failures of the ssh command are OSErrors.
+UNREACHABLE = (DockerException, RequestException, OSError)
+
+
+def engine_address(docker_host: str | None) -> str:
+    """Return the address messages name: the setting, DOCKER_HOST, or the local socket."""
+    return docker_host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def connect(docker_host: str | None) -> docker.DockerClient:
+    """Return a client of the Docker Engine the plugin uses. Raises one of UNREACHABLE; ssh:// runs `ssh`."""
+    if docker_host:
+        ssh = docker_host.startswith("ssh:")
+        return docker.DockerClient(base_url=docker_host, use_ssh_client=ssh, timeout=TIMEOUT_SECONDS)
+    ssh = os.environ.get("DOCKER_HOST", "").startswith("ssh:")
+    return docker.from_env(use_ssh_client=ssh, timeout=TIMEOUT_SECONDS)

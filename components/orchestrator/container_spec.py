@@ -1,0 +1,96 @@
+"""ContainerSpec: one hardened container, described without saying which orchestrator runs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+
+FILES = "/opt/dhis2-cluster"  # where scripts and configuration are uploaded to
+SECRETS = f"{FILES}/secrets"  # one secret a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file uploaded before the container starts: owned by root, readable by all, never empty."""
+
+    path: str
+    content: pulumi.Input[str]
+    executable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A volume, by the name its resource has, mounted at a path."""
+
+    volume: pulumi.Input[str]
+    path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tmpfs:
+    """A tmpfs mount, writable for the container's user."""
+
+    path: str
+    size_mb: int
+    mode: str = "1770"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthcheck:
+    """Docker's healthcheck: a command without a shell around it, times in seconds.
+
+    Failures within `start_period_seconds` after a start do not count.
+    """
+
+    command: tuple[str, ...]
+    start_period_seconds: int
+    interval_seconds: int = 5
+    timeout_seconds: int = 10
+    retries: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkAttachment:
+    """A network, by the id its resource has, and the container's aliases in it."""
+
+    network: pulumi.Input[str]
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPort:
+    """A port of the container published on an address of the Docker host."""
+
+    internal: int
+    external: int
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """What runs, with what, under which limits. What all containers share is in orchestrator/docker.py.
+
+    `uid` is user and group. `stop_timeout_seconds` lies between the stop signal and SIGKILL. A `one_shot` container
+    runs once and exits; it has no healthcheck.
+    """
+
+    name: str
+    image: pulumi.Input[str]
+    uid: int
+    memory_mb: int
+    networks: tuple[NetworkAttachment, ...]
+    labels: Mapping[str, pulumi.Input[str]]
+    healthcheck: Healthcheck | None = None
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    hostname: str = ""
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    shared_memory_mb: int = 64
+    stop_signal: str = "SIGTERM"
+    stop_timeout_seconds: int = 10
+    one_shot: bool = False

@@ -1,0 +1,91 @@
+"""Evaluate a container's state as Docker Engine reports it: ready, still on its way, or failed and why."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+TAIL_LINES = 15
+FATAL = "fatal: "  # what our scripts begin the line with that says why they exit
+_ERROR_LINE = re.compile(
+    r"fatal:|\b(FATAL|SEVERE|ERROR|PANIC)\b|^\S*Exception\b|Caused by:|OutOfMemoryError", re.MULTILINE
+)
+
+
+class Condition(Enum):
+    """What a container is waited for; Compose's names of these conditions."""
+
+    SERVICE_HEALTHY = "service_healthy"
+    SERVICE_COMPLETED_SUCCESSFULLY = "service_completed_successfully"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`ready`, or failed with a `reason`, or neither: then the wait goes on, and `status` is where it stands."""
+
+    ready: bool = False
+    reason: str = ""
+    status: str = ""
+
+
+def evaluate(inspected: Mapping[str, Any], condition: Condition, restarts_before: int) -> Evaluation:
+    """Evaluate one container inspection.
+
+    `restarts_before` is RestartCount when the wait began: a container that has exited and was restarted since then
+    would go on like that, so the wait ends.
+    """
+    state = inspected.get("State") or {}
+    status = str(state.get("Status", ""))
+    code = int(state.get("ExitCode") or 0)
+    completes = condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY
+    if completes and status in ("exited", "dead") and code == 0:
+        return Evaluation(ready=True)
+    if not completes and status == "running":
+        health = str((state.get("Health") or {}).get("Status", ""))
+        return _evaluate_running(health, inspected, restarts_before)
+    if status == "created" and state.get("Error"):
+        return Evaluation(reason=f"did not start: {state['Error']}", status=status)
+    if status == "paused":
+        return Evaluation(reason="is paused", status=status)
+    if status in ("exited", "dead", "restarting", "removing"):
+        return Evaluation(reason=_exit_reason(inspected, status, completes=completes), status=status)
+    return Evaluation(status=status)
+
+
+def _evaluate_running(health: str, inspected: Mapping[str, Any], restarts_before: int) -> Evaluation:
+    if health == "healthy":
+        return Evaluation(ready=True)
+    if int(inspected.get("RestartCount") or 0) > restarts_before:
+        return Evaluation(reason="exited and was restarted")
+    return Evaluation(status=health or "running")
+
+
+def _exit_reason(inspected: Mapping[str, Any], status: str, *, completes: bool) -> str:
+    state = inspected["State"]
+    code = int(state.get("ExitCode") or 0)
+    if state.get("OOMKilled"):
+        limit_mb = int((inspected.get("HostConfig") or {}).get("Memory") or 0) // 2**20
+        return f"was OOM-killed (memory limit {limit_mb} MB)"
+    if status == "exited" and not completes:
+        # Docker restarts what exits by itself.
+        return f"exited with code {code} and was stopped by hand; start it: pulumi up --refresh"
+    return f"exited with code {code}"
+
+
+def failure_lines(log: Sequence[str], count: int = TAIL_LINES) -> list[str]:
+    """Return the log lines that explain a failure: up to the last `fatal: `, else the errors and the end of the log."""
+    lines = [line.rstrip() for line in log if line.strip()]
+    for index in range(len(lines) - 1, -1, -1):
+        if FATAL in lines[index]:
+            # The lines before say what led to it; after it there is at most the beginning of the next start.
+            return lines[max(0, index - count + 1) : index + 1]
+    errors = [line for line in lines[:-count] if _ERROR_LINE.search(line)][-count:]
+    return [*errors, *lines[-count:]]
+
+
+def epoch_seconds(timestamp: str) -> float:
+    """Return a timestamp of Docker Engine in epoch seconds; it has nanoseconds, Python reads microseconds."""
+    day, _, fraction = timestamp.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{day}+00:00").timestamp() + float(f"0.{fraction or 0}")

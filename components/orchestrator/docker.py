@@ -1,0 +1,140 @@
+"""The only module that registers docker resources: containers of a ContainerSpec, volumes, networks, images.
+
+What the plugin needs was observed on the real one: values are written in the form Docker Engine reports them in (Go
+durations, `CAP_…`), or each refresh would show a diff.
+"""
+
+import pulumi
+import pulumi_docker as docker
+
+from components.naming import DUMP_CACHE_VOLUME, Naming
+from components.orchestrator.container_spec import ContainerSpec, File, Healthcheck, Mount
+from components.stack_context import Image, StackContext
+
+LOG_FILES, LOG_FILE_MB = 3, 10
+# The plugin updates these in the state and never in the container, unless it is replaced.
+STATE_ONLY = ["healthcheck", "init", "tmpfs"]
+
+
+def providers(docker_host: str | None) -> list[pulumi.ProviderResource]:
+    """Return the explicit provider that a `dockerHost` needs; without one the default provider serves."""
+    return [docker.Provider("docker", host=docker_host)] if docker_host else []
+
+
+def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+    """Register the hardened container of a spec: unprivileged user, no capabilities, limits, rotated logs.
+
+    Root file systems stay writable, because files cannot be uploaded into a read-only one. `memory` and `memory_swap`
+    are equal: no swap, and the memory limit can be changed in place.
+    """
+    replacement = pulumi.ResourceOptions(delete_before_replace=True, replace_on_changes=STATE_ONLY)
+    return docker.Container(
+        name,
+        name=spec.name,
+        image=spec.image,
+        entrypoints=list(spec.entrypoint) or None,
+        command=list(spec.command) or None,
+        hostname=spec.hostname or None,
+        user=f"{spec.uid}:{spec.uid}",
+        envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(spec.environment.items())],
+        labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in sorted(spec.labels.items())],
+        uploads=[_upload(file) for file in spec.files],
+        mounts=[_mount(mount) for mount in spec.mounts],
+        tmpfs={
+            tmpfs.path: f"uid={spec.uid},gid={spec.uid},mode={tmpfs.mode},size={tmpfs.size_mb}m" for tmpfs in spec.tmpfs
+        },
+        ports=[
+            docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=port.address, protocol="tcp")
+            for port in spec.ports
+        ],
+        # Beside networks_advanced, or each refresh shows a diff.
+        network_mode="bridge",
+        networks_advanced=[
+            docker.ContainerNetworksAdvancedArgs(name=attachment.network, aliases=list(attachment.aliases))
+            for attachment in spec.networks
+        ],
+        healthcheck=_healthcheck(spec.healthcheck) if spec.healthcheck else None,
+        memory=spec.memory_mb,
+        memory_swap=spec.memory_mb,
+        shm_size=spec.shared_memory_mb,
+        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+        security_opts=["no-new-privileges:true"],
+        init=True,
+        restart="no" if spec.one_shot else "unless-stopped",
+        must_run=not spec.one_shot,
+        stop_signal=spec.stop_signal,
+        stop_timeout=spec.stop_timeout_seconds,
+        # Without it the plugin kills containers at once.
+        destroy_grace_seconds=spec.stop_timeout_seconds,
+        log_driver="json-file",
+        log_opts={"max-size": f"{LOG_FILE_MB}m", "max-file": str(LOG_FILES)},
+        opts=pulumi.ResourceOptions.merge(replacement, opts),
+    )
+
+
+def volume(part: str, context: StackContext, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """Register a data volume of a part and return its name; with keepData it outlives the stack."""
+    labels = context.naming.object_labels()
+    return docker.Volume(
+        part,
+        name=context.naming.of(part),
+        labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
+        # A volume is never replaced for a label.
+        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=context.keep_data, ignore_changes=["labels"]),
+    ).name
+
+
+def dump_cache_volume(parent: pulumi.Resource) -> pulumi.Output[str]:
+    """Register the dump cache that all stacks of a Docker Engine share and return its name; no stack removes it."""
+    return docker.Volume(
+        "dumps",
+        name=DUMP_CACHE_VOLUME,
+        labels=[docker.VolumeLabelArgs(label="dhis2-cluster.shared", value="dumps")],
+        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=True),
+    ).name
+
+
+def network(part: str, naming: Naming, parent: pulumi.Resource, *, internal: bool = False) -> pulumi.Output[str]:
+    """Register a network and return its id, not its name: when it is recreated its containers are replaced."""
+    return docker.Network(
+        part,
+        name=naming.of(part),
+        internal=internal,
+        labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
+        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
+    ).id
+
+
+def image(name: str, reference: str, parent: pulumi.Resource) -> Image:
+    """Register an image, used by its id; the new one is pulled before anything that runs from the old one stops."""
+    resource = docker.RemoteImage(name, name=reference, keep_locally=True, opts=pulumi.ResourceOptions(parent=parent))
+    return Image(resource=resource, id=resource.image_id)
+
+
+def go_duration(seconds: int) -> str:
+    """Return whole seconds in the form Go prints a duration: `5s`, `1m0s`, `1h0m0s`."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def _upload(file: File) -> docker.ContainerUploadArgs:
+    return docker.ContainerUploadArgs(
+        file=file.path, content=file.content, permissions="0555" if file.executable else "0444"
+    )
+
+
+def _mount(mount: Mount) -> docker.ContainerMountArgs:
+    return docker.ContainerMountArgs(type="volume", source=mount.volume, target=mount.path, read_only=mount.read_only)
+
+
+def _healthcheck(healthcheck: Healthcheck) -> docker.ContainerHealthcheckArgs:
+    return docker.ContainerHealthcheckArgs(
+        tests=["CMD", *healthcheck.command],
+        interval=go_duration(healthcheck.interval_seconds),
+        timeout=go_duration(healthcheck.timeout_seconds),
+        start_period=go_duration(healthcheck.start_period_seconds),
+        retries=healthcheck.retries,
+    )

@@ -1,0 +1,48 @@
+"""Upload a local dump file into the dump cache of a Docker Engine, wherever that is, and restart a failed fetch."""
+
+import io
+import os
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.orchestrator.readiness import inspect
+
+if TYPE_CHECKING:
+    import docker
+
+
+def restart_failed(client: "docker.DockerClient", container: str) -> bool:
+    """Restart a one-shot container that has failed before; tell whether it is running now."""
+    state = (inspect(client, container) or {}).get("State") or {}
+    if state.get("Status") == "exited" and state.get("ExitCode"):
+        client.api.start(container)
+        return True
+    return state.get("Status") == "running"
+
+
+def upload_dump(client: "docker.DockerClient", container: str, path: Path, *, folder: str, key: str, uid: int) -> None:
+    """Copy a dump file to `<folder>/<key>.incoming` in a container, then mark it complete with `<key>.delivered`.
+
+    Through Docker's API, because an Engine on another machine or in a virtual one cannot read local files. Both files
+    belong to `uid`, the container's user, who renames them.
+    """
+    with path.open("rb") as dump, tempfile.TemporaryFile() as packed:
+        size = os.fstat(dump.fileno()).st_size
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.addfile(_entry(f"{key}.incoming", uid, size), dump)
+        packed.seek(0)
+        client.api.put_archive(container, folder, packed)
+    with io.BytesIO() as marker:
+        with tarfile.open(fileobj=marker, mode="w") as archive:
+            archive.addfile(_entry(f"{key}.delivered", uid))
+        client.api.put_archive(container, folder, marker.getvalue())
+
+
+def _entry(name: str, uid: int, size: int = 0) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.uid, entry.gid = size, 0o644, uid, uid
+    entry.mtime = int(time.time())  # its default is 1970, and the next fetch removes old files
+    return entry

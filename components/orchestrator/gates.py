@@ -1,0 +1,61 @@
+"""Gates: hold resources back until the containers they need are ready. ADR 1 has the reasons.
+
+The plugin's own `wait` reports no cause and is forgotten by a refresh, so readiness is checked here. `before_create`
+is for a resource that is created when others are ready: its failure leaves the resource out of the state, and the next
+`up` tries again. `after` is for one that must not even be *deleted* for its replacement before others are ready: hooks
+of a replacement run when the old container is already deleted, dependencies are waited for before. `when_ready` is for
+what nothing depends on: it is checked in every `up`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import pulumi
+
+from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+
+Check = Callable[[Watcher], Awaitable[None]]
+
+
+class Gates:
+    """The gates of one program run; `watcher` asks Docker Engine, never in a preview."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        """Take the watcher; nothing is asked before the Pulumi engine gets there."""
+        self._watcher = watcher
+
+    def before_create(self, name: str, targets: Sequence[WaitTarget]) -> pulumi.ResourceHookBinding:
+        """Return hooks that create a resource once `targets` are ready. `name` is unique within the program."""
+        watcher = self._watcher
+
+        async def wait(_: pulumi.ResourceHookArgs) -> None:
+            await watcher.until_ready(targets)
+
+        return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-gate", wait)])
+
+    def after(self, resource: pulumi.CustomResource, check: Check) -> pulumi.Output[Sequence[pulumi.Resource]]:
+        """Return a value for `depends_on`: the resource, once `check` has returned."""
+        return self.when_ready([resource], check).apply(lambda _: [resource])
+
+    def when_ready(self, resources: Sequence[pulumi.CustomResource], check: Check) -> pulumi.Output[bool]:
+        """Return true once the resources are created and `check` has returned; false in a preview."""
+        watcher = self._watcher
+
+        async def run(_: Sequence[str]) -> bool:
+            if pulumi.runtime.is_dry_run():
+                return False
+            try:
+                await check(watcher)
+            except NotReady as error:
+                raise pulumi.RunError(str(error)) from None
+            return True
+
+        return pulumi.Output.all(*(resource.id for resource in resources)).apply(run)
+
+
+def all_ready(targets: Sequence[WaitTarget]) -> Check:
+    """Return a check that all of these are ready."""
+
+    async def check(watcher: Watcher) -> None:
+        await watcher.until_ready(targets)
+
+    return check

@@ -1,0 +1,168 @@
+"""Wait for containers to become ready, and report what they are doing meanwhile."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import APIError, NotFound
+
+from components.orchestrator.client import UNREACHABLE, connect, engine_address
+from components.orchestrator.container_state import TAIL_LINES, Condition, epoch_seconds, evaluate, failure_lines
+
+if TYPE_CHECKING:
+    import docker
+
+POLL_SECONDS = 0.5
+PROBE_SECONDS = 1.0
+REPORT_SECONDS = 5.0
+LOG_LINES = 400
+LONGEST_LINE = 200
+
+# Not the event loop's default executor: the SDK's registrations occupy that one until the Pulumi engine has answered,
+# and the Pulumi engine may be waiting for us.
+_EXECUTOR = ThreadPoolExecutor(max_workers=16, thread_name_prefix="readiness")
+
+
+class NotReady(Exception):
+    """A container that did not become ready: which, why, its last log lines, and what to do."""
+
+
+@dataclass(frozen=True)
+class WaitTarget:
+    """A container by its Docker name, its display name, and the condition it is waited for."""
+
+    container: str
+    display_name: str
+    condition: Condition = Condition.SERVICE_HEALTHY
+
+
+@dataclass
+class Watcher:
+    """Watches the containers of one Docker Engine. `report` takes a line of progress for the console."""
+
+    docker_host: str | None
+    timeout_seconds: int
+    report: Callable[[str], None]
+    _client: "docker.DockerClient | None" = field(default=None, init=False)
+    _reported: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
+    _probed: dict[str, tuple[bool, float]] = field(default_factory=dict, init=False)
+
+    async def until_ready(self, targets: Sequence[WaitTarget]) -> None:
+        """Return when all are ready. Raises NotReady at the first that has failed, or after the timeout."""
+        await asyncio.gather(*(self._until_ready(target) for target in targets))
+
+    async def until_succeeds(self, target: WaitTarget, command: Sequence[str], failure: str) -> None:
+        """Return when a command succeeds in a container. Raises NotReady with `failure` after the timeout."""
+        deadline = time.monotonic() + self.timeout_seconds
+        while (await self.run(lambda client: execute(client, target.container, command)))[0]:
+            if time.monotonic() > deadline:
+                raise NotReady(await self._failure(target, failure))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def run(self, action: Callable[["docker.DockerClient"], Any]) -> Any:  # noqa: ANN401 - the action's result
+        """Return an action's result with a Docker client, off the event loop. Raises NotReady if unreachable."""
+
+        def act() -> Any:  # noqa: ANN401
+            if self._client is None:
+                self._client = connect(self.docker_host)
+            return action(self._client)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(_EXECUTOR, act)
+        except UNREACHABLE as error:
+            raise NotReady(f"Docker Engine at {engine_address(self.docker_host)}: {error}") from error
+
+    async def _until_ready(self, target: WaitTarget) -> None:
+        restarts: int | None = None
+        deadline = time.monotonic() + self.timeout_seconds
+        self._reported.setdefault(target.container, ("", time.monotonic()))
+        while True:
+            inspected = await self.run(lambda client: inspect(client, target.container))
+            if inspected is None and target.condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY:
+                return  # exited containers were pruned
+            if inspected is None:
+                raise NotReady(
+                    f"{target.display_name} ({target.container}) no longer exists; recreate it: pulumi up --refresh"
+                )
+            if restarts is None:
+                restarts = int(inspected.get("RestartCount") or 0)
+            evaluation = evaluate(inspected, target.condition, restarts)
+            if evaluation.ready:
+                return
+            if evaluation.reason:
+                raise NotReady(await self._failure(target, evaluation.reason))
+            if evaluation.status in ("starting", "unhealthy") and await self._passes(target.container, inspected):
+                return
+            if time.monotonic() > deadline:
+                reason = f"was not ready after {self.timeout_seconds} s ({evaluation.status}); to wait longer: pulumi config set readyTimeout {2 * self.timeout_seconds} && pulumi up"
+                raise NotReady(await self._failure(target, reason))
+            await self._report(target)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _passes(self, container: str, inspected: dict[str, Any]) -> bool:
+        """Tell whether a starting container's healthcheck passes; Docker runs it only every few seconds."""
+        passed, at = self._probed.get(container, (False, 0.0))
+        if time.monotonic() - at >= PROBE_SECONDS:
+            command = inspected["Config"]["Healthcheck"]["Test"][1:]
+            self._probed[container] = (False, time.monotonic())
+            passed = await self.run(lambda client: probe(client, container, command))
+            self._probed[container] = (passed, time.monotonic())
+        return passed
+
+    async def _report(self, target: WaitTarget) -> None:
+        """Report a container's last log line; several may wait for the same container, it is reported once."""
+        reported, at = self._reported[target.container]
+        if time.monotonic() - at < REPORT_SECONDS:
+            return
+        self._reported[target.container] = (reported, time.monotonic())
+        lines = await self._log(target, 3)
+        line = lines[-1][:LONGEST_LINE] if lines else "starting"
+        if line != reported:
+            self.report(f"{target.display_name}: {line}")
+            self._reported[target.container] = (line, time.monotonic())
+
+    async def _failure(self, target: WaitTarget, reason: str) -> str:
+        lines = failure_lines(await self._log(target, LOG_LINES), TAIL_LINES)
+        shown = "\n".join(f"  | {line[:LONGEST_LINE]}" for line in lines)
+        return f"{target.display_name} {reason}\n{shown}\n  Full log: docker logs {target.container}"
+
+    async def _log(self, target: WaitTarget, count: int) -> list[str]:
+        text = await self.run(lambda client: client.api.logs(target.container, tail=count))
+        return [line for line in bytes(text).decode(errors="replace").splitlines() if line.strip()]
+
+
+def inspect(client: "docker.DockerClient", name: str) -> dict[str, Any] | None:
+    """Return a container's inspection; None when there is no container of that name."""
+    try:
+        inspected: dict[str, Any] = client.api.inspect_container(name)
+    except NotFound:
+        return None
+    return inspected
+
+
+def started_at(client: "docker.DockerClient", name: str) -> float:
+    """Return when a running container was started, in epoch seconds; infinity when it does not run."""
+    state = (inspect(client, name) or {}).get("State") or {}
+    if state.get("Status") != "running":
+        return math.inf
+    return epoch_seconds(str(state["StartedAt"]))
+
+
+def probe(client: "docker.DockerClient", name: str, command: Sequence[str]) -> bool:
+    """Tell whether a healthcheck command succeeds now."""
+    try:
+        return execute(client, name, command)[0] == 0
+    except APIError:
+        return False  # it has just exited, and the next inspection has the reason
+
+
+def execute(client: "docker.DockerClient", name: str, command: Sequence[str]) -> tuple[int, str]:
+    """Return exit code and output of a command in a container."""
+    started = client.api.exec_create(name, list(command))
+    output = bytes(client.api.exec_start(started["Id"])).decode(errors="replace")
+    ended: dict[str, Any] = client.api.exec_inspect(started["Id"])  # type: ignore[no-untyped-call]
+    return int(ended["ExitCode"] or 0), output

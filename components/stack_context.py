@@ -1,0 +1,85 @@
+"""What travels through the components as one value: the stack's context, its networks, images and services."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pulumi
+
+from components.naming import Naming
+from components.orchestrator.gates import Gates
+from components.orchestrator.readiness import WaitTarget, Watcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackContext:
+    """How the stack's objects are named, what holds them back, and whether its data outlives it."""
+
+    naming: Naming
+    gates: Gates
+    keep_data: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """Ids of the stack's networks: `edge` (published ports, downloads), `app` (cores), `data` (internal)."""
+
+    edge: pulumi.Output[str]
+    app: pulumi.Output[str]
+    data: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image on the Docker host: its resource and its id."""
+
+    resource: pulumi.CustomResource
+    id: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """The images of a stack, by what runs from them."""
+
+    core: Image
+    database: Image
+    cache: Image
+    load_balancer: Image
+
+    @property
+    def resources(self) -> Sequence[pulumi.CustomResource]:
+        """The resources of all images."""
+        return [image.resource for image in (self.load_balancer, self.database, self.cache, self.core)]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a service listens: its host name within the stack's networks and its port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A running container of a component: its resource, what to wait for, and where it listens."""
+
+    resource: pulumi.CustomResource
+    wait_target: WaitTarget
+    endpoint: Endpoint
+
+
+class Part(Protocol):
+    """A component that runs containers."""
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """The running containers of the part."""
+        ...
+
+    async def until_ready(self, watcher: Watcher) -> None:
+        """Return when the part is ready, in every `up`. Raises NotReady."""
+        ...
