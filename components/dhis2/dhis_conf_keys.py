@@ -1,4 +1,4 @@
-"""Keys of dhis.conf this program writes itself, and why nobody else may. Pure.
+"""The keys of dhis.conf that this program writes itself, and why the setting `dhisConf` may not have them.
 
 Sources: DHIS2's ConfigurationKey, ReadOnlyDataSourceManager and DefaultStartupRoutineExecutor classes, and its system
 administration guide.
@@ -6,35 +6,37 @@ administration guide.
 
 import re
 
-# Patterns of keys -> the reason a person gets who sets one. Keys not listed here are passed on.
-OWNED_KEYS: tuple[tuple[str, str], ...] = (
-    (r"connection\.(url|username|password|driver_class|dialect|schema)", "it makes the database and its password"),
+# Keys (* = anything) -> the reason, for messages and docs/settings.md. Keys not listed here are passed on.
+OWNED_KEYS: dict[tuple[str, ...], str] = {
     (
-        r"connection\.pool\..*|db\.pool\.type",
-        "pools are sized with the database's max_connections and replicas' return",
+        *("connection.url", "connection.username", "connection.password"),
+        *("connection.driver_class", "connection.dialect", "connection.schema"),
+    ): "the database, its user and its password are created with the stack",
+    ("connection.pool.*", "db.pool.type"): (
+        "pools are sized after the database's max_connections, and reads must return to a replica that is back"
     ),
-    (r"read[0-9]+\.connection\..*", "it follows the replicas setting: pulumi config set replicas 2"),
-    (r"active\.read\.replicas", "DHIS2 overwrites it with the number of replicas it finds"),
-    (
-        r"system\.read_only_mode",
-        "on, DHIS2 skips every start-up routine: no cache invalidation, no jobs, no admin user",
+    ("read*.connection.*",): "replicas have a setting of their own: pulumi config set replicas 2",
+    ("active.read.replicas",): "DHIS2 overwrites it with the number of replicas it counts",
+    ("system.read_only_mode",): (
+        "when on, DHIS2 skips every startup routine: no cache invalidation, no jobs, no admin user"
     ),
-    (r"redis\..*", "sessions and cache invalidation of all cores go through the cache it makes"),
-    (r"encryption\.password", "it is generated once; another one makes encrypted values unreadable"),
-    (r"analytics\.table\.unlogged", "unlogged tables never reach a replica, so it follows the replicas setting"),
-    (r"server\.base\.url", "it follows the baseUrl setting: pulumi config set baseUrl https://dhis2.example.org"),
-    (r"node\.(id|primary_leader)", "each core gets its own"),
-    (r"cluster\..*", "cores find each other through the cache"),
-    (r"filestore\.(provider|container)", "all cores share one file volume"),
-    (r"flyway\..*", "it decides which core migrates, and how"),
-)
+    ("redis.*",): "sessions and cache invalidation of all cores need the stack's own cache",
+    ("encryption.password",): "it is generated once; with another one, encrypted values cannot be read",
+    ("analytics.table.unlogged",): "unlogged tables are not replicated, so it depends on the setting replicas",
+    ("server.base.url",): "it has a setting of its own: pulumi config set baseUrl https://dhis2.example.org",
+    ("node.id", "node.primary_leader"): "every core has its own",
+    ("cluster.*",): "the cores reach each other through the cache",
+    ("filestore.provider", "filestore.container"): "all cores share one volume",
+    ("flyway.*",): "this program decides which core migrates the database, and how",
+}
 
-_OWNED = tuple((re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in OWNED_KEYS)
+
+def pattern_of(keys: tuple[str, ...]) -> str:
+    """Return the regular expression, valid in JSON schema too, of keys of OWNED_KEYS."""
+    return f"^({'|'.join(keys)})$".replace(".", r"\.").replace("*", ".*")
 
 
 def why_owned(key: str) -> str | None:
-    """Why a dhis.conf key may not be set in `dhisConf`; None when it may."""
-    for pattern, reason in _OWNED:
-        if pattern.fullmatch(key):
-            return reason
-    return None
+    """Return why the setting `dhisConf` may not have this key; None when it may."""
+    reasons = (why for keys, why in OWNED_KEYS.items() if re.match(pattern_of(keys), key, re.IGNORECASE))
+    return next(reasons, None)

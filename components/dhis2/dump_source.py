@@ -1,4 +1,4 @@
-"""Which dump a database is loaded from, and the key its cached copy and the seeded database are known by. Pure."""
+"""Which dump a database is restored from, and the key of the dump in the dump cache and in the database's marker."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ BLANK = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class DumpSource:
-    """A dump.
+    """The dump a database is restored from, or a blank database.
 
-    `key` is 64 hexadecimal digits, or `none` for a blank database; `name` may be shown to anyone. Of `url` (it may hold
-    a password) and `path` at most one is set.
+    `key` is 64 hexadecimal digits, `none` for a blank database. `name` holds no secret. Of `url` (it may hold a
+    password) and `path` at most one is set.
     """
 
     key: str = BLANK
@@ -25,10 +25,10 @@ class DumpSource:
 
 
 def resolve_dump_source(release: Release) -> DumpSource:
-    """The seed a release's dump address means.
+    """Return the dump of a release.
 
-    A web address is its own identity, whatever it serves later; a local file is known by its content. Raises OSError
-    when the file cannot be read.
+    The key of an http(s) address is the hash of the address, whatever it serves later; the key of a local file is the
+    hash of its content. Raises OSError when the file cannot be read.
     """
     if release.dump_path:
         path = release.dump_path.resolve()

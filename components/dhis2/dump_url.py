@@ -1,16 +1,16 @@
-"""Where a dump comes from: web addresses and local files. Pure."""
+"""Where a database dump comes from: http(s) addresses and local files."""
 
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 
 def is_http_url(text: str) -> bool:
-    """True for an http or https address, in any case."""
+    """Return True for an http or https address; the scheme may have capitals."""
     return text.lower().startswith(("http://", "https://"))
 
 
 def local_path(text: str) -> str:
-    """The path a `file:` address or plain path means; `~` is the home directory. Relative paths stay relative."""
+    """Return the path of a `file:` address or plain path; `~` is the home directory. Relative paths stay relative."""
     path = text
     if text.lower().startswith("file:"):
         path = text[len("file:") :]
@@ -20,7 +20,7 @@ def local_path(text: str) -> str:
 
 
 def redacted_url(url: str) -> str:
-    """The address without user, password, query and fragment: fit for messages, labels and logs."""
+    """Return the address without user, password, query and fragment: fit for messages, labels and logs."""
     if not is_http_url(url):
         return url
     parts = urlsplit(url)

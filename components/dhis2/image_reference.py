@@ -1,4 +1,4 @@
-"""Container image references: the default ones, and how to read one. Pure."""
+"""Container image references: the default ones, and their parts."""
 
 import re
 
@@ -18,9 +18,9 @@ _REFERENCE = re.compile(
 
 
 def image_parts(image: str) -> tuple[str, str | None, str | None]:
-    """(repository, tag, digest) of an image reference such as `host:5000/dhis2/core:2.42@sha256:…`.
+    """Return (repository, tag, digest) of an image reference such as `host:5000/dhis2/core:2.42@sha256:…`.
 
-    Raises ValueError when Docker would not take it as one.
+    Raises ValueError where Docker would refuse it.
     """
     match = _REFERENCE.fullmatch(image)
     if match is None:

@@ -1,65 +1,61 @@
-"""Settings that are right one by one and wrong together. Pure."""
+"""The consistency rules: what settings that are valid one by one may not be together."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from components.dhis2.release import resolve_release
-from components.dhis2.version import ReleaseError
+from components.settings.dhis_conf import remove_command
+from components.settings.errors import SettingError
 from components.settings.model import Settings
-from components.settings.validators import dhis_conf_path
+from components.settings.quantities import MOST_MB
 
 _HEAP = re.compile(r"(?:^|\s)-Xmx([0-9]{1,12})([kmgt]?)(?=\s|$)", re.ASCII | re.IGNORECASE)
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
-@dataclass(frozen=True)
-class Contradiction:
-    """What contradicts what: the settings concerned (the one to mend first), the reason, the mending command."""
+def consistency_errors(settings: Settings, invalid: set[str], hidden: set[str]) -> list[SettingError]:
+    """Return the errors of all rules whose settings are not `invalid` by themselves; those have their default here.
 
-    keys: tuple[str, ...]
-    text: str
-    command: str
-
-
-def find(settings: Settings) -> list[Contradiction]:
-    """Every contradiction between the settings, and version texts that name no release."""
-    found = []
-    try:
-        resolve_release(settings.version, settings.image, settings.dump_url)
-    except ReleaseError as error:
-        found = [Contradiction((error.key,), str(error), error.command)]
-    return [*found, *_memory(settings), *_dhis_conf(settings)]
+    Not a model_validator, which pydantic calls only when every field is valid. Values of `hidden` keys are in no error.
+    """
+    return [error for keys, rule in _RULES.items() if not invalid & keys for error in rule(settings, hidden)]
 
 
-def _memory(settings: Settings) -> Iterator[Contradiction]:
+def _heap_fits(settings: Settings, hidden: set[str]) -> Iterator[SettingError]:
     heaps = _HEAP.findall(settings.java_options)
     if not heaps:
         return
-    number, unit = heaps[-1]  # the JVM goes by the last one
+    number, unit = heaps[-1]  # the JVM uses the last one
     heap_mb = int(number) * _BYTES[unit.lower()] // 2**20
-    if heap_mb >= settings.core_memory_mb:
-        yield Contradiction(
-            ("javaOptions", "coreMemory"),
-            f"-Xmx{number}{unit} is a heap of {heap_mb} MB in a container of {settings.core_memory_mb} MB, which also "
-            "holds threads, classes and buffers",
-            f"pulumi config set coreMemory {heap_mb * 3 // 2}",
-        )
+    if heap_mb < settings.core_memory_mb:
+        return
+    heap, command = f"-Xmx{number}{unit}", f"pulumi config set coreMemory {heap_mb * 3 // 2}"
+    if "javaOptions" in hidden or heap_mb * 3 // 2 > MOST_MB:
+        heap, command = "its -Xmx", "pulumi config rm javaOptions"
+    yield SettingError("javaOptions", f"{heap} leaves no room for threads, classes and buffers in coreMemory", command)
 
 
-def _dhis_conf(settings: Settings) -> Iterator[Contradiction]:
+def _secure_cookies_have_https(settings: Settings, _: set[str]) -> Iterator[SettingError]:
     https = settings.dhis_conf.get("server.https", "").lower() in ("on", "true")
     if https and not settings.public_url.startswith("https://"):
-        yield Contradiction(
-            ("dhisConf", "baseUrl"),
-            f"server.https makes cookies browsers send over https only, but users come to {settings.public_url}: "
-            "every login would be forgotten at once",
-            f"pulumi config rm --path '{dhis_conf_path('server.https')}'",
+        yield SettingError(
+            "dhisConf",
+            "server.https needs a baseUrl with https://, or browsers do not send its cookies and every login is lost",
+            remove_command("server.https"),
         )
+
+
+def _analytics_are_read_from_replicas(settings: Settings, _: set[str]) -> Iterator[SettingError]:
     for key in settings.dhis_conf:
         if key.startswith("analytics.connection.") and settings.replicas:
-            yield Contradiction(
-                ("dhisConf", "replicas"),
-                f"{key} is of no use beside replicas: DHIS2 reads analytics from these",
-                f"pulumi config rm --path '{dhis_conf_path(key)}'",
+            yield SettingError(
+                "dhisConf",
+                f"{key} has no effect beside replicas: DHIS2 reads analytics from these",
+                remove_command(key),
             )
+
+
+_RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {
+    frozenset({"javaOptions", "coreMemory"}): _heap_fits,
+    frozenset({"dhisConf", "baseUrl"}): _secure_cookies_have_https,
+    frozenset({"dhisConf", "replicas"}): _analytics_are_read_from_replicas,
+}

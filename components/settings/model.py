@@ -1,60 +1,56 @@
-"""Everything a stack file may say: one frozen model, one function that reads it. Imports no Pulumi."""
+"""Everything a stack file may contain: one frozen model. Imports no Pulumi."""
 
-from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from components.dhis2.image_reference import CACHE_IMAGE, DATABASE_IMAGE, LOAD_BALANCER_IMAGE
 from components.settings import validators
+from components.settings.dhis_conf import dhis_conf_map
+from components.settings.quantities import MOST_MB, Duration, Integer, Memory
+from components.settings.validators import Unset
 
-_SIMILAR_NAMESPACE = 0.85
-
-
-def _optional(check: Callable[[object], object]) -> Callable[[object], object]:
-    """Takes nothing, or empty text (the form an unset default has in Pulumi.yaml), as None."""
-    return lambda value: None if value is None or value == validators.UNSET else check(value)
-
-
-Whole = Annotated[int, BeforeValidator(validators.integer)]
-Megabytes = Annotated[int, BeforeValidator(validators.megabytes)]
-Flag = Annotated[bool, BeforeValidator(validators.boolean)]
+Boolean = Annotated[bool, BeforeValidator(validators.boolean, json_schema_input_type=bool | Literal["true", "false"])]
 Image = Annotated[str, BeforeValidator(validators.image)]
 
 
 class Settings(BaseModel):
-    """One stack's settings, checked. A stack file uses the aliases; memory is in MB, time in seconds."""
+    """One stack's settings, all valid. A stack file uses the aliases.
+
+    A field also has what None stands for (`Unset`), its bounds and their reasons (`Integer`, `Memory`, `Duration`), a
+    value to set where its default is none (`examples`), and whether messages may show its value (`repr`). A `SecretStr`
+    must be stored encrypted.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
-    version: Annotated[str, BeforeValidator(validators.text)] = Field(
-        default="dev",
-        description="DHIS2 release: dev, a line (42 or 2.42) or a release (42.3.1, 2.42.3.1, 2.38.5)",
-        examples=["2.42"],
+    # 2.40 without quotes is the number 2.4 in YAML, so a version is text, or the integer of a line.
+    version: Annotated[str, BeforeValidator(validators.version, json_schema_input_type=str | int)] = Field(
+        default="dev", description="DHIS2 release: dev, a line (42 or 2.42) or a release (42.3.1, 2.42.3.1, 2.38.5)"
     )
-    image: Annotated[str | None, BeforeValidator(_optional(validators.image))] = Field(
-        default=None, description="DHIS2 image instead of the version's own", examples=["dhis2/core-dev:2.40"]
+    image: Annotated[str | None, BeforeValidator(validators.dhis2_image), Unset("from `version`")] = Field(
+        default=None, description="DHIS2 image instead of the version's own", examples=["dhis2/core:2.42"]
     )
-    dump_url: Annotated[str | None, BeforeValidator(_optional(validators.dump_url))] = Field(
+    dump_url: Annotated[str | None, BeforeValidator(validators.dump_url), Unset("from `version`")] = Field(
         default=None,
         alias="dumpUrl",
         description="Database dump instead of the version's own: http(s) address, file: or path; none = blank database",
         examples=["https://databases.dhis2.org/sierra-leone/2.42/dhis2-db-sierra-leone.sql.gz"],
     )
-    cores: Whole = Field(default=1, ge=1, le=16, description="DHIS2 cores behind the load balancer", examples=[2])
-    replicas: Whole = Field(
-        default=1, ge=0, le=5, description="PostgreSQL read replicas; 0 = one database", examples=[1]
+    cores: Annotated[int, Integer(1, 16, why_low="one has to serve; to remove the stack: pulumi destroy")] = Field(
+        default=1, description="DHIS2 cores. A core is one DHIS2 instance (a Tomcat), not a processor core"
     )
-    port: Whole = Field(
-        default=8080, ge=1, le=65535, description="Port of the load balancer on the Docker host", examples=[8080]
+    replicas: Annotated[int, Integer(0, 5, why_high="DHIS2 reads from at most 5")] = Field(
+        default=1, description="PostgreSQL read replicas; 0 = one database"
+    )
+    port: Annotated[int, Integer(1, 65535)] = Field(
+        default=8080, description="Port of the load balancer on the Docker host"
     )
     bind: Annotated[str, BeforeValidator(validators.ip_address)] = Field(
-        default="127.0.0.1",
-        description="IP address of the Docker host the port is opened on; 0.0.0.0 = all",
-        examples=["127.0.0.1"],
+        default="127.0.0.1", description="IP address of the Docker host the port is published on; 0.0.0.0 = all"
     )
-    base_url: Annotated[str | None, BeforeValidator(_optional(validators.base_url))] = Field(
+    base_url: Annotated[str | None, BeforeValidator(validators.base_url), Unset("from `bind` and `port`")] = Field(
         default=None,
         alias="baseUrl",
         description="Address users reach DHIS2 at, without trailing slash; unset = http://<bind>:<port>",
@@ -63,36 +59,24 @@ class Settings(BaseModel):
     database_image: Image = Field(
         default=DATABASE_IMAGE,
         alias="databaseImage",
-        description="Image with PostgreSQL 12 or newer and PostGIS, made from the Debian variant of postgres",
-        examples=[DATABASE_IMAGE],
+        description="Image with PostgreSQL 12 or newer and PostGIS, built on the Debian variant of postgres",
     )
-    cache_image: Image = Field(
-        default=CACHE_IMAGE, alias="cacheImage", description="Image with Valkey (not Redis)", examples=[CACHE_IMAGE]
-    )
+    cache_image: Image = Field(default=CACHE_IMAGE, alias="cacheImage", description="Image with Valkey (not Redis)")
     load_balancer_image: Image = Field(
-        default=LOAD_BALANCER_IMAGE,
-        alias="loadBalancerImage",
-        description="Image with NGINX 1.27.3 or newer and curl",
-        examples=[LOAD_BALANCER_IMAGE],
+        default=LOAD_BALANCER_IMAGE, alias="loadBalancerImage", description="Image with NGINX 1.27.3 or newer and curl"
     )
-    core_memory_mb: Megabytes = Field(
-        default=3072,
-        ge=512,
-        le=1048576,
-        alias="coreMemory",
-        description="Memory limit of each core, MB",
-        examples=[3072],
+    core_memory_mb: Annotated[int, Memory(512, MOST_MB, why_low="Tomcat and DHIS2 do not start with less")] = Field(
+        default=3072, alias="coreMemory", description="Memory limit of each core, in MB or with a unit: 3072 or 3g"
     )
-    database_memory_mb: Megabytes = Field(
+    database_memory_mb: Annotated[
+        int, Memory(256, MOST_MB, why_low="the restore of a dump is OOM-killed with less")
+    ] = Field(
         default=1536,
-        ge=256,
-        le=1048576,
         alias="databaseMemory",
-        description="Memory limit of the primary and of each replica, MB",
-        examples=[1536],
+        description="Memory limit of the primary and of each replica, in MB or with a unit: 2048 or 2g",
     )
-    cache_memory_mb: Megabytes = Field(
-        default=256, ge=64, le=1048576, alias="cacheMemory", description="Memory limit of the cache, MB", examples=[256]
+    cache_memory_mb: Annotated[int, Memory(64, MOST_MB, why_low="a full cache refuses sessions")] = Field(
+        default=256, alias="cacheMemory", description="Memory limit of the cache, in MB or with a unit: 256 or 256m"
     )
     java_options: Annotated[str, BeforeValidator(validators.java_options)] = Field(
         default="",
@@ -100,38 +84,36 @@ class Settings(BaseModel):
         description="JVM options of the cores, added to the program's own",
         examples=["-XX:MaxRAMPercentage=75"],
     )
-    dhis_conf: Annotated[dict[str, str], BeforeValidator(validators.dhis_conf)] = Field(
-        default={}, alias="dhisConf", description="Further keys of dhis.conf", examples=["{}"], repr=False
+    dhis_conf: Annotated[dict[str, str], BeforeValidator(dhis_conf_map)] = Field(
+        default={}, alias="dhisConf", description="Further keys of dhis.conf", repr=False
     )
-    keep_data: Flag = Field(
+    keep_data: Boolean = Field(
         default=False,
         alias="keepData",
         description="Keep the database when the dump changes, and the volumes on destroy",
         examples=["true"],
     )
-    admin_password: Annotated[SecretStr | None, BeforeValidator(_optional(validators.admin_password))] = Field(
+    admin_password: Annotated[SecretStr | None, BeforeValidator(validators.password), Unset("the dump's own")] = Field(
         default=None,
         alias="adminPassword",
-        description="Secret: password of the user admin, set once, after the load; unset = the dump's own",
+        description="Secret: password of the user admin, set once, after the restore; unset = the dump's own",
+        repr=False,
     )
-    ready_timeout_seconds: Whole = Field(
+    ready_timeout_seconds: Annotated[int, Duration(30, 86400, why_low="no DHIS2 starts in less")] = Field(
         default=900,
-        ge=30,
-        le=86400,
         alias="readyTimeout",
-        description="Seconds each part may take to become ready",
-        examples=[900],
+        description="Time each part may take to become ready, in seconds or with units: 900, 15m or 1h30m",
     )
-    docker_host: Annotated[str | None, BeforeValidator(_optional(validators.docker_host))] = Field(
+    docker_host: Annotated[str | None, BeforeValidator(validators.docker_host), Unset("local Docker Engine")] = Field(
         default=None,
         alias="dockerHost",
-        description="Docker engine: unix://, tcp:// or ssh:// address; unset = DOCKER_HOST or the local one",
+        description="Docker Engine: unix://, tcp:// or ssh:// address; unset = DOCKER_HOST or the local one",
         examples=["ssh://user@docker.example.org"],
     )
 
     @property
     def public_url(self) -> str:
-        """Where people reach DHIS2: baseUrl, or the published port (loopback where that is open on all addresses)."""
+        """Where users reach DHIS2: baseUrl, or the published port (loopback where that is open on all addresses)."""
         if self.base_url:
             return self.base_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)  # noqa: S104 - compared, not bound
@@ -140,5 +122,10 @@ class Settings(BaseModel):
 
 
 def setting_fields() -> dict[str, FieldInfo]:
-    """The settings by the key they have in a stack file, in the order of the model."""
+    """Return the settings by the key they have in a stack file, in the order of the model."""
     return {field.alias or name: field for name, field in Settings.model_fields.items()}
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Return whether a setting has to be stored encrypted."""
+    return SecretStr in get_args(field.annotation)

@@ -1,85 +1,77 @@
-"""From what Pulumi delivers to Settings: one function that reads it. Imports no Pulumi."""
+"""From what Pulumi delivers to Settings."""
 
 import difflib
-import json
 import shlex
 from collections.abc import Collection, Mapping
 
 from pydantic import ValidationError
 
-from components.settings import consistency, validators
-from components.settings.errors import NEVER_SHOWN, SECRET_KEYS, Mistake, mistakes_of, report, unknown
-from components.settings.model import Settings, setting_fields
+from components.settings.consistency import consistency_errors
+from components.settings.errors import SettingError, setting_errors
+from components.settings.model import Settings, is_secret, setting_fields
+from components.settings.validators import UNSET
 
 _SIMILAR_NAMESPACE = 0.85
 
 
 class SettingsError(ValueError):
-    """Every mistake of a stack's settings, one line each, with the command that mends it."""
+    """All setting errors of a stack, one line each, with the command that fixes it, below a line that counts them."""
+
+    def __init__(self, errors: Collection[SettingError], stack: str) -> None:
+        one, many = (
+            f'1 setting is invalid in stack "{stack}":',
+            f'{len(errors)} settings are invalid in stack "{stack}":',
+        )
+        lines = [f"  {error.key}: {error.text}; fix: {error.command}" for error in errors]
+        super().__init__("\n".join([one if len(errors) == 1 else many, *lines]))
 
 
 def parse_settings(
     raw: Mapping[str, object],
     project: str = "dhis2-cluster",
     *,
-    stack: str = "",
+    stack: str = "dev",
     secret_keys: Collection[str] | None = None,
 ) -> Settings:
-    """Settings of a stack from what Pulumi delivers: text, numbers, booleans, maps (also as JSON text).
+    """Return a stack's settings from what Pulumi delivers: text, numbers, booleans, maps (also as JSON text).
 
-    Keys may carry the namespace of the project; those of other namespaces (`docker:host`) are not ours. `secret_keys`
-    are the keys stored encrypted: their values appear in no message, and a secret outside of it is a mistake; None =
-    not known. Raises SettingsError with all mistakes at once.
+    Keys may have the namespace of the project; those of other namespaces (`docker:host`) are ignored. `secret_keys` are
+    the keys that are stored encrypted, None where that is unknown: their values are in no message, and a secret that is
+    not one of them is an error. Raises SettingsError with all errors at once.
     """
-    values, mistakes = _own_keys(raw, project)
+    values, errors = _own_values(raw, project)
     encrypted = {key.rpartition(":")[2] for key in secret_keys or ()}
-    hidden = NEVER_SHOWN | encrypted
-    if secret_keys is not None:
-        mistakes += [
-            Mistake(key, "its value is stored in clear", f"pulumi config set --secret {key}")
-            for key in sorted((SECRET_KEYS & values.keys()) - encrypted)
-            if values[key] not in (None, validators.UNSET)
-        ]
+    fields = setting_fields()
+    hidden = encrypted.union(key for key, field in fields.items() if not field.repr)
+    errors += [
+        SettingError(key, "its value is stored as plaintext", f"pulumi config set --secret {key}")
+        for key, value in values.items()
+        if secret_keys is not None and key in fields and is_secret(fields[key])
+        if key not in encrypted and value not in UNSET
+    ]
+    invalid: set[str] = set()
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        found, wrong_keys = mistakes_of(error, values, hidden, setting_fields())
-        mistakes += found
-        settings = Settings.model_validate({key: values[key] for key in values if key not in wrong_keys})
-    else:
-        wrong_keys = set()
-    mistakes += [
-        Mistake(found.keys[0], found.text, found.command)
-        for found in consistency.find(settings)
-        if not wrong_keys.intersection(found.keys)
-    ]
-    if mistakes:
-        raise SettingsError(report(mistakes, stack))
+        by_field = setting_errors(error, values, hidden)
+        errors += by_field
+        invalid = {setting.key for setting in by_field}
+        settings = Settings.model_validate({key: value for key, value in values.items() if key not in invalid})
+    errors += consistency_errors(settings, invalid, hidden)
+    if errors:
+        raise SettingsError(errors, stack)
     return settings
 
 
-def _own_keys(raw: Mapping[str, object], project: str) -> tuple[dict[str, object], list[Mistake]]:
-    """The values by plain key, JSON text of maps read; keys nobody knows as mistakes."""
-    fields = setting_fields()
+def _own_values(raw: Mapping[str, object], project: str) -> tuple[dict[str, object], list[SettingError]]:
+    """Return the values by key without namespace, and errors of namespaces that are nearly the project's."""
     values: dict[str, object] = {}
-    mistakes: list[Mistake] = []
+    errors: list[SettingError] = []
     for full_key, value in raw.items():
         namespace, _, key = full_key.rpartition(":")
-        if namespace and namespace != project:
-            if difflib.SequenceMatcher(None, namespace.lower(), project.lower()).ratio() >= _SIMILAR_NAMESPACE:
-                text = f"belongs to a project {namespace!r}, this one is {project!r}"
-                mistakes.append(Mistake(full_key, text, f"pulumi config rm {shlex.quote(full_key)}"))
-        elif key not in fields:
-            mistakes.append(unknown(key, fields))
-        elif key == "dhisConf" and isinstance(value, str):
-            values[key] = _json_or_text(value)
-        else:
+        if namespace in ("", project):
             values[key] = value
-    return values, mistakes
-
-
-def _json_or_text(value: str) -> object:
-    try:
-        return json.loads(value) if value.strip() else {}
-    except json.JSONDecodeError:
-        return value
+        elif difflib.SequenceMatcher(None, namespace.lower(), project.lower()).ratio() >= _SIMILAR_NAMESPACE:
+            text = f"is a setting of the project {namespace!r}, this one is {project!r}"
+            errors.append(SettingError(full_key, text, f"pulumi config rm {shlex.quote(full_key)}"))
+    return values, errors

@@ -1,4 +1,4 @@
-"""Settings: what is taken, what is refused, and what the person is told."""
+"""Settings: which values are valid, which are not, and the errors with the commands that fix them."""
 
 import json
 import re
@@ -16,14 +16,13 @@ PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
 WEAK = "hunter2hunter2"
 
 
-def mistakes(raw: dict[str, object], **options: object) -> list[str]:
-    """The lines below the first of the error; empty when there is none."""
+def error_lines(raw: dict[str, object], **options: object) -> list[str]:
+    """Return the lines below the first of the error; none where the settings are valid."""
     try:
         parse_settings(raw, **options)  # type: ignore[arg-type]
     except SettingsError as error:
         first, *lines = str(error).split("\n")
-        count = first.split(" ", 1)[0]
-        assert count == str(len(lines)), "the first line counts the mistakes"
+        assert first.split(" ", 1)[0] == str(len(lines)), "the first line counts the errors"
         return lines
     return []
 
@@ -32,35 +31,33 @@ def test_a_stack_without_settings_is_the_latest_development_version_with_one_cor
     settings = parse_settings({})
     assert (settings.version, settings.cores, settings.replicas) == ("dev", 1, 1)
     assert not any((settings.image, settings.dump_url, settings.admin_password, settings.docker_host))
-    assert settings.public_url == "http://127.0.0.1:8080", "not published beyond the machine unless asked for"
+    assert settings.public_url == "http://127.0.0.1:8080", "not published beyond the machine by default"
     assert not settings.keep_data
 
 
-def test_values_arrive_typed_or_as_text() -> None:
+def test_values_may_be_typed_or_text() -> None:
     keys = {"a.b": True, "c": 5, "d": False}
     typed = parse_settings({"cores": 2, "keepData": True, "dhisConf": keys, "version": 42})
     text = parse_settings({"cores": "2", "keepData": "true", "dhisConf": json.dumps(keys), "version": "42"})
-    assert typed == text, "a stack file's number and what `pulumi config set` stores mean the same"
-    assert typed.dhis_conf == {"a.b": "on", "c": "5", "d": "off"}, "DHIS2 says on and off"
+    assert typed == text, "a stack file's number and what `pulumi config set` stores are the same"
+    assert typed.dhis_conf == {"a.b": "on", "c": "5", "d": "off"}, "DHIS2 has on and off"
 
 
-def test_empty_text_counts_as_unset_for_what_is_optional() -> None:
+def test_empty_text_unsets_an_optional_setting() -> None:
     optional: dict[str, object] = dict.fromkeys(
         ("image", "dumpUrl", "baseUrl", "javaOptions", "adminPassword", "dockerHost", "dhisConf"), ""
     )
-    assert parse_settings(optional) == parse_settings({}), "Pulumi.yaml cannot say unset in another way"
-    assert mistakes({"cores": ""}), "for what is not optional it is a mistake"
+    assert parse_settings(optional) == parse_settings({}), "Pulumi.yaml has no other way to leave a default out"
+    assert error_lines({"cores": ""}), "a setting that is not optional has no empty value"
 
 
-def test_keys_may_carry_our_namespace_and_others_are_left_alone() -> None:
+def test_keys_may_have_the_projects_namespace_and_other_namespaces_are_ignored() -> None:
     raw: dict[str, object] = {"dhis2-cluster:cores": "3", "docker:host": "x", "pulumi:tags": {}, "aws:region": "y"}
-    assert parse_settings(raw).cores == 3, "a stack file carries the namespace on every key"
-    assert "dhis2-cluster" in mistakes({"dhis2cluster:cores": "3"})[0], (
-        "a mistyped namespace would do nothing, silently"
-    )
+    assert parse_settings(raw).cores == 3, "a stack file has the namespace on every key"
+    assert "dhis2-cluster" in error_lines({"dhis2cluster:cores": "3"})[0], "a mistyped namespace would have no effect"
 
 
-WRONG: dict[str, list[object]] = {
+INVALID: dict[str, list[object]] = {
     "version": ["", "2", "2.4", 2.4, "43-", True, [1], "2.37", "2.42\n2.43"],
     "image": ["dhis2/core", "Dhis2/core:1", "a b:1", 7, "dhis2/core:2.36.1", "x:y:z"],
     "dumpUrl": [
@@ -84,9 +81,9 @@ WRONG: dict[str, list[object]] = {
     "databaseImage": ["", "postgres", None],
     "cacheImage": ["valkey"],
     "loadBalancerImage": ["nginx"],
-    "coreMemory": ["2g", "511", "3G", "big", "2147483648", 1.5],
-    "databaseMemory": ["255", "1.5g"],
-    "cacheMemory": ["63", "256m"],
+    "coreMemory": ["511", "511m", "1025g", "big", "2147483648", 1.5, True, "3 gigabytes", "3t", "-3g", "1048577k"],
+    "databaseMemory": ["255", "1.5g", "268435457b", "512i", "m", ""],
+    "cacheMemory": ["63", "1g1m", "64  m"],
     "javaOptions": [
         "Xmx1g",
         "-Ddhis2.home=/x",
@@ -122,59 +119,62 @@ WRONG: dict[str, list[object]] = {
         "NoSpecial11",
         5,
     ],
-    "readyTimeout": ["29", "15m", "86401"],
-    "dockerHost": ["docker.example.org", "http://x", "ssh://", "unix://", "ssh://a:b@c", "tcp://x:y"],
+    "readyTimeout": ["29", "86401", "25h", "1m30", "30m1h", "15M", "1.5h", "1d", "500ms", "h", "", True],
+    "dockerHost": ["docker.example.org", "http://x", "ssh://", "unix://", "ssh://a:b@c", "tcp://x:y", "tcp://[x", "x"],
 }
-ONE_WRONG = [(key, value) for key, values in WRONG.items() for value in values]
+ONE_INVALID = [(key, value) for key, values in INVALID.items() for value in values]
+NAMES = [f"{key}={value!r:.30}" for key, value in ONE_INVALID]
 
 
-def test_every_setting_is_tried_with_wrong_values() -> None:
-    assert WRONG.keys() == setting_fields().keys(), "a setting nobody tries wrong values on may take them"
+def test_every_setting_is_tested_with_invalid_values() -> None:
+    assert INVALID.keys() == setting_fields().keys(), "an untested setting may accept them"
 
 
-@pytest.mark.parametrize(("key", "value"), ONE_WRONG, ids=[f"{key}={value!r:.30}" for key, value in ONE_WRONG])
-def test_a_wrong_value_is_named_with_the_command_that_mends_it(key: str, value: object) -> None:
-    lines = mistakes({key: value})
-    assert len(lines) == 1, f"one mistake, one line: {lines}"
-    assert lines[0].startswith(f"  {key}: "), "the line begins with the setting as the stack file has it"
-    assert re.search(r"mend it with: pulumi config (set|rm) \S", lines[0]), "and ends with a command"
+@pytest.mark.parametrize(("key", "value"), ONE_INVALID, ids=NAMES)
+def test_an_invalid_value_is_one_error_with_the_command_that_fixes_it(key: str, value: object) -> None:
+    lines = error_lines({key: value})
+    assert len(lines) == 1, f"one invalid setting, one line: {lines}"
+    assert lines[0].startswith(f"  {key}: "), "the line begins with the setting as in the stack file"
+    assert re.search(r"; fix: pulumi config (set|rm) \S", lines[0]), "and ends with a command"
 
 
-@pytest.mark.parametrize(("key", "value"), ONE_WRONG, ids=[f"{key}={value!r:.30}" for key, value in ONE_WRONG])
-def test_the_mending_command_mends(key: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for line in mistakes({key: value}):
-        command = line.rpartition("mend it with: ")[2]
+@pytest.mark.parametrize(("key", "value"), ONE_INVALID, ids=NAMES)
+def test_the_command_of_an_error_fixes_it(
+    key: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in error_lines({key: value}):
+        command = line.rpartition("; fix: ")[2]
         match = re.fullmatch(r"pulumi config (?:set|rm) ([A-Za-z]+)(?: '?(.*?)'?)?", command)
         if match and " set " in command:
             monkeypatch.chdir(tmp_path)
-            assert mistakes({key: value, match[1]: match[2]}) == [], f"{command} must lead to a setting that works"
+            assert error_lines({key: value, match[1]: match[2]}) == [], f"{command} must lead to valid settings"
         else:
             assert "--secret adminPassword" in command or " rm " in command or "--path" in command
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    raw: dict[str, object] = {key: values[0] for key, values in WRONG.items() if key != "javaOptions"}
-    raw |= {"javaOptions": "Xmx1g", "core": 2, "Keep_Data": "true"}
-    lines = mistakes(raw, stack="dev")
-    assert {line.split(":")[0].strip() for line in lines} == raw.keys(), "each run of pulumi up costs the person time"
+def test_all_errors_are_reported_at_once() -> None:
+    raw: dict[str, object] = {key: values[0] for key, values in INVALID.items()}
+    raw |= {"core": 2, "Keep_Data": "true"}
+    lines = error_lines(raw, stack="dev")
+    assert {line.split(":")[0].strip() for line in lines} == raw.keys(), "one at a time would take as many updates"
 
 
 def test_the_first_line_counts_and_names_the_stack() -> None:
     with pytest.raises(SettingsError) as caught:
-        parse_settings({"cores": "two", "port": "x"}, stack="dev")
-    assert str(caught.value).splitlines()[0] == '2 settings are wrong in stack "dev":'
-    with pytest.raises(SettingsError, match="1 setting is wrong:"):
+        parse_settings({"cores": "two", "port": "x"}, stack="test")
+    assert str(caught.value).splitlines()[0] == '2 settings are invalid in stack "test":'
+    with pytest.raises(SettingsError, match=r'^1 setting is invalid in stack "dev":\n'):
         parse_settings({"cores": "two"})
 
 
 @pytest.mark.parametrize(
-    ("key", "meant"), [("core", "cores"), ("Cores", "cores"), ("dump_url", "dumpUrl"), ("keepdata", "keepData")]
+    ("key", "near"), [("core", "cores"), ("Cores", "cores"), ("dump_url", "dumpUrl"), ("keepdata", "keepData")]
 )
-def test_an_unknown_setting_is_answered_with_the_one_that_may_be_meant(key: str, meant: str) -> None:
-    (line,) = mistakes({key: "1"})
-    assert f"did you mean {meant}?" in line and line.endswith(f"pulumi config rm {key}")
-    (line,) = mistakes({"zzz": "1"})
-    assert "did you mean" not in line, "a wild guess helps nobody"
+def test_the_error_of_an_unknown_setting_names_a_similar_one(key: str, near: str) -> None:
+    (line,) = error_lines({key: "1"})
+    assert f"did you mean {near}?" in line and line.endswith(f"pulumi config rm {key}")
+    (line,) = error_lines({"zzz": "1"})
+    assert "did you mean" not in line, "a wild guess does not help"
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,24 @@ def test_an_unknown_setting_is_answered_with_the_one_that_may_be_meant(key: str,
         *("flyway.skip_migration", "system.read_only_mode", "Redis.Enabled", "active.read.replicas"),
     ],
 )
-def test_a_dhis_conf_key_the_program_writes_is_refused_with_the_reason(key: str) -> None:
-    (line,) = mistakes({"dhisConf": {key: "some-value"}})
-    assert f"{key} belongs to this program: " in line and line.endswith(
+def test_a_dhis_conf_key_of_the_program_is_an_error_with_the_reason(key: str) -> None:
+    (line,) = error_lines({"dhisConf": {key: "some-value"}})
+    assert f"{key} is set by this program: " in line and line.endswith(
         f"""pulumi config rm --path 'dhisConf["{key}"]'"""
     )
     assert "some-value" not in line, "values of dhis.conf may be secrets"
-    (nested,) = mistakes({"dhisConf": {"redis": {"host": "x"}}})
-    assert nested.endswith("""--path 'dhisConf["redis"]["host"]'"""), "the path is the one the stack file has"
+    (nested,) = error_lines({"dhisConf": {"redis": {"host": "x"}}})
+    assert nested.endswith("""--path 'dhisConf["redis"]["host"]'"""), "the path is the one of the stack file"
+
+
+@pytest.mark.parametrize("key", ["connection.pool_size", "xredis.host", "redis", "node.ids", "connection-url"])
+def test_a_dhis_conf_key_that_only_resembles_one_of_the_program_is_valid(key: str) -> None:
+    assert parse_settings({"dhisConf": {key: "1"}}).dhis_conf == {key: "1"}
+
+
+def test_all_errors_of_dhis_conf_are_reported_at_once() -> None:
+    lines = error_lines({"dhisConf": {"redis.host": "x", "a b": 1, "ok": [1], "fine": 1}})
+    assert [line.split(" ")[3] for line in lines] == ["redis.host", '"a', "ok"]
 
 
 def test_other_dhis_conf_keys_are_passed_on_nested_or_not() -> None:
@@ -202,14 +212,14 @@ def test_other_dhis_conf_keys_are_passed_on_nested_or_not() -> None:
     assert parse_settings({"dhisConf": raw}).dhis_conf == expected, "`--path dhisConf.max.sessions.per_user` nests"
 
 
-def test_a_local_dump_must_be_a_file_with_something_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_dump_must_be_a_file_that_is_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.sql.gz").write_bytes(b"x")
     (tmp_path / "empty.sql.gz").touch()
-    for good in ("a.sql.gz", "./a.sql.gz", "file:a.sql.gz", f"file://{tmp_path}/a.sql.gz", str(tmp_path / "a.sql.gz")):
-        assert parse_settings({"dumpUrl": good}).dump_url == good
-    assert "is an empty file" in mistakes({"dumpUrl": "empty.sql.gz"})[0]
-    assert "is a directory" in mistakes({"dumpUrl": str(tmp_path)})[0], "other messages name the project's directory"
+    for path in ("a.sql.gz", "./a.sql.gz", "file:a.sql.gz", f"file://{tmp_path}/a.sql.gz", str(tmp_path / "a.sql.gz")):
+        assert parse_settings({"dumpUrl": path}).dump_url == path
+    assert "is an empty file" in error_lines({"dumpUrl": "empty.sql.gz"})[0]
+    assert "is a directory" in error_lines({"dumpUrl": str(tmp_path)})[0]
     assert parse_settings({"dumpUrl": "None"}).dump_url == "none"
 
 
@@ -222,7 +232,7 @@ def test_a_local_dump_must_be_a_file_with_something_in_it(tmp_path: Path, monkey
         ({"baseUrl": "https://dhis2.example.org", "bind": "192.0.2.7"}, "https://dhis2.example.org"),
     ],
 )
-def test_the_public_address_follows_bind_and_port_unless_given(raw: dict[str, object], url: str) -> None:
+def test_the_public_address_follows_bind_and_port_unless_set(raw: dict[str, object], url: str) -> None:
     assert parse_settings(raw).public_url == url
 
 
@@ -236,7 +246,7 @@ def test_settings_cannot_be_changed_or_extended() -> None:
 
 @pytest.fixture
 def stack_config(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Configuration as the language host hands it to the program."""
+    """Give the program its configuration as the language host does."""
     monkeypatch.setattr(pulumi, "get_project", lambda: "dhis2-cluster")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
     monkeypatch.setattr("pulumi.runtime.config.CONFIG", _Holder({}))
@@ -252,20 +262,20 @@ class _Holder:
 
 
 def test_the_stack_config_is_read_with_its_unknown_keys(stack_config: pytest.MonkeyPatch) -> None:
-    given = {"dhis2-cluster:cores": "2", "dhis2-cluster:dhisConf": '{"a.b":"c"}', "docker:host": "x"}
-    stack_config.setenv("PULUMI_CONFIG", json.dumps(given))
+    config = {"dhis2-cluster:cores": "2", "dhis2-cluster:dhisConf": '{"a.b":"c"}', "docker:host": "x"}
+    stack_config.setenv("PULUMI_CONFIG", json.dumps(config))
     settings = load_settings()
     assert (settings.cores, settings.dhis_conf) == (2, {"a.b": "c"})
-    stack_config.setenv("PULUMI_CONFIG", json.dumps(given | {"dhis2-cluster:core": "2"}))
+    stack_config.setenv("PULUMI_CONFIG", json.dumps(config | {"dhis2-cluster:core": "2"}))
     with pytest.raises(pulumi.RunError) as caught:
         load_settings()
     assert 'stack "dev"' in str(caught.value) and "did you mean cores?" in str(caught.value)
     assert caught.value.__suppress_context__, "a RunError is shown without a traceback"
 
 
-def test_the_encrypted_password_is_taken_and_a_clear_one_is_not(stack_config: pytest.MonkeyPatch) -> None:
+def test_an_encrypted_password_is_valid_and_one_in_plaintext_is_not(stack_config: pytest.MonkeyPatch) -> None:
     stack_config.setenv("PULUMI_CONFIG", json.dumps({"dhis2-cluster:adminPassword": PASSWORD}))
-    with pytest.raises(pulumi.RunError, match="stored in clear"):
+    with pytest.raises(pulumi.RunError, match="its value is stored as plaintext"):
         load_settings()
     stack_config.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["dhis2-cluster:adminPassword"]))
     assert load_settings().admin_password is not None

@@ -1,12 +1,14 @@
-"""Values at the edge of what a setting takes, and what a person reads of one that is refused."""
+"""Values at the edge of what is valid, and the sentences about those that are not."""
+
+import shlex
 
 import pytest
 
 from components.settings.model import setting_fields
 from components.settings.parsing import parse_settings
-from tests.unit.test_settings import PASSWORD, mistakes
+from tests.unit.test_settings import PASSWORD, error_lines
 
-TAKEN: list[tuple[str, object, object]] = [
+VALID: list[tuple[str, object, object]] = [
     ("version", 2.42, "2.42"),
     ("version", " 42 ", "42"),
     ("dumpUrl", "HTTPS://example.org/x", "HTTPS://example.org/x"),
@@ -17,89 +19,126 @@ TAKEN: list[tuple[str, object, object]] = [
     ("bind", "2001:DB8::7", "2001:db8::7"),
     ("baseUrl", "HTTPS://example.org/A", "https://example.org/A"),
     ("coreMemory", "512", 512),
+    ("coreMemory", "512m", 512),
+    ("coreMemory", " 3g ", 3072),
+    ("coreMemory", "3G", 3072),
+    ("coreMemory", "3GB", 3072),
+    ("coreMemory", "3GiB", 3072),
+    ("coreMemory", "3 g", 3072),
+    ("coreMemory", "1024g", 1048576),
+    ("databaseMemory", "524288k", 512),
+    ("databaseMemory", "524288KB", 512),
+    ("cacheMemory", "67108864b", 64),
+    ("cacheMemory", "67108864B", 64),
     ("javaOptions", "@/srv/options", "@/srv/options"),
     ("javaOptions", "--add-opens java.base/java.lang=ALL-UNNAMED", "--add-opens java.base/java.lang=ALL-UNNAMED"),
     ("javaOptions", "'-Da=b c'", "'-Da=b c'"),
     ("dhisConf", {"a": False, "b": 1.5}, {"a": "off", "b": "1.5"}),
+    ("dhisConf", " ", {}),
     ("keepData", " true ", True),
     ("readyTimeout", 86400, 86400),
+    ("readyTimeout", "900", 900),
+    ("readyTimeout", "900s", 900),
+    ("readyTimeout", " 15m ", 900),
+    ("readyTimeout", "1h30m", 5400),
+    ("readyTimeout", "1h0m5s", 3605),
+    ("readyTimeout", "24h", 86400),
     ("dockerHost", "npipe:////./pipe/docker_engine", "npipe:////./pipe/docker_engine"),
     ("dockerHost", "tcp://[::1]:2375", "tcp://[::1]:2375"),
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "expected"), TAKEN)
-def test_what_is_meant_is_taken(key: str, value: object, expected: object) -> None:
-    taken = parse_settings({key: value}).model_dump(by_alias=True)
-    assert taken[key] == expected
+@pytest.mark.parametrize(("key", "value", "expected"), VALID)
+def test_a_valid_value_becomes_its_typed_one(key: str, value: object, expected: object) -> None:
+    settings = parse_settings({key: value}).model_dump(by_alias=True)
+    assert settings[key] == expected and type(settings[key]) is type(expected)
 
 
 @pytest.mark.parametrize("value", [PASSWORD, "Aa1!xxxx", "Aa1!" * 18, "Aa1!ä" * 12, " Aa1 xxx "])
-def test_a_password_dhis2_takes_is_taken_as_it_is(value: str) -> None:
+def test_a_password_dhis2_accepts_is_not_changed(value: str) -> None:
     password = parse_settings({"adminPassword": value}).admin_password
-    assert password and password.get_secret_value() == value, "the person will type all of it"
+    assert password and password.get_secret_value() == value, "users type all of it"
 
 
-# A setting, a wrong value, and the sentence that says so
+# A setting, an invalid value, and the sentence about it
 SENTENCES: list[tuple[str, object, str]] = [
-    ("cores", "two", '"two" is not a whole number; 1 to 16 are allowed'),
-    ("cores", 0, "0 is not from 1 to 16 (somebody has to serve; to stop all: pulumi destroy)"),
-    ("cores", 17, "17 is not from 1 to 16;"),
-    ("replicas", "6", '"6" is not from 0 to 5 (DHIS2 reads from at most 5)'),
-    ("coreMemory", 511, "511 is not from 512 to 1048576 (Tomcat and the web application do not start in less)"),
-    ("databaseMemory", 2147483648, "is not from 256 to 1048576 (the unit is MB)"),
-    ("coreMemory", "4g", '"4g" is not a whole number (of megabytes, without a unit)'),
-    ("keepData", "yes", '"yes" is neither true nor false;'),
-    ("version", True, "true is not a text;"),
-    ("image", "dhis2/core", '"dhis2/core" names no version, and Docker would take whatever is latest'),
-    ("dumpUrl", "no-such-file.gz", "is no file here (paths start at the project's directory)"),
-    ("dumpUrl", "example.org/x.gz", "is no file here; a web address begins with https://"),
+    ("cores", "two", '"two" is not an integer from 1 to 16;'),
+    ("cores", 0, "0 is not an integer from 1 to 16 (one has to serve; to remove the stack: pulumi destroy);"),
+    ("cores", 17, "17 is not an integer from 1 to 16;"),
+    ("replicas", "6", '"6" is not an integer from 0 to 5 (DHIS2 reads from at most 5);'),
+    ("coreMemory", "1.5g", '"1.5g" is not a memory size from 512 to 1048576 MB, such as 3072, 3072m or 3g;'),
+    ("coreMemory", "511m", "MB, such as 3072, 3072m or 3g (Tomcat and DHIS2 do not start with less);"),
+    ("databaseMemory", 2147483648, "2147483648 is not a memory size from 256 to 1048576 MB"),
+    ("cacheMemory", "65537k", '"65537k" is not a memory size from 64 to 1048576 MB, such as 3072, 3072m or 3g;'),
+    ("readyTimeout", "15 min", '"15 min" is not a duration from 30 to 86400 seconds, such as 900, 900s or 15m;'),
+    ("readyTimeout", "29s", "such as 900, 900s or 15m (no DHIS2 starts in less);"),
+    ("keepData", "yes", '"yes" is not a boolean: true or false;'),
+    ("version", True, "true is not text;"),
+    ("version", "2.37", '"2.37" is older than 2.38.2, the first release whose image runs without root'),
+    ("image", "dhis2/core", '"dhis2/core" has no tag, and Docker would pull whatever is latest;'),
+    ("image", "dhis2/core:2.36.1", '"dhis2/core:2.36.1" is older than 2.38.2, the first release'),
+    (
+        "dumpUrl",
+        "no-such-file.gz",
+        "cannot be read: file not found (a relative path starts at the project's directory)",
+    ),
+    ("dumpUrl", "example.org/x.gz", "cannot be read: file not found; an http(s) address begins with https://"),
     ("baseUrl", "https://x/", "ends with a slash"),
-    ("adminPassword", "weak", "its value is not 8 to 72 characters long, has no upper-case letter, has no digit,"),
-    ("adminPassword", "Correct-Horse\n7", "its value has line breaks or control characters: DHIS2 would refuse it"),
+    ("adminPassword", "weak", "its value is not a password DHIS2 accepts: 8 to 72 characters on one line, with"),
 ]
 
 
 @pytest.mark.parametrize(("key", "value", "sentence"), SENTENCES)
-def test_a_refusal_says_what_is_wrong(key: str, value: object, sentence: str) -> None:
-    (line,) = mistakes({key: value})
+def test_an_error_says_what_is_wrong(key: str, value: object, sentence: str) -> None:
+    (line,) = error_lines({key: value})
     assert sentence in line
 
 
-# A setting, a wrong value, and what to set instead
-HINTS: list[tuple[str, object, str]] = [
-    ("coreMemory", "4g", "4096"),
-    ("databaseMemory", "2048MB", "2048"),
-    ("coreMemory", "64m", "3072"),  # 64 is too little too
-    ("coreMemory", "2048g", "3072"),  # and this too much
+# A setting, an invalid value, and the value to set
+FIXES: list[tuple[str, object, str]] = [
+    ("version", 2.4, "2.40"),
+    ("version", "2.37", "2.38.5"),
+    ("coreMemory", "big", "3072"),
     ("bind", "localhost", "127.0.0.1"),
     ("dumpUrl", "example.org/x.gz", "https://example.org/x.gz"),
     ("baseUrl", "dhis2.example.org/", "https://dhis2.example.org"),
     ("baseUrl", "https://x/", "https://x"),
     ("baseUrl", "ftp://x", "https://dhis2.example.org"),
     ("baseUrl", "example.org/a&b", "'https://example.org/a&b'"),  # or a shell would start two commands
-    ("javaOptions", "Xmx1g", "-- -XX:MaxRAMPercentage=75"),  # pulumi would take it for an option of its own
+    ("javaOptions", "Xmx1g", "-- -XX:MaxRAMPercentage=75"),  # or pulumi would take it for an option of its own
     ("dockerHost", "unix://", "unix:///var/run/docker.sock"),
     ("dockerHost", "ssh://me:word@there", "ssh://me@there"),
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "instead"), HINTS)
-def test_what_was_meant_is_offered(key: str, value: object, instead: str) -> None:
-    (line,) = mistakes({key: value})
-    assert line.endswith(f"mend it with: pulumi config set {key} {instead}")
+@pytest.mark.parametrize(("key", "value", "instead"), FIXES)
+def test_the_command_of_an_error_sets_the_value_that_was_probably_intended(
+    key: str, value: object, instead: str
+) -> None:
+    (line,) = error_lines({key: value})
+    assert line.endswith(f"; fix: pulumi config set {key} {instead}")
 
 
-def test_a_refusal_of_a_text_names_no_range() -> None:
-    assert "allowed" not in mistakes({"image": "dhis2/core"})[0], "None to None helps nobody"
+def test_braces_in_a_value_are_shown_as_they_are() -> None:
+    (line,) = error_lines({"dhisConf": {"{why} {instead}": "x"}})
+    assert '"{why} {instead}" is not a dhis.conf key' in line, "messages are templates, values are not"
 
 
-def test_the_length_of_what_is_shown_is_bounded() -> None:
-    (line,) = mistakes({"image": "x" * 5000})
-    assert len(line) < 300 and "…" in line, "a page of it hides the other mistakes"
+def test_a_key_with_quotes_or_line_breaks_is_one_line_and_safe_for_a_shell() -> None:
+    (line,) = error_lines({"dhisConf": {"a": {"it's\n": "x"}}})
+    assert line.startswith('  dhisConf: "a.it\'s\\n" is not a dhis.conf key')
+    assert shlex.split(line.partition("; fix: ")[2]) == [
+        *("pulumi", "config", "rm", "--path"),
+        'dhisConf["a"]["it\'s\\n"]',
+    ]
 
 
-def test_every_number_has_an_example_within_its_range() -> None:
+def test_the_length_of_a_shown_value_is_bounded() -> None:
+    (line,) = error_lines({"image": "x" * 5000})
+    assert len(line) < 300 and "…" in line, "a page of it hides the other errors"
+
+
+def test_every_example_is_valid() -> None:
     for key, field in setting_fields().items():
-        if field.examples and isinstance(field.examples[0], int):
-            assert mistakes({key: field.examples[0]}) == [], "it is what a person is told to set"
+        for example in field.examples or ():
+            assert key == "dumpUrl" or error_lines({key: example}) == [], "the commands of errors set it"

@@ -1,16 +1,17 @@
-"""Settings that are right one by one and wrong together."""
+"""The consistency rules: settings that are valid one by one and not together."""
 
 import pytest
 
-from tests.unit.test_settings import mistakes
+from tests.unit.test_settings import error_lines
 
 HTTPS = {"server.https": "on"}
 ANALYTICS = {"analytics.connection.url": "x"}
 
-# what -> settings, the one to mend first
-CONTRADICTIONS: dict[str, tuple[dict[str, object], str]] = {
+# what -> settings, the one the error is reported for
+INCONSISTENT: dict[str, tuple[dict[str, object], str]] = {
     "heap beyond the container": ({"coreMemory": 2048, "javaOptions": "-Xmx1g -Xmx2g"}, "javaOptions"),
     "heap in gigabytes": ({"javaOptions": "-Xmx3G"}, "javaOptions"),
+    "core memory with a unit": ({"coreMemory": "2g", "javaOptions": "-Xmx2g"}, "javaOptions"),
     "heap in megabytes": ({"javaOptions": "-Xss1m -Xmx3072m"}, "javaOptions"),
     "heap in kilobytes": ({"javaOptions": "-Xmx3145728K"}, "javaOptions"),
     "heap in bytes": ({"javaOptions": "-Xmx3221225472"}, "javaOptions"),
@@ -23,13 +24,13 @@ CONTRADICTIONS: dict[str, tuple[dict[str, object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("raw", "key"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
-def test_settings_that_contradict_each_other_are_refused(raw: dict[str, object], key: str) -> None:
-    (line,) = mistakes(raw)
-    assert line.startswith(f"  {key}: ") and "mend it with: pulumi config" in line
+@pytest.mark.parametrize(("raw", "key"), INCONSISTENT.values(), ids=INCONSISTENT.keys())
+def test_inconsistent_settings_are_refused(raw: dict[str, object], key: str) -> None:
+    (line,) = error_lines(raw)
+    assert line.startswith(f"  {key}: ") and "; fix: pulumi config" in line
 
 
-FITTING: dict[str, dict[str, object]] = {
+CONSISTENT: dict[str, dict[str, object]] = {
     "https": {"baseUrl": "https://dhis2.example.org", "dhisConf": HTTPS},
     "https in capitals": {"baseUrl": "HTTPS://dhis2.example.org", "dhisConf": HTTPS},
     "no secure cookies": {"dhisConf": {"server.https": "off"}},
@@ -43,19 +44,24 @@ FITTING: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("raw", FITTING.values(), ids=FITTING.keys())
-def test_what_does_not_contradict_is_taken(raw: dict[str, object]) -> None:
-    assert mistakes(raw) == []
+@pytest.mark.parametrize("raw", CONSISTENT.values(), ids=CONSISTENT.keys())
+def test_consistent_settings_are_valid(raw: dict[str, object]) -> None:
+    assert error_lines(raw) == []
 
 
-def test_a_heap_that_is_too_large_is_answered_with_a_container_it_fits_into() -> None:
-    (line,) = mistakes({"javaOptions": "-Xmx4g"})
-    assert line.endswith("mend it with: pulumi config set coreMemory 6144")
-    assert mistakes({"javaOptions": "-Xmx4g", "coreMemory": 6144}) == []
+def test_the_command_for_a_heap_that_is_too_large_sets_a_core_memory_it_fits_into() -> None:
+    (line,) = error_lines({"javaOptions": "-Xmx4g"})
+    assert line.endswith("; fix: pulumi config set coreMemory 6144")
+    assert error_lines({"javaOptions": "-Xmx4g", "coreMemory": 6144}) == []
 
 
-def test_a_contradiction_is_told_beside_mistakes() -> None:
-    lines = mistakes({"coreMemory": 2048, "javaOptions": "-Xmx2g", "port": "x"})
+def test_the_command_for_a_heap_that_fits_into_no_core_removes_the_options() -> None:
+    (line,) = error_lines({"coreMemory": 1048576, "javaOptions": "-Xmx1t"})
+    assert line.endswith("; fix: pulumi config rm javaOptions")
+
+
+def test_inconsistent_settings_are_reported_beside_invalid_ones() -> None:
+    lines = error_lines({"coreMemory": 2048, "javaOptions": "-Xmx2g", "port": "x"})
     assert [line.split(":")[0].strip() for line in lines] == ["port", "javaOptions"]
 
 
@@ -67,6 +73,6 @@ def test_a_contradiction_is_told_beside_mistakes() -> None:
         ({"replicas": "many", "dhisConf": ANALYTICS}, "replicas"),
     ],
 )
-def test_a_value_that_is_wrong_already_contradicts_nothing(raw: dict[str, object], key: str) -> None:
-    (line,) = mistakes(raw)
-    assert line.startswith(f"  {key}: "), "one mistake is told once"
+def test_an_invalid_setting_is_not_reported_for_a_consistency_rule_too(raw: dict[str, object], key: str) -> None:
+    (line,) = error_lines(raw)
+    assert line.startswith(f"  {key}: "), "one error for one setting"
