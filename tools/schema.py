@@ -1,57 +1,50 @@
-"""What other files say about the settings, made from the model: the JSON schema of stack files, the README's table.
+"""Write what other files contain of the settings: the schema of stack files, Pulumi.yaml and docs/settings.md.
 
-`python -m tools.schema --write | --write-readme | --check | --table`. Editors check `Pulumi.<stack>.yaml` with the
-schema.
+`python -m tools.schema --write | --check`. Editors check `Pulumi.<stack>.yaml` with the schema.
 """
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
-from components.dhis2.dhis_conf_keys import OWNED_KEYS
-from components.settings.errors import SECRET_KEYS, limits
-from components.settings.model import Settings, setting_fields
+from components.dhis2.dhis_conf_keys import OWNED_KEYS, pattern_of
+from components.settings.model import Settings, is_secret, setting_fields
+from components.settings.quantities import Integer
+from components.settings.validators import Unset
 
 PROJECT = "dhis2-cluster"
-SCHEMA_FILE = Path(__file__).parent.parent / "schema" / "stack.schema.json"
-README = Path(__file__).parent.parent / "README.md"
-# What stands between these two lines of the README is the table.
-TABLE_BEGIN, TABLE_END = "<!-- settings: python -m tools.schema --write-readme -->", "<!-- end of settings -->"
+ROOT = Path(__file__).parent.parent
+SCHEMA_FILE = ROOT / "schema" / "stack.schema.json"
+PROJECT_FILE = ROOT / "Pulumi.yaml"
+SETTINGS_PAGE = ROOT / "docs" / "settings.md"
 
-Schema = dict[str, object]
-
-_SECURE: Schema = {"$ref": "#/$defs/secure"}
-_TEXT_BY_DEFAULT_OF_NONE = {
-    "image": "from `version`",
-    "dumpUrl": "from `version`",
-    "baseUrl": "from `bind` and `port`",
-    "adminPassword": "the dump's own",
-    "dockerHost": "the local engine",
-}
+_SECURE: JsonSchemaValue = {"$ref": "#/$defs/secure"}
 
 
-def kind(key: str) -> str:
-    """The JSON type of a setting: integer, boolean, object or string."""
-    default = setting_fields()[key].default
-    if isinstance(default, bool):
-        return "boolean"
-    if isinstance(default, int):
-        return "integer"
-    return "object" if isinstance(default, dict) else "string"
+class _Forms(GenerateJsonSchema):
+    """The forms of each setting: without titles, which repeat the key, and without null, which YAML does not need."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        return False
 
 
-def plain_default(key: str) -> object:
-    """The default as Pulumi.yaml writes it: empty text for an optional setting, for a key without one is required."""
-    default = setting_fields()[key].default
-    return "" if default is None else default
+def plain_default(field: FieldInfo) -> object:
+    """Return the default as Pulumi.yaml has it: "" for an optional setting, since a key without one is required."""
+    return "" if field.default is None else field.default
 
 
-def stack_file_schema() -> Schema:
-    """JSON schema (draft 2020-12) of `Pulumi.<stack>.yaml`: our keys checked, other namespaces left alone."""
-    fields = setting_fields()
+def stack_file_schema() -> JsonSchemaValue:
+    """Return the JSON schema (draft 2020-12) of `Pulumi.<stack>.yaml`; keys of other namespaces may be anything."""
+    forms = Settings.model_json_schema(schema_generator=_Forms)["properties"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Stack file of {PROJECT}",
@@ -59,7 +52,7 @@ def stack_file_schema() -> Schema:
         "properties": {
             "config": {
                 "type": "object",
-                "properties": {f"{PROJECT}:{key}": _property(key, field) for key, field in fields.items()},
+                "properties": {f"{PROJECT}:{key}": _property(key, form) for key, form in forms.items()},
                 "patternProperties": {f"^(?!{PROJECT}:)[^:]+:.+$": {}},
                 "additionalProperties": False,
             },
@@ -81,106 +74,104 @@ def stack_file_schema() -> Schema:
                 "description": "Nested maps are joined with dots",
                 "type": "object",
                 "additionalProperties": {
-                    "anyOf": [
-                        {"type": ["string", "integer", "number", "boolean"]},
-                        _SECURE,
-                        {"$ref": "#/$defs/dhisConf"},
-                    ]
+                    "anyOf": [{"type": ["string", "number", "boolean"]}, _SECURE, {"$ref": "#/$defs/dhisConf"}]
                 },
             },
         },
     }
 
 
+def _property(key: str, schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Return what one key may be: its own forms, or a value stored encrypted; for a secret only the latter."""
+    about = {name: schema.pop(name, None) for name in ("description", "default", "examples")}
+    forms = [] if schema.get("writeOnly") else schema.get("anyOf", [schema])
+    if key == "dhisConf":
+        owned = [{"pattern": pattern_of(keys)} for keys in OWNED_KEYS]
+        forms = [{"$ref": "#/$defs/dhisConf", "propertyNames": {"not": {"anyOf": owned}}}]
+    return {name: value for name, value in about.items() if value not in (None, "")} | {"anyOf": [*forms, _SECURE]}
+
+
+def config_block() -> str:
+    """Return the `config` block of Pulumi.yaml."""
+    lines = ["config:\n"]
+    for key, field in setting_fields().items():
+        default = plain_default(field)
+        lines += [f"  {key}:\n", "    type: string\n" if isinstance(default, str) else ""]
+        lines += [f"    {name}: {json.dumps(value)}\n" for name, value in _about(field)]
+    return "".join(lines)
+
+
+def _about(field: FieldInfo) -> list[tuple[str, object]]:
+    return [("description", field.description), ("default", plain_default(field))]
+
+
 def settings_table() -> str:
-    """The settings as a Markdown table for the README."""
+    """Return the settings as a Markdown table."""
     rows = ["| Setting | Default | Values | Meaning |", "| --- | --- | --- | --- |"]
     for key, field in setting_fields().items():
-        low, high = limits(field)
-        values = {"boolean": "true, false", "object": "map", "string": "text"}.get(kind(key), f"{low} to {high}")
-        values = "secret" if key in SECRET_KEYS else values
         meaning = (field.description or "").replace("<", "&lt;").replace("|", "\\|")
-        rows.append(f"| `{key}` | {_shown_default(key)} | {values} | {meaning} |")
+        rows.append(f"| `{key}` | {_default_cell(field)} | {_values_cell(field)} | {meaning} |")
     return "\n".join(rows)
 
 
-def with_table(readme: str) -> str:
-    """The README's text with the table as it is now. Raises ValueError when the lines around it are not there."""
-    before, begin, rest = readme.partition(TABLE_BEGIN)
-    _, end, after = rest.partition(TABLE_END)
-    if not end:
-        raise ValueError(f"{README.name} needs a line {TABLE_BEGIN} and below it a line {TABLE_END}")
-    return f"{before}{begin}\n{settings_table()}\n{end}{after}"
+def _default_cell(field: FieldInfo) -> str:
+    meanings = [unset.meaning for unset in field.metadata if isinstance(unset, Unset)]
+    default = plain_default(field)
+    return "".join(meanings) or ("none" if default in ("", {}) else f"`{json.dumps(default).strip(chr(34))}`")
 
 
-def schema_text() -> str:
-    """The schema file's content."""
-    return json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n"
+def _values_cell(field: FieldInfo) -> str:
+    ranges = [number.values.format(number) for number in field.metadata if isinstance(number, Integer)]
+    kinds = {bool: "true, false", dict: "map"}
+    return "secret" if is_secret(field) else "".join(ranges) or kinds.get(type(field.default), "text")
 
 
-def _shown_default(key: str) -> str:
-    default = plain_default(key)
-    if key in _TEXT_BY_DEFAULT_OF_NONE:
-        return _TEXT_BY_DEFAULT_OF_NONE[key]
-    return "none" if default in ("", {}) else f"`{json.dumps(default).strip(chr(34))}`"
+def owned_keys_table() -> str:
+    """Return the keys that `dhisConf` may not have as a Markdown table."""
+    rows = [f"| {', '.join(f'`{key}`' for key in keys)} | {why} |" for keys, why in OWNED_KEYS.items()]
+    return "\n".join(["| Key | Why |", "| --- | --- |", *rows])
 
 
-def _property(key: str, field: FieldInfo) -> Schema:
-    """What one key may be. `pulumi config set` stores numbers and booleans as text; any value may be encrypted."""
-    low, high = limits(field)
-    whole: Schema = {"type": "integer", "minimum": low, "maximum": high}
-    forms: dict[str, list[Schema]] = {
-        "integer": [whole, {"type": "string", "pattern": "^[0-9]{1,18}$"}],
-        "boolean": [{"type": "boolean"}, {"enum": ["true", "false"]}],
-        "object": [{"$ref": "#/$defs/dhisConf", "propertyNames": {"not": {"pattern": _owned_pattern()}}}],
-        # 2.40 without quotes is the number 2.4 to YAML, so a version must be text (or a line's whole number).
-        "string": [{"type": "string"}],
+def generated(text: str, name: str, content: str) -> str:
+    """Return a page with the content between its two marker lines. Raises ValueError when these are not there."""
+    begin, end = f"<!-- {name}: python -m tools.schema --write -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = text.partition(begin)
+    _, marker, after = rest.partition(end)
+    if not marker:
+        raise ValueError(f"{SETTINGS_PAGE.name} needs the two lines {begin}{end}")
+    return f"{before}{begin}\n{content}\n\n{end}{after}"
+
+
+def current_files() -> dict[Path, str]:
+    """Return the files this tool writes, with their current content."""
+    page = generated(SETTINGS_PAGE.read_text(encoding="utf-8"), "settings", settings_table())
+    project = PROJECT_FILE.read_text(encoding="utf-8")
+    return {
+        SCHEMA_FILE: json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n",
+        PROJECT_FILE: re.sub(r"^config:\n(  .*\n)*", lambda _: config_block(), project, flags=re.MULTILINE),
+        SETTINGS_PAGE: generated(page, "refused keys", owned_keys_table()),
     }
-    allowed = [_SECURE] if key in SECRET_KEYS else [*forms[kind(key)], _SECURE]
-    if key == "version":
-        allowed.insert(1, {"type": "integer"})
-    found: Schema = {"description": field.description, "anyOf": allowed}
-    if plain_default(key) != "":
-        found["default"] = plain_default(key)
-    return found
-
-
-def _owned_pattern() -> str:
-    return "^(" + "|".join(pattern for pattern, _ in OWNED_KEYS) + ")$"
-
-
-def stale() -> list[str]:
-    """What is not current, one line each with the command that makes it so."""
-    lines = []
-    if not SCHEMA_FILE.is_file() or SCHEMA_FILE.read_text(encoding="utf-8") != schema_text():
-        lines.append(f"{SCHEMA_FILE.name} is not current: python -m tools.schema --write")
-    readme = README.read_text(encoding="utf-8")
-    if readme != with_table(readme):
-        lines.append(f"the settings in {README.name} are not current: python -m tools.schema --write-readme")
-    return lines
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the table, writes the schema file or the README's table, or checks both. Returns 1 when one is stale."""
-    parser = argparse.ArgumentParser(prog="python -m tools.schema", description=Settings.__doc__)
+    """Write the files, or check them. Return 1 when one is not current."""
+    parser = argparse.ArgumentParser(prog="python -m tools.schema", description=__doc__)
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help=f"write {SCHEMA_FILE.name}")
-    action.add_argument("--write-readme", action="store_true", help=f"write the table of settings in {README.name}")
-    action.add_argument("--check", action="store_true", help="fail when one of the two is not current")
-    action.add_argument("--table", action="store_true", help="print the README's table of settings")
-    chosen = parser.parse_args(arguments)
-    if chosen.table:
-        print(settings_table())
-    elif chosen.write:
-        SCHEMA_FILE.parent.mkdir(exist_ok=True)
-        SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
-    elif chosen.write_readme:
-        README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        found = stale()
-        print("\n".join(found), end="\n" if found else "", file=sys.stderr)
-        return min(len(found), 1)
-    return 0
+    action.add_argument("--write", action="store_true", help="write the files")
+    action.add_argument("--check", action="store_true", help="fail when a file is not current")
+    write = parser.parse_args(arguments).write
+    stale = {
+        path: text
+        for path, text in current_files().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    }
+    for path, text in stale.items():
+        if write:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        else:
+            print(f"{path.name} is not current: python -m tools.schema --write", file=sys.stderr)
+    return 1 if stale and not write else 0
 
 
 if __name__ == "__main__":

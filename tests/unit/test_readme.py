@@ -13,13 +13,12 @@ from components.settings.model import Settings, setting_fields
 from components.settings.parsing import parse_settings
 from offline.images.catalogue import CATALOGUE
 from tests.unit.program import Run
-from tools import schema
 from tools.__main__ import WORDS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADRS = sorted(f"docs/adr/{path.name}" for path in (ROOT / "docs/adr").glob("*.md"))
-DOCUMENTS = ("README.md", "CHANGELOG.md", "bench/README.md", *ADRS)
+DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/settings.md", "bench/README.md", *ADRS)
 SOURCES = ("components", "tools", "offline")
 # Taken apart, so that this file does not hold what it looks for.
 FORBIDDEN = {
@@ -70,27 +69,6 @@ def messages() -> str:
 def slug(heading: str) -> str:
     """The anchor a heading has."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-
-def test_the_settings_table_is_current() -> None:
-    assert schema.with_table(README) == README, "python -m tools.schema --write-readme"
-
-
-def test_the_check_notices_a_table_that_is_not_current(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    copy = tmp_path / "README.md"
-    copy.write_text(README.replace("| `cores` | `1` |", "| `kernels` | `1` |"), encoding="utf-8")
-    monkeypatch.setattr(schema, "README", copy)
-    assert schema.main(["--check"]) == 1
-    assert "--write-readme" in capsys.readouterr().err, "the message says what to do"
-    assert schema.main(["--write-readme"]) == 0 and schema.main(["--check"]) == 0
-    assert copy.read_text(encoding="utf-8") == README, "nothing else is touched"
-
-
-def test_a_readme_without_a_place_for_the_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs a line"):
-        schema.with_table("# Title\n")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
