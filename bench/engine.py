@@ -1,85 +1,87 @@
-"""Stacks and containers that exist for a measurement, and are removed with it whatever happens."""
+"""Stacks and containers of a measurement, removed at its end, also after a failure."""
 
-import io
-import os
 import shutil
-import tarfile
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import docker
-import httpx
-import yaml
 from docker.models.containers import Container
 
 from offline.dump.__main__ import main as generate
-from tests.e2e.stack import PROJECT, ROOT, Stack
+from tests.support.containers import Containers, MissingImage, require_image
+from tests.support.http import ask
+from tests.support.project import ROOT, offline_settings
+from tests.support.stack import Stack
+from tests.support.waiting import WaitError, until
 
 FILES = Path(__file__).parent / "files"
-ENGINE_SECONDS = 600
+DOCKER_SECONDS = 600
 LIMIT_SECONDS = 1800  # bounds a hang and promises nothing
-PERSONAL = ("PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
 class BenchError(Exception):
-    """Why there is nothing to measure with, and the command that mends it."""
+    """Why there is nothing to measure with, and the command that fixes it."""
 
 
 def connect() -> docker.DockerClient:
-    """The Docker engine."""
-    return docker.from_env(timeout=ENGINE_SECONDS)
+    """Return a client of Docker Engine."""
+    return docker.from_env(timeout=DOCKER_SECONDS)
 
 
-def need(program: str, mend: str) -> None:
+def need(program: str, fix: str) -> None:
     """Raise BenchError when a program is not on PATH."""
     if not shutil.which(program):
-        raise BenchError(f"there is no {program} on PATH. {mend}")
+        raise BenchError(f"{program} is not on PATH. {fix}")
 
 
-def machine(engine: docker.DockerClient) -> str:
-    """The size of the engine's machine, for titles."""
-    info = engine.info()  # type: ignore[no-untyped-call]
+def machine(client: docker.DockerClient) -> str:
+    """Return the size of the Docker host, for titles."""
+    info = client.info()  # type: ignore[no-untyped-call]
     return f"{info['NCPU']} CPUs, {info['MemTotal'] // 2**20} MB"
 
 
-def image(engine: docker.DockerClient, setting: str) -> str:
-    """The image the stacks measured here have for a setting. Raises BenchError when the engine has not got it."""
-    config = yaml.safe_load((ROOT / "Pulumi.offline.yaml").read_text())["config"]
-    name = str(config[f"{PROJECT}:{setting}"])
-    if not engine.images.list(name):
-        raise BenchError(f"the engine has no image {name}. Make it: python -m offline.images")
+def image(client: docker.DockerClient, setting: str) -> str:
+    """Return the image that the stacks measured here have for a setting. Raises BenchError when it is missing."""
+    name = offline_settings()[setting]
+    try:
+        require_image(client, name)
+    except MissingImage as error:
+        raise BenchError(str(error)) from error
     return name
 
 
 @contextmanager
-def stack(engine: docker.DockerClient, **settings: object) -> Iterator[Stack]:
+def stack(client: docker.DockerClient, **settings: object) -> Iterator[Stack]:
     """A stack that is not deployed yet, with the settings of the offline stack file and these."""
     with folder() as place:
         texts = {key: str(value) for key, value in {"dumpUrl": sample(), **settings}.items()}
-        made = Stack(name=unique(), folder=place / "stack", engine=engine, settings=texts)
+        measured = Stack(unique(), place / "stack", client, texts)
         try:
-            yield made
+            yield measured
         finally:
-            made.remove()
+            measured.remove()
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder for stacks, whose commands find nothing of the person who measures."""
-    need("pulumi", "Say: . ./activate")
-    for name in PERSONAL:
-        os.environ.pop(name, None)
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as made:
-        yield Path(made)
+    """A folder for the projects and states of stacks."""
+    need("pulumi", "Run: . ./activate")
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as path:
+        yield Path(path)
+
+
+def containers(client: docker.DockerClient) -> Containers:
+    """Return a context of containers beside those of the stack."""
+    return Containers(client, purpose="bench")
 
 
 def sample(scale: float = 1) -> Path:
-    """The sample dump of a size; made once."""
+    """Return the sample dump of a size; it is generated once."""
     path = ROOT / ".offline" / f"bench-dump-{scale:g}.sql.gz"
     if not path.exists():
         generate(["--scale", str(scale), str(path)])
@@ -87,116 +89,25 @@ def sample(scale: float = 1) -> Path:
 
 
 def unique() -> str:
-    """A name nobody else has."""
+    """Return a unique name for a stack."""
     return f"bench-{uuid.uuid4().hex[:6]}"
 
 
-@dataclass
-class Containers:
-    """Containers, volumes and networks beside the program's; `clear` removes them."""
-
-    engine: docker.DockerClient
-    prefix: str = field(default_factory=lambda: f"{PROJECT}-{unique()}")
-    _containers: list[Container] = field(default_factory=list)
-    _volumes: list[str] = field(default_factory=list)
-    _networks: list[str] = field(default_factory=list)
-
-    def volume(self) -> str:
-        """The name of a new volume."""
-        name = f"{self.prefix}-volume-{len(self._volumes)}"
-        self.engine.volumes.create(name)
-        self._volumes.append(name)
-        return name
-
-    def network(self) -> str:
-        """The name of a new network."""
-        name = f"{self.prefix}-network-{len(self._networks)}"
-        self.engine.networks.create(name)
-        self._networks.append(name)
-        return name
-
-    def make(
-        self,
-        image_name: str,
-        command: list[str],
-        files: Mapping[str, bytes],
-        network: str,
-        alias: str,
-        **options: object,
-    ) -> Container:
-        """A container that is not started, with files in it, known as `alias` on one network."""
-        made: Container = self.engine.containers.create(
-            image_name,
-            entrypoint=command,
-            name=f"{self.prefix}-{alias}-{len(self._containers)}",
-            network=network,
-            init=True,
-            **options,  # type: ignore[arg-type]
-        )
-        self._containers.append(made)
-        joined = self.engine.networks.get(network)
-        joined.disconnect(made)
-        joined.connect(made, aliases=[alias])
-        made.put_archive("/", packed(files))
-        return made
-
-    def clear(self) -> None:
-        """Remove everything that was made."""
-        for container in self._containers:
-            container.remove(force=True, v=True)
-        for name in self._volumes:
-            self.engine.volumes.get(name).remove(force=True)
-        for name in self._networks:
-            self.engine.networks.get(name).remove()
-        self._containers, self._volumes, self._networks = [], [], []
-
-
-@contextmanager
-def containers(engine: docker.DockerClient) -> Iterator[Containers]:
-    """Containers that are removed at the end."""
-    made = Containers(engine)
+def wait_until(condition: Callable[[], object], what: str, container: Container | None = None) -> None:
+    """Return as soon as `condition` is true. Raises BenchError after LIMIT_SECONDS and when `container` exits."""
     try:
-        yield made
-    finally:
-        made.clear()
+        until(condition, what, container=container, seconds=LIMIT_SECONDS)
+    except WaitError as error:
+        raise BenchError(str(error)) from error
 
 
-def packed(files: Mapping[str, bytes]) -> bytes:
-    """A tar of files by their absolute paths, readable by all."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content), 0o444
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def address(container: Container, network: str) -> str:
-    """The IP address of a running container on a network; the engine's own machine reaches it there."""
-    container.reload()
-    return str(container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Return as soon as `condition` is true."""
-    end = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            raise BenchError(f"waited {LIMIT_SECONDS} s for {what}")
-        time.sleep(0.05)
-
-
-def is_ok(url: str) -> bool:
-    """Whether a web address answers 200."""
-    try:
-        return httpx.get(url, timeout=2).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
+def is_ok(address: str, path: str) -> bool:
+    """Return whether a core or load balancer responds with success."""
+    return ask(address, path, seconds=2).status == HTTPStatus.OK
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """How long an action takes."""
+    """Return how long an action takes."""
     began = time.monotonic()
     action()
     return time.monotonic() - began

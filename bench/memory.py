@@ -7,8 +7,8 @@ import docker
 
 from bench import engine
 from bench.figures import Row, Series, table
-from tests.e2e.load import Load
-from tests.e2e.stack import ADMIN, Stack, wait_until
+from tests.support.load import Load
+from tests.support.stack import ADMIN, Stack
 
 AIM = 80.0
 REQUESTS = 2000
@@ -53,7 +53,7 @@ def load(stack: Stack, requests: int) -> None:
         answer = browser.post("/api/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
         answer.raise_for_status()
         with Load(f"http://127.0.0.1:{stack.port}", browser.cookies) as clients:
-            wait_until(lambda: clients.count >= requests, f"{requests} requests")
+            engine.wait_until(lambda: clients.answered() >= requests, f"{requests} requests")
 
 
 def memory_mb(client: docker.DockerClient, stack: Stack, part: str) -> tuple[float, float]:

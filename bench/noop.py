@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bench import engine
 from bench.figures import Row, Series, table
-from tests.e2e.stack import ROOT, Stack
+from tests.support.project import ROOT
+from tests.support.stack import Stack
 
 AIM = 2.0
 
@@ -34,7 +35,7 @@ def run(chosen: argparse.Namespace) -> str:
     """Deploy both, then let both find in turn that nothing is to be changed."""
     client = engine.connect()
     with engine.stack(client, cores=chosen.cores) as stack, engine.folder() as place:
-        empty = Empty(name=engine.unique(), folder=place / "empty", engine=client)
+        empty = Empty(name=engine.unique(), folder=place / "empty", docker=client)
         stack.up()
         empty.up()
         whole, nothing, whole_alone, nothing_alone = [], [], [], []

@@ -5,11 +5,13 @@ import subprocess
 from dataclasses import dataclass, field
 
 from docker.models.containers import Container
+from docker.models.networks import Network
 
 from bench import engine
-from bench.engine import BenchError, Containers
+from bench.engine import BenchError
 from bench.figures import Row, Series, Throughput, table, throughput
-from tests.e2e.stack import Stack
+from tests.support.containers import Containers, address
+from tests.support.stack import Stack
 
 AIM = 1.0
 SECONDS = 3
@@ -44,7 +46,7 @@ def run(chosen: argparse.Namespace) -> str:
             simulator = measure(ways(stack, made, stack.container("core-1")), chosen)
             quick = measure(ways(stack, made, quick_core(stack, made)), chosen)
         finally:
-            made.clear()  # before the stack's network
+            made.close()  # before the stack's network
     title = (
         f"proxy: GET {PATH}, latency with 1 connection, throughput with {chosen.connections}, {chosen.seconds} s each, "
         f"{chosen.repetitions} repetitions, {engine.machine(client)}"
@@ -105,20 +107,19 @@ def ways(stack: Stack, made: Containers, core: Container) -> dict[str, str]:
         "ours": stack.container("lb"),
         "plain": nginx(stack, made, "plain-nginx.conf", "plain"),
     }
-    found = {way: f"http://{engine.address(each, network)}:{PORT}{PATH}" for way, each in containers.items()}
-    for url in found.values():
-        engine.wait_until(lambda url=url: engine.is_ok(url), url)  # type: ignore[misc]
-    return found
+    addresses = {way: address(container, network) for way, container in containers.items()}
+    for way, ip in addresses.items():
+        engine.wait_until(lambda ip=ip: engine.is_ok(ip, PATH), f"{way} to answer")  # type: ignore[misc]
+    return {way: f"http://{ip}:{PORT}{PATH}" for way, ip in addresses.items()}
 
 
 def nginx(stack: Stack, made: Containers, conf: str, alias: str) -> Container:
     """A running NGINX on the stack's network of cores, with a configuration of ours."""
-    image, content = engine.image(stack.engine, "loadBalancerImage"), (engine.FILES / conf).read_bytes()
-    container = made.make(image, ["nginx", "-c", CONF], {CONF: content}, app_network(stack), alias)
-    container.start()
-    return container
+    image, files = engine.image(stack.docker, "loadBalancerImage"), {CONF: (engine.FILES / conf).read_bytes()}
+    entrypoint = ["nginx", "-c", CONF]
+    return made.start(image, files=files, alias=alias, network=app_network(stack), entrypoint=entrypoint)
 
 
-def app_network(stack: Stack) -> str:
-    """The network of load balancer and cores."""
-    return f"{stack.prefix}-app"
+def app_network(stack: Stack) -> Network:
+    """Return the network of load balancer and cores."""
+    return stack.docker.networks.get(f"{stack.prefix}-app")

@@ -4,9 +4,11 @@ import argparse
 from functools import partial
 
 from docker.models.containers import Container
+from docker.models.networks import Network
 
 from bench import engine
 from bench.figures import Row, Series, table
+from tests.support.containers import address
 
 AIM = 1.25
 BOOT_SECONDS = 30  # a small DHIS2 takes about a minute
@@ -32,7 +34,7 @@ def run(chosen: argparse.Namespace) -> str:
             ups.append(engine.seconds(stack.up))
             core = stack.container(ADDED)
             core.stop()
-            alone.append(engine.seconds(partial(boot, core, f"{stack.prefix}-app")))
+            alone.append(engine.seconds(partial(boot, core, client.networks.get(f"{stack.prefix}-app"))))
             stack.set(cores=1)
             stack.up()
     title = (
@@ -47,8 +49,8 @@ def run(chosen: argparse.Namespace) -> str:
     return table(title, rows)
 
 
-def boot(core: Container, network: str) -> None:
+def boot(core: Container, network: Network) -> None:
     """Start a core and return as soon as it answers, asked directly."""
     core.start()
-    url = f"http://{engine.address(core, network)}:8080/api/ping"
-    engine.wait_until(lambda: engine.is_ok(url), f"{url} to answer")
+    ip = address(core, network)
+    engine.wait_until(lambda: engine.is_ok(ip, "/api/ping"), f"{ADDED} to answer")

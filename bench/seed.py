@@ -9,11 +9,13 @@ from pathlib import Path
 from docker.models.containers import Container
 
 from bench import engine
-from bench.engine import BenchError, Containers
+from bench.engine import BenchError
 from bench.figures import Row, Series, phases, table
 from components.orchestrator.container_state import epoch_seconds
 from components.settings.model import Settings
-from tests.e2e.stack import Stack
+from tests.support.commands import try_sql
+from tests.support.containers import Containers
+from tests.support.stack import Stack
 
 AIM = 0.5
 SCALE = 16.0  # about 1 GB in the database
@@ -88,32 +90,26 @@ def ours_seconds(stack: Stack) -> tuple[float, dict[str, float]]:
 
 def plain_seconds(made: Containers, image: str, dump: Path) -> tuple[float, str]:
     """From the other's start to its answer by TCP, and what is in it then."""
-    network = made.network()
     script = (engine.FILES / "plain-database.sh").read_bytes()
-    container = made.make(
+    container = made.create(
         image,
-        ["/bin/sh", "/dump/plain-database.sh"],
-        {"/dump/plain-database.sh": script, "/dump/dump.sql.gz": dump.read_bytes()},
-        network,
-        "plain",
+        entrypoint=["/bin/sh", "/dump/plain-database.sh"],
+        files={"/dump/plain-database.sh": script, "/dump/dump.sql.gz": dump.read_bytes()},
+        alias="plain",
         environment={"PGDATA": PGDATA},
         volumes={made.volume(): {"bind": PGDATA, "mode": "rw"}},
     )
     began = time.monotonic()
     container.start()
-    engine.wait_until(lambda: answers(container, network), "the plain database")
+    engine.wait_until(lambda: answers(made.address(container)), "the plain database to answer", container)
     took = time.monotonic() - began
-    code, output = container.exec_run(["psql", "-XAtq", "-U", "postgres", "-d", "dhis", "-c", COUNTED])
-    return took, bytes(output).decode().strip() if code == 0 else f"psql ended with {code}"
+    return took, try_sql(container, COUNTED)[1]
 
 
-def answers(container: Container, network: str) -> bool:
-    """Whether a database takes connections by TCP. Raises BenchError when its container has ended."""
-    place = engine.address(container, network)
-    if container.status == "exited":
-        raise BenchError(f"the plain database ended: {container.logs(tail=5).decode(errors='replace')}")
+def answers(ip: str) -> bool:
+    """Return whether a database takes connections by TCP."""
     try:
-        with socket.create_connection((place, 5432), timeout=1):
+        with socket.create_connection((ip, 5432), timeout=1):
             return True
     except OSError:
         return False

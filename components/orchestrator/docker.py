@@ -8,7 +8,14 @@ import pulumi
 import pulumi_docker as docker
 
 from components.naming import DUMP_CACHE_VOLUME, Naming
-from components.orchestrator.container_spec import ContainerSpec, File, Healthcheck, Mount
+from components.orchestrator.container_spec import (
+    DROPPED_CAPABILITIES,
+    SECURITY_OPTIONS,
+    ContainerSpec,
+    File,
+    Healthcheck,
+    Mount,
+)
 from components.stack_context import Image, StackContext
 
 LOG_FILES, LOG_FILE_MB = 3, 10
@@ -57,8 +64,8 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> p
         memory=spec.memory_mb,
         memory_swap=spec.memory_mb,
         shm_size=spec.shared_memory_mb,
-        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
-        security_opts=["no-new-privileges:true"],
+        capabilities=docker.ContainerCapabilitiesArgs(drops=list(DROPPED_CAPABILITIES)),
+        security_opts=list(SECURITY_OPTIONS),
         init=True,
         restart="no" if spec.one_shot else "unless-stopped",
         must_run=not spec.one_shot,

@@ -1,20 +1,22 @@
-"""A load balancer and stand-in cores: NGINX that says what it was asked."""
+"""A load balancer and fake cores: NGINX that responds with what it was asked."""
 
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from typing import Any
 
 from docker.models.containers import Container
 
+from components.load_balancer.load_balancer import ENDPOINT, PAGES, UID
 from components.load_balancer.sizing import MEMORY_MB
+from components.orchestrator.container_spec import FILES
 from components.templates.rendering import render
-from tests.container.parts import FILES, NGINX, Parts, ask, said, until
+from tests.support.commands import shell_output
+from tests.support.containers import Containers
+from tests.support.http import PORT, ask
+from tests.support.load import Load
+from tests.support.project import NGINX
+from tests.support.waiting import until
 
 BOOTED = "/tmp/booted"  # noqa: S108
-PAGES = ("starting.html", "starting.json")
-# One process, so that a signal stops all of it. `/drop` takes a request and hangs up.
+# One process, so that a signal stops all of it. `/drop` takes a request and closes the connection.
 CORE = """
 daemon off; master_process off; pid /tmp/nginx.pid; error_log /dev/stderr;
 events {} http {
@@ -33,80 +35,59 @@ events {} http {
 """
 
 
-def load_balancer(bench: Parts, before: str = "", trusted: tuple[str, ...] = (), **options: object) -> Container:
-    """A running load balancer with the program's files; `before` is put before the command of its shell."""
+def load_balancer(
+    containers: Containers,
+    before: str = "",
+    trusted: tuple[str, ...] = (),
+    **options: Any,  # noqa: ANN401
+) -> Container:
+    """Start a load balancer with the program's files; `before` is put before the command of its shell."""
     files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", core="core:8080", trusted_proxies=trusted)}
     files |= {f"{FILES}/{name}": render(f"load_balancer/{name}") for name in ("start.sh", "status.conf")}
     files |= {f"{FILES}/pages/{page}": render(f"load_balancer/{page}") for page in PAGES}
-    container = bench.start(
+    start = f"{FILES}/start.sh"
+    container = containers.start(
         NGINX,
-        *(("/bin/sh", "-c", f"{before} {FILES}/start.sh") if before else ("/bin/sh", f"{FILES}/start.sh")),
         files=files,
-        alias="lb",
-        user="101:101",
+        alias=ENDPOINT.host,
+        entrypoint=["/bin/sh", "-c", f"{before} {start}"] if before else ["/bin/sh", start],
+        user=f"{UID}:{UID}",
         mem_limit=f"{MEMORY_MB}m",
         tmpfs={"/tmp": "size=64m"},  # noqa: S108
         stop_signal="SIGQUIT",
         **options,
     )
-    until(lambda: ask(bench.address(container), "/lb/health")[0] == 200, "the load balancer is up")
+    until(
+        lambda: ask(containers.address(container), "/lb/health").status == 200,
+        "the load balancer to be healthy",
+        container=container,
+    )
     return container
 
 
-def core(bench: Parts, *, drops: bool = False, boots: bool = False) -> Container:
-    """A running stand-in for a core; `drops`: it hangs up on `/drop`. `boots`: it listens after `booted`."""
+def core(containers: Containers, *, drops: bool = False, boots: bool = False) -> Container:
+    """Start a fake core; `drops`: it closes the connection on `/drop`; `boots`: it listens after `booted`."""
     text = CORE.replace("DROP", "444" if drops else "200 kept")
     command = f"{f'until [ -f {BOOTED} ]; do sleep 0.02; done; ' if boots else ''}exec nginx -c /core.conf"
-    return bench.start(NGINX, "sh", "-c", command, files={"/core.conf": text}, alias="core", user="101:101", init=False)
+    files = {"/core.conf": text}
+    return containers.start(NGINX, "sh", "-c", command, files=files, alias="core", user=f"{UID}:{UID}", init=False)
 
 
 def booted(container: Container) -> None:
     """Let a core that boots listen from now on."""
-    said(container, f"touch {BOOTED}")
+    shell_output(container, f"touch {BOOTED}")
 
 
 def served_by(address: str, container: Container, seconds: float = 30) -> bool:
-    """Was a request through the load balancer answered by this core?"""
+    """Return whether a request through the load balancer was answered by this core."""
     status, _, text = ask(address, "/api/ping", seconds=seconds)
     return status == 200 and f'"core":"{str(container.id)[:12]}"' in text
 
 
-@dataclass
-class Load:
-    """What clients that ask without pause got: how often each method and status, and when it was no 200."""
-
-    seen: Counter[tuple[str, int]] = field(default_factory=Counter)
-
-    def failed(self, method: str) -> int:
-        """How many requests of a method were not answered with 200."""
-        return sum(count for (asked, status), count in self.seen.items() if asked == method and status != 200)
-
-    def answered(self) -> int:
-        """How many requests were answered with 200."""
-        return sum(count for (_, status), count in self.seen.items() if status == 200)
+def load(address: str, clients: int = 8) -> Load:
+    """Return clients that send GET and POST in turn to a load balancer while the context is open."""
+    return Load(f"http://{address}:{PORT}", choose=_pings, clients=clients, pause_seconds=0.005)
 
 
-@contextmanager
-def load(address: str, clients: int = 8) -> Iterator[Load]:
-    """Clients that send GET and POST in turn until the block ends."""
-    found, end, lock = Load(), threading.Event(), threading.Lock()
-
-    def client(first: int) -> None:
-        number = first
-        while not end.is_set():
-            number += 1
-            method = "POST" if number % 2 else "GET"
-            status = ask(address, "/api/ping", method, b"x" if method == "POST" else None)[0]
-            with lock:
-                found.seen[method, status] += 1
-            end.wait(0.005)
-
-    threads = [threading.Thread(target=client, args=(first,)) for first in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield found
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join()
+def _pings(_: int, number: int) -> tuple[str, str]:
+    return "POST" if number % 2 else "GET", "/api/ping"

@@ -1,23 +1,14 @@
-"""Fixtures of the container tier: what is started is removed at the end of each file."""
+"""Fixtures of the container tier: what a file starts is removed at its end."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.container.databases import Engine
-from tests.container.parts import Parts, parts
+from tests.support.containers import Containers
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Parts]:
-    """A network for the tests of one file."""
-    with parts() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The Docker engine, for databases of one file."""
-    made = Engine()
-    yield made
-    made.clear()
+def containers() -> Iterator[Containers]:
+    """Containers of the tests of one file."""
+    with Containers() as containers:
+        yield containers

@@ -1,28 +1,24 @@
 """postgresql.conf and pg_hba.conf, checked by PostgreSQL itself."""
 
-from collections.abc import Iterator
-
 import pytest
 from docker.models.containers import Container
 
 from components.database import sizing
 from components.templates.rendering import render
-from tests.container.databases import POSTGRES, Engine, packed, shell
+from tests.support.archive import packed
+from tests.support.commands import shell, shell_output
+from tests.support.containers import Containers
+from tests.support.project import POSTGRES
 
 pytestmark = pytest.mark.container
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Container]:
-    """A container with an empty cluster, nothing running."""
-    engine = Engine()
-    try:
-        container = engine.run(POSTGRES, ["sleep", "300"], {}, user="999:999")
-        code, said = shell(container, "initdb -D /tmp/cluster -U postgres -A trust --no-sync")
-        assert code == 0, said
-        yield container
-    finally:
-        engine.clear()
+def server(containers: Containers) -> Container:
+    """Return a container with an empty database cluster and no server."""
+    container = containers.start(POSTGRES, entrypoint=["sleep", "300"], user="999:999")
+    shell_output(container, "initdb -D /tmp/cluster -U postgres -A trust --no-sync")
+    return container
 
 
 @pytest.mark.parametrize("memory_mb", [256, 512, 65536])
@@ -48,8 +44,7 @@ def test_who_may_connect_is_written_as_postgresql_reads_it(server: Container) ->
         "pg_ctl -D /tmp/cluster -w -l /tmp/log start"
         " -o '-c hba_file=/tmp/hba.conf -c ident_file=/tmp/ident.conf -c unix_socket_directories=/tmp'"
     )
-    code, said = shell(server, start)
-    assert code == 0, said
+    shell_output(server, start)
     rules = "SELECT count(*), count(error), string_agg(DISTINCT auth_method, $$,$$) FROM pg_hba_file_rules"
     found = shell(server, f"psql -XAtqh /tmp -U postgres -c '{rules}'")[1]
     assert found == "5|0|peer,scram-sha-256,trust", "five rules, and whoever matches none is refused"

@@ -9,21 +9,14 @@ from pathlib import Path
 import pytest
 from docker.models.containers import Container
 
+from components.orchestrator.container_spec import FILES, SECRETS
 from components.templates.rendering import render
-from tests.container.databases import (
-    FILES,
-    NGINX,
-    POSTGRES,
-    SECRETS,
-    Engine,
-    dump,
-    ended,
-    logs,
-    packed,
-    shell,
-    until,
-    until_logged,
-)
+from tests.container.databases import dump
+from tests.support.archive import packed
+from tests.support.commands import logs, shell
+from tests.support.containers import Containers
+from tests.support.project import NGINX, POSTGRES
+from tests.support.waiting import until, until_exited, until_logged
 
 pytestmark = pytest.mark.container
 
@@ -62,19 +55,19 @@ http {
 class Fetches:
     """Fetch containers on one cache volume, and a web server that has the dumps."""
 
-    def __init__(self, engine: Engine, content: dict[str, bytes]) -> None:
-        self.engine = engine
-        self.cache = engine.volume("cache")
+    def __init__(self, containers: Containers, content: dict[str, bytes]) -> None:
+        self.containers = containers
+        self.cache = containers.volume("cache")
         files: dict[str, str | bytes] = {f"/srv/{name}": data for name, data in content.items()}
-        self.web = engine.run(
+        self.web = containers.start(
             NGINX,
-            ["nginx", "-c", "/etc/nginx/test.conf", "-g", "daemon off;"],
-            files | {"/etc/nginx/test.conf": SERVER},
+            entrypoint=["nginx", "-c", "/etc/nginx/test.conf", "-g", "daemon off;"],
+            files=files | {"/etc/nginx/test.conf": SERVER},
             alias="web",
         )
         # A reader that stays: it mounts the cache as the primary does.
         mounts = {self.cache: {"bind": "/dumps", "mode": "ro"}}
-        self.reader = engine.run(POSTGRES, ["sleep", "600"], {}, user="999:999", volumes=mounts)
+        self.reader = containers.start(POSTGRES, entrypoint=["sleep", "600"], user="999:999", volumes=mounts)
 
     def fetch(self, path: str, key: str, source: str = "url", *, user: str = "") -> Container:
         """Start a fetch."""
@@ -82,10 +75,10 @@ class Fetches:
         files: dict[str, str | bytes] = {f"{FILES}/fetch-dump.sh": render("database/fetch-dump.sh")}
         if source == "url":
             files[f"{SECRETS}/dump-url"] = address
-        return self.engine.run(
+        return self.containers.start(
             NGINX,
-            ["/bin/sh", f"{FILES}/fetch-dump.sh"],
-            files,
+            entrypoint=["/bin/sh", f"{FILES}/fetch-dump.sh"],
+            files=files,
             user="101:101",
             environment={"DUMP_KEY": key, "DUMP_NAME": path, "DUMP_SOURCE": source},
             volumes={self.cache: {"bind": "/var/tmp", "mode": "rw"}},  # noqa: S108
@@ -104,7 +97,11 @@ class Fetches:
     def change(self, command: str) -> None:
         """Run a shell command in the cache's folder, as the user who fetches."""
         mounts = {self.cache: {"bind": "/var/tmp", "mode": "rw"}}  # noqa: S108
-        ended(self.engine.run(NGINX, ["sh", "-c", f"cd /var/tmp && {command}"], {}, user="101:101", volumes=mounts))
+        until_exited(
+            self.containers.start(
+                NGINX, entrypoint=["sh", "-c", f"cd /var/tmp && {command}"], user="101:101", volumes=mounts
+            )
+        )
 
     def names(self) -> list[str]:
         """The names in the cache."""
@@ -122,7 +119,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def fetches(engine: Engine, good: bytes) -> Fetches:
+def fetches(containers: Containers, good: bytes) -> Fetches:
     noise = b"".join(hashlib.sha512(str(n).encode()).digest() for n in range(90_000))
     content = {
         "good.sql.gz": good,
@@ -135,24 +132,24 @@ def fetches(engine: Engine, good: bytes) -> Fetches:
         "text.txt": b"just some words\n",
         "page.html.gz": gzip.compress(b"<html><body>no</body></html>"),
     }
-    return Fetches(engine, content)
+    return Fetches(containers, content)
 
 
 @pytest.mark.parametrize("name", ["good.sql.gz", "plain.sql", "custom.dump"])
 def test_a_dump_is_cached_whole_and_the_second_time_not_fetched(fetches: Fetches, name: str) -> None:
-    log = ended(fetches.fetch(name, key_of(name)))
+    log = until_exited(fetches.fetch(name, key_of(name)))
     assert "is complete" in log, log
     assert fetches.cached(key_of(name)), "the primary reads it, as another user"
     again = fetches.fetch("gone-meanwhile", key_of(name))
-    assert "is in the cache" in ended(again), "an address is its own identity, whatever it serves later"
+    assert "is in the cache" in until_exited(again), "an address is its own identity, whatever it serves later"
     assert again.wait()["StatusCode"] == 0
 
 
 def test_a_damaged_copy_is_fetched_anew(fetches: Fetches) -> None:
     key = key_of("damaged")
-    assert "is complete" in ended(fetches.fetch("plain.sql", key))
+    assert "is complete" in until_exited(fetches.fetch("plain.sql", key))
     fetches.change(f"echo oops >>{key}")
-    log = ended(fetches.fetch("plain.sql", key))
+    log = until_exited(fetches.fetch("plain.sql", key))
     assert "is damaged" in log and "is complete" in log, log
     assert fetches.cached(key) == hashlib.sha256(PLAIN).hexdigest().encode()
 
@@ -168,7 +165,7 @@ def test_what_is_no_dump_is_refused_by_name_and_cause_and_leaves_nothing(
     fetches: Fetches, refused: dict[str, Container], path: str, cause: str
 ) -> None:
     container = refused[path]
-    log = ended(container)
+    log = until_exited(container)
     assert container.wait()["StatusCode"] == 1, log
     last = log.strip().splitlines()[-1]
     assert last.startswith(f"fatal: the dump {path} "), last
@@ -179,7 +176,7 @@ def test_what_is_no_dump_is_refused_by_name_and_cause_and_leaves_nothing(
 
 def test_a_password_in_the_address_is_used_and_shown_nowhere(fetches: Fetches) -> None:
     container = fetches.fetch("guarded/good.sql.gz", key_of("guarded"), user='user:pa"ss@')
-    log = ended(container)
+    log = until_exited(container)
     assert "is complete" in log, log
     container.reload()
     assert 'pa"ss' not in log + json.dumps(container.attrs), "neither logs nor docker inspect hold secrets"
@@ -187,7 +184,7 @@ def test_a_password_in_the_address_is_used_and_shown_nowhere(fetches: Fetches) -
 
 def test_no_dump_needs_no_fetch(fetches: Fetches) -> None:
     container = fetches.fetch("none", "none")
-    ended(container)
+    until_exited(container)
     assert container.wait()["StatusCode"] == 0
 
 
@@ -195,7 +192,7 @@ def test_a_killed_download_goes_on_where_it_was_and_is_never_used_half(fetches: 
     key = key_of("killed")
     first = fetches.fetch("slow/big.sql.gz", key)
     until_logged(first, "download ")
-    until("the tag", fetches.reader, lambda: f"{key}.part.tag" in fetches.names())
+    until(lambda: f"{key}.part.tag" in fetches.names(), "the tag", container=fetches.reader)
     code, arguments = shell(first, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert code == 0
     assert "curl" in arguments and "http://web" not in arguments, "an address may hold a password"
@@ -204,7 +201,7 @@ def test_a_killed_download_goes_on_where_it_was_and_is_never_used_half(fetches: 
     half = int(shell(fetches.reader, f"wc -c </dumps/{key}.part")[1])
     assert half > 0
     first.start()
-    log = ended(first)
+    log = until_exited(first)
     assert "is complete" in log, log
     assert "waiting for another stack" not in log, "the lock it left is its own"
     assert fetches.cached(key)
@@ -216,9 +213,9 @@ def test_two_stacks_that_want_the_same_dump_fetch_it_once(fetches: Fetches) -> N
     key = key_of("both")
     first = fetches.fetch("slow/good.sql.gz", key)
     second = fetches.fetch("slow/good.sql.gz", key)
-    said = [ended(first), ended(second)]
-    assert sum("is complete" in log for log in said) == 1, said
-    assert sum("is in the cache" in log for log in said) == 1, said
+    both = [until_exited(first), until_exited(second)]
+    assert sum("is complete" in log for log in both) == 1, both
+    assert sum("is in the cache" in log for log in both) == 1, both
 
 
 def test_a_delivered_file_is_checked_like_a_fetched_one(fetches: Fetches, good: bytes) -> None:
@@ -228,7 +225,7 @@ def test_a_delivered_file_is_checked_like_a_fetched_one(fetches: Fetches, good: 
         until_logged(container, "waiting for the dump")
         for file, data in ((f"{key}.incoming", content), (f"{key}.delivered", b"")):
             container.put_archive("/var/tmp", packed({file: data}, uid=101))  # noqa: S108
-        log = ended(container)
+        log = until_exited(container)
         if name == "delivered":
             assert fetches.cached(key), log
         else:
@@ -238,10 +235,10 @@ def test_a_delivered_file_is_checked_like_a_fetched_one(fetches: Fetches, good: 
 
 def test_dumps_nobody_used_for_a_month_are_removed_but_never_the_wanted_one(fetches: Fetches) -> None:
     old, wanted = key_of("old"), key_of("plain.sql")
-    ended(fetches.fetch("plain.sql", wanted))
+    until_exited(fetches.fetch("plain.sql", wanted))
     names = f"{old} {old}.sha256 {wanted} {wanted}.sha256 notes.txt"
     fetches.change(f"touch {names} && touch -d '40 days ago' {names}")
-    ended(fetches.fetch("plain.sql", wanted))
+    until_exited(fetches.fetch("plain.sql", wanted))
     left = fetches.names()
     assert old not in left and f"{old}.sha256" not in left, "the cache is bounded"
     assert wanted in left, "what is wanted stays"
@@ -254,7 +251,7 @@ def test_a_server_that_fails_now_is_asked_again(fetches: Fetches) -> None:
     started = time.monotonic()
     container.stop(timeout=20)
     assert time.monotonic() - started < 15, "it ends when asked to"
-    until("no lock", fetches.reader, lambda: not [name for name in fetches.names() if name.endswith(".lock")])
+    until(lambda: not [name for name in fetches.names() if name.endswith(".lock")], "no lock", container=fetches.reader)
     assert "500" in logs(container), "the cause is named"
 
 

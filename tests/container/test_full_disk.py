@@ -2,7 +2,10 @@
 
 import pytest
 
-from tests.container.databases import POSTGRES, Databases, Engine, logs, shell, sql, until_healthy
+from tests.container.databases import Databases, until_healthy
+from tests.support.commands import logs, shell, sql
+from tests.support.containers import Containers
+from tests.support.project import POSTGRES
 
 pytestmark = pytest.mark.container
 
@@ -10,20 +13,20 @@ DISK = "size=320m,uid=999,gid=999,mode=0700"
 FILL = "INSERT INTO filler SELECT repeat(md5(n::text), 30) FROM generate_series(1, 400000) n"
 
 
-def test_a_full_disk_refuses_writes_and_costs_nothing(engine: Engine) -> None:
-    databases = Databases(engine, engine.volume("dumps"))
-    volume = engine.volume("small", type="tmpfs", device="tmpfs", o=DISK)
+def test_a_full_disk_refuses_writes_and_costs_nothing(containers: Containers) -> None:
+    databases = Databases(containers, containers.volume("dumps"))
+    volume = containers.volume("small", type="tmpfs", device="tmpfs", o=DISK)
     # Such a disk is emptied when its last container stops.
     mounts = {volume: {"bind": "/disk", "mode": "rw"}}
-    holder = engine.run(POSTGRES, ["sleep", "600"], {}, user="999:999", volumes=mounts)
+    holder = containers.start(POSTGRES, entrypoint=["sleep", "600"], user="999:999", volumes=mounts)
     primary = databases.primary(volume)
     until_healthy(primary, "primary")
     sql(primary, "CREATE TABLE kept AS SELECT 1 AS n; CREATE TABLE filler (t text)")
     assert shell(holder, "fallocate -l $(($(stat -f -c '%a * %S' /disk) - 24000000)) /disk/ballast")[0] == 0
 
-    code, said = shell(primary, f"psql -X -U postgres -d dhis -c '{FILL}'")
+    code, output = shell(primary, f"psql -X -U postgres -d dhis -c '{FILL}'")
     assert code != 0, "there is no room for that"
-    assert "No space left on device" in said + logs(primary), f"the person is told why: {said}"
+    assert "No space left on device" in output + logs(primary), f"the person is told why: {output}"
 
     assert shell(holder, "rm /disk/ballast")[0] == 0
     primary.reload()

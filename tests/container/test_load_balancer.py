@@ -12,9 +12,14 @@ import httpx
 import pytest
 from docker.models.containers import Container
 
+from components.orchestrator.container_spec import FILES
 from components.templates.rendering import render
 from tests.container.balancing import core, load_balancer, served_by
-from tests.container.parts import FILES, NGINX, Parts, ask, log, parts, run, said, until
+from tests.support.commands import execute, logs, shell_output
+from tests.support.containers import Containers
+from tests.support.http import ask
+from tests.support.project import NGINX
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.container
 
@@ -32,38 +37,38 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 
 
 @pytest.fixture(scope="module")
-def only(bench: Parts) -> Container:
+def only(containers: Containers) -> Container:
     """The core behind the load balancer."""
-    return core(bench)
+    return core(containers)
 
 
 @pytest.fixture(scope="module")
-def balancer(bench: Parts, only: Container) -> Container:
+def balancer(containers: Containers, only: Container) -> Container:
     """A load balancer with one core."""
-    container = load_balancer(bench)
-    until(lambda: served_by(bench.address(container), only), "the core is found")
+    container = load_balancer(containers)
+    until(lambda: served_by(containers.address(container), only), "the core is found")
     return container
 
 
 @pytest.fixture
-def lb(bench: Parts, balancer: Container) -> str:
+def lb(containers: Containers, balancer: Container) -> str:
     """The address of the load balancer with one core."""
-    return bench.address(balancer)
+    return containers.address(balancer)
 
 
 @pytest.fixture(scope="module")
 def lonely() -> Iterator[str]:
     """The address of a load balancer without any core."""
-    with parts() as empty:
+    with Containers() as empty:
         yield empty.address(load_balancer(empty))
 
 
 @pytest.mark.parametrize("values", [{"trusted_proxies": ()}, {"trusted_proxies": ("10.0.0.0/8", "192.168.0.0/16")}])
-def test_nginx_accepts_the_configuration(bench: Parts, values: dict[str, object]) -> None:
+def test_nginx_accepts_the_configuration(containers: Containers, values: dict[str, object]) -> None:
     text = render("load_balancer/nginx.conf.j2", **values)
     files = {"/n.conf": text, "/tmp/status.conf": "# no figures"}  # noqa: S108 - a path in the container
-    container = bench.start(NGINX, "sleep", "60", files=files, user="101:101")
-    code, output = run(container, "nginx", "-t", "-c", "/n.conf")
+    container = containers.start(NGINX, "sleep", "60", files=files, user="101:101")
+    code, output = execute(container, "nginx", "-t", "-c", "/n.conf")
     assert code == 0, f"NGINX itself is the evaluate: {output}"
     assert "[warn]" not in output, "a warning is a mistake that has not hurt yet"
 
@@ -110,9 +115,9 @@ def test_a_client_s_word_about_itself_does_not_count(lb: str) -> None:
     assert told["uri"] == "/a%2Fb?c=d", "the path arrives as it was sent"
 
 
-def test_the_word_of_a_trusted_proxy_counts(bench: Parts, balancer: Container) -> None:
+def test_the_word_of_a_trusted_proxy_counts(containers: Containers, balancer: Container) -> None:
     del balancer  # its core answers here too
-    behind = bench.address(load_balancer(bench, trusted=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+    behind = containers.address(load_balancer(containers, trusted=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
     headers = {"Host": "dhis2.example.org", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
     until(lambda: ask(behind, "/")[0] == 200, "the core is found")
     told = json.loads(ask(behind, "/", headers=headers)[2])
@@ -185,27 +190,27 @@ def test_an_answer_of_dhis2_is_left_alone(lb: str) -> None:
     assert "/" not in got["server"], "no version for attackers"
 
 
-def test_a_stop_loses_no_line_of_the_log(bench: Parts) -> None:
-    leaving = load_balancer(bench)
-    status = ask(bench.address(leaving), "/last-words")[0]
+def test_a_stop_loses_no_line_of_the_log(containers: Containers) -> None:
+    leaving = load_balancer(containers)
+    status = ask(containers.address(leaving), "/last-words")[0]
     leaving.stop()
-    assert f'"path":"/last-words","status":"{status}"' in log(leaving), "lines are written several at a time"
+    assert f'"path":"/last-words","status":"{status}"' in logs(leaving), "lines are written several at a time"
 
 
 def test_query_strings_are_in_no_log(lb: str, balancer: Container) -> None:
     ask(lb, "/api/account/restore?token=hidden-one")
     ask(lb, "/drop?token=hidden-two")
-    until(lambda: "/api/account/restore" in log(balancer), "the request is logged")
-    assert "hidden" not in log(balancer), "tokens in logs are tokens given away"
-    line = next(line for line in log(balancer).splitlines() if "/api/account/restore" in line)
+    until(lambda: "/api/account/restore" in logs(balancer), "the request is logged")
+    assert "hidden" not in logs(balancer), "tokens in logs are tokens given away"
+    line = next(line for line in logs(balancer).splitlines() if "/api/account/restore" in line)
     assert json.loads(line)["status"] == "200", "each line is JSON"
 
 
-def test_the_private_port_is_private(bench: Parts, lb: str, balancer: Container) -> None:
+def test_the_private_port_is_private(containers: Containers, lb: str, balancer: Container) -> None:
     assert ask(lb, "/status", port=8081)[0] == 0, "nobody outside reads it"
-    if "stub_status" not in said(balancer, "nginx -V 2>&1"):
+    if "stub_status" not in shell_output(balancer, "nginx -V 2>&1"):
         pytest.skip("this NGINX is built without stub_status: that nothing listens is all that was checked")
-    assert "Active connections" in said(balancer, "curl -s http://127.0.0.1:8081/status")
+    assert "Active connections" in shell_output(balancer, "curl -s http://127.0.0.1:8081/status")
 
 
 def test_oversized_headers_hurt_nobody_else(lb: str) -> None:
@@ -224,7 +229,7 @@ def test_slow_clients_cost_no_core_and_hold_nobody_up(lb: str, only: Container) 
                 client.sendall(b"x")
             assert ask(lb, "/", seconds=5)[0] == 200, "others are served"
             time.sleep(1)  # as slow as they are
-        assert "/slow" not in log(only), "a core hears of an upload when it is there"
+        assert "/slow" not in logs(only), "a core hears of an upload when it is there"
         for client in slow:
             client.sendall(b"x")
         answers = [client.recv(65536).splitlines()[0] for client in slow]
@@ -240,8 +245,8 @@ def test_idle_connections_hurt_nobody_else(lb: str, balancer: Container) -> None
         for _ in range(IDLE):
             idle.enter_context(socket.create_connection((lb, 8080), timeout=30))
         assert ask(lb, "/")[0] == 200, "people with a real request are served"
-        assert run(balancer, "curl", "-fs", "http://127.0.0.1:8080/lb/health")[0] == 0, "and nobody restarts it"
+        assert execute(balancer, "curl", "-fs", "http://127.0.0.1:8080/lb/health")[0] == 0, "and nobody restarts it"
 
 
 def test_the_files_lie_where_the_configuration_looks(balancer: Container) -> None:
-    assert said(balancer, f"ls {FILES}/pages").split() == ["starting.html", "starting.json"]
+    assert shell_output(balancer, f"ls {FILES}/pages").split() == ["starting.html", "starting.json"]

@@ -8,7 +8,9 @@ from docker.types import Ulimit
 
 from components.load_balancer.sizing import MEMORY_MB
 from tests.container.balancing import load_balancer
-from tests.container.parts import Parts, ask, said
+from tests.support.commands import shell_output
+from tests.support.containers import Containers
+from tests.support.http import ask
 
 pytestmark = pytest.mark.container
 
@@ -21,21 +23,21 @@ WORKERS = "grep -l '^nginx: worker' /proc/[0-9]*/cmdline"
 
 
 @pytest.fixture(scope="module")
-def balancer(bench: Parts) -> Container:
+def balancer(containers: Containers) -> Container:
     """A load balancer on an engine that gives a process 1024 files at first and says it has many processors."""
     limits = [Ulimit(name="nofile", soft=1024, hard=HARD)]
-    return load_balancer(bench, before=MANY, ulimits=limits)
+    return load_balancer(containers, before=MANY, ulimits=limits)
 
 
-def test_many_processors_do_not_fill_its_memory(bench: Parts, balancer: Container) -> None:
-    assert len(said(balancer, WORKERS).splitlines()) == 4, "each takes 7 MB before the first request"
-    used = bench.engine.api.stats(str(balancer.id), stream=False)["memory_stats"]["usage"] / 2**20
+def test_many_processors_do_not_fill_its_memory(containers: Containers, balancer: Container) -> None:
+    assert len(shell_output(balancer, WORKERS).splitlines()) == 4, "each takes 7 MB before the first request"
+    used = containers.client.api.stats(str(balancer.id), stream=False)["memory_stats"]["usage"] / 2**20
     assert used < MEMORY_MB / 2, f"{used:.0f} of {MEMORY_MB} MB are gone before anybody asks"
 
 
-def test_each_worker_may_open_a_file_for_each_connection(bench: Parts, balancer: Container) -> None:
-    for worker in said(balancer, WORKERS).splitlines():
-        limits = said(balancer, f"cat {worker.removesuffix('cmdline')}limits")
+def test_each_worker_may_open_a_file_for_each_connection(containers: Containers, balancer: Container) -> None:
+    for worker in shell_output(balancer, WORKERS).splitlines():
+        limits = shell_output(balancer, f"cat {worker.removesuffix('cmdline')}limits")
         (line,) = [line.split() for line in limits.splitlines() if line.startswith("Max open files")]
         assert int(line[3]) == HARD, "with 1024 it would serve five hundred people and leave the others hanging"
-    assert ask(bench.address(balancer), "/lb/health")[0] == 200
+    assert ask(containers.address(balancer), "/lb/health")[0] == 200

@@ -1,20 +1,22 @@
 """The simulator among our own database, cache and replica images: it must stand and fall as DHIS2 does."""
 
-import subprocess
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import docker
 import pytest
 from docker.models.containers import Container
 
 from offline.dump.__main__ import main as generate_dump
-from tests.container.simulators import POSTGRES, PRIMARY, REPLICA, VALKEY, Answer, Core, Surroundings
+from tests.container.simulators import PRIMARY, REPLICA, Simulator, start_simulator
+from tests.support.archive import packed
+from tests.support.commands import shell_output
+from tests.support.containers import Containers
+from tests.support.http import Answer
+from tests.support.project import POSTGRES, ROOT, VALKEY
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.container
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "dhis2-2.42.5-empty.sql.gz"
+REAL = ROOT.parent / "shared" / "data" / "dhis2-2.42.5-empty.sql.gz"
 LOGIN = {"username": "admin", "password": "district"}
 BASIC = ("-u", "admin:district")
 REDIS = (
@@ -24,7 +26,6 @@ REDIS = (
     "redis.cache.invalidation.enabled = on",
 )
 REPLICA_READS = "read1.connection.url = jdbc:postgresql://postgres-replica-1/{}"
-SOON_SECONDS = 20
 OWN = (
     "SELECT format('ALTER TABLE %s OWNER TO dhis;', oid::regclass) FROM pg_class c WHERE relkind IN ('r', 'S', 'v')"
     " AND relnamespace = 'public'::regnamespace"
@@ -33,47 +34,27 @@ OWN = (
 
 
 @pytest.fixture(scope="module")
-def around() -> Iterator[Surroundings]:
-    """The network everything runs on."""
-    surroundings = Surroundings(docker.from_env())
-    yield surroundings
-    surroundings.end()
-
-
-def shell(container: Container, command: str, standard_input: bytes | None = None) -> str:
-    """Run a shell command in a container; its output without the last line end."""
-    call = ["docker", "exec", "-i", str(container.id), "sh", "-c", command]
-    done = subprocess.run(call, input=standard_input, capture_output=True, check=False)
-    assert done.returncode == 0, f"'{command}': {done.stderr.decode()}"
-    return done.stdout.decode().strip()
-
-
-def eventually(accept: Callable[[], bool], reason: str) -> None:
-    until = time.monotonic() + SOON_SECONDS
-    while not accept():
-        assert time.monotonic() < until, reason
-        time.sleep(0.2)
-
-
-@pytest.fixture(scope="module")
-def primary(around: Surroundings) -> Container:
+def primary(containers: Containers) -> Container:
     """A database server with the role dhis."""
-    container = around.start(POSTGRES, "sh", "-c", PRIMARY, alias="postgres-primary")
-    shell(container, "until psql -h 127.0.0.1 -qc 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done; createuser dhis")
+    container = containers.start(POSTGRES, "sh", "-c", PRIMARY, alias="postgres-primary")
+    shell_output(
+        container, "until psql -h 127.0.0.1 -qc 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done; createuser dhis"
+    )
     return container
 
 
 def database(primary: Container, name: str, dump: Path | None = None) -> None:
     """Make a database with DHIS2's extensions, load a dump as superuser, give everything to dhis."""
     wanted = "; ".join(f"CREATE EXTENSION {extension}" for extension in ("postgis", "pg_trgm", "btree_gin"))
-    shell(primary, f"createdb -O dhis {name} && psql -qd {name} -c '{wanted}'")
+    shell_output(primary, f"createdb -O dhis {name} && psql -qd {name} -c '{wanted}'")
     if dump:
-        shell(primary, f"zcat | psql -1qv ON_ERROR_STOP=1 -d {name} >/dev/null", dump.read_bytes())
-        shell(primary, f"psql -qAtd {name} -f - | psql -qd {name}", OWN.encode())
+        primary.put_archive("/tmp", packed({"dump": dump.read_bytes(), "own.sql": OWN}))  # noqa: S108
+        shell_output(primary, f"zcat </tmp/dump | psql -1qv ON_ERROR_STOP=1 -d {name} >/dev/null")
+        shell_output(primary, f"psql -qAtd {name} -f /tmp/own.sql | psql -qd {name}")
 
 
 @pytest.fixture(scope="module")
-def replica(around: Surroundings, primary: Container, tmp_path_factory: pytest.TempPathFactory) -> Container:
+def replica(containers: Containers, primary: Container, tmp_path_factory: pytest.TempPathFactory) -> Container:
     """A standby of the primary, cloned after the dumps were loaded."""
     dump = tmp_path_factory.mktemp("dump") / "sample.sql.gz"
     generate_dump(["--rows", "20000", "--scale", "0", str(dump)])
@@ -82,141 +63,148 @@ def replica(around: Surroundings, primary: Container, tmp_path_factory: pytest.T
     database(primary, "aging")
     if REAL.exists():
         database(primary, "real", REAL)
-    return around.start(POSTGRES, "sh", "-c", REPLICA, alias="postgres-replica-1")
+    return containers.start(POSTGRES, "sh", "-c", REPLICA, alias="postgres-replica-1")
 
 
 @pytest.fixture(scope="module")
-def cache(around: Surroundings) -> Container:
+def cache(containers: Containers) -> Container:
     """The cache server."""
-    return around.start(VALKEY, "valkey-server", "--requirepass", "kept-secret", alias="cache")
+    return containers.start(VALKEY, "valkey-server", "--requirepass", "kept-secret", alias="cache")
 
 
 @pytest.fixture(scope="module")
-def cores(around: Surroundings, replica: Container, cache: Container) -> dict[str, Core]:
+def cores(containers: Containers, replica: Container, cache: Container) -> dict[str, Simulator]:
     """All simulators of this file, started at once: booting is most of what a test would wait for."""
-    shell(replica, "until psql -h 127.0.0.1 -qc 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done")
+    shell_output(replica, "until psql -h 127.0.0.1 -qc 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done")
     reads = (*REDIS, REPLICA_READS.format("sample"), "analytics.table.unlogged = off")
     started = {
-        "core-1": around.simulator("2.43.1", "core-1", "sample", *reads, "node.primary_leader = on"),
-        "core-2": around.simulator("2.43.1", "core-2", "sample", *reads),
-        "empty": around.simulator("2.43.1", "empty", "empty"),
-        "dead": around.simulator("2.43.1", "dead", "nowhere"),
-        "aging": around.simulator(
-            "2.42.5", "aging", "aging", REPLICA_READS.format("aging"), java="-Dc3p0.maxConnectionAge=3"
+        "core-1": start_simulator(containers, "2.43.1", "core-1", "sample", *reads, "node.primary_leader = on"),
+        "core-2": start_simulator(containers, "2.43.1", "core-2", "sample", *reads),
+        "empty": start_simulator(containers, "2.43.1", "empty", "empty"),
+        "dead": start_simulator(containers, "2.43.1", "dead", "nowhere"),
+        "aging": start_simulator(
+            containers, "2.42.5", "aging", "aging", REPLICA_READS.format("aging"), java="-Dc3p0.maxConnectionAge=3"
         ),
     }
     if REAL.exists():
-        started["real"] = around.simulator("2.42.5", "real", "real", REPLICA_READS.format("real"))
-        started["older"] = around.simulator("2.41.4", "older", "real")
+        started["real"] = start_simulator(containers, "2.42.5", "real", "real", REPLICA_READS.format("real"))
+        started["older"] = start_simulator(containers, "2.41.4", "older", "real")
     return started
 
 
 @pytest.fixture(scope="module")
-def session(cores: dict[str, Core]) -> tuple[str, str]:
+def session(cores: dict[str, Simulator]) -> tuple[str, str]:
     """Curl's options for a session that was begun on core-1."""
     answer = cores["core-1"].booted().send("/api/auth/login", LOGIN)
     assert answer.json["loginStatus"] == "SUCCESS", "the sample dump's password is known"
-    cookie = next(line for line in answer.head.splitlines() if line.startswith("Set-Cookie: "))
-    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax"), "the cookie is as DHIS2's"
+    cookie, _, attributes = answer.headers["set-cookie"].partition("; ")
+    assert attributes == "Path=/; HttpOnly; SameSite=Lax", "the cookie is as DHIS2's"
     cores["core-2"].booted()
-    return "-b", cookie.removeprefix("Set-Cookie: ").partition(";")[0]
+    return "-b", cookie
 
 
-def real(cores: dict[str, Core], name: str) -> Core:
+def real(cores: dict[str, Simulator], name: str) -> Simulator:
     """Return a simulator on the dump of a real DHIS2."""
     if name not in cores:
         pytest.skip(f"{REAL.name} is not beside this checkout")
     return cores[name]
 
 
-def test_it_boots_on_an_empty_database_and_makes_its_admin(cores: dict[str, Core]) -> None:
+def test_it_boots_on_an_empty_database_and_makes_its_admin(cores: dict[str, Simulator]) -> None:
     info = cores["empty"].booted().ask("/api/system/info", *BASIC).json
     assert info["version"] == "2.43.1", "the image says which release it plays"
     assert (info["readReplicaCount"], info["redisEnabled"]) == (0, False)
 
 
-def test_a_database_that_is_not_there_leaves_tomcat_answering_404(cores: dict[str, Core]) -> None:
+def test_a_database_that_is_not_there_leaves_tomcat_answering_404(cores: dict[str, Simulator]) -> None:
     log = cores["dead"].failed()
     assert 'database "nowhere" does not exist' in log, "the reason stands in the log"
     cores["dead"].container.reload()
     assert cores["dead"].container.status == "running", "nothing but a health check can tell"
 
 
-def test_a_login_on_one_node_is_one_on_the_other(cores: dict[str, Core], session: tuple[str, str]) -> None:
+def test_a_login_on_one_node_is_one_on_the_other(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
     assert cores["core-2"].ask("/api/me", *session).json["username"] == "admin", "sessions live in the cache"
     assert cores["core-2"].ask("/api/me").status == 302, "without a cookie a browser is sent to the login page"
     assert cores["core-2"].ask("/api/me", "-H", "Accept: application/json").status == 401, "a program is refused"
 
 
-def test_reads_go_to_the_replica_and_writes_arrive_there(cores: dict[str, Core], session: tuple[str, str]) -> None:
+def test_reads_go_to_the_replica_and_writes_arrive_there(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
     answer = cores["core-1"].ask("/api/dataItems?pageSize=1", *session)
     assert answer.json["servedBy"] == "postgres-replica-1", "with readN the primary is no part of the rotation"
-    assert "X-DHIS2-Simulator: 2.43.1" in answer.head, "nobody may take it for the real one"
+    assert answer.headers["x-dhis2-simulator"] == "2.43.1", "nobody may take it for the real one"
     assert cores["core-1"].send("/api/userDataStore/test/key", {"a": 1}, *session).status == 201
     assert cores["core-2"].ask("/api/userDataStore/test/key", *session).json == {"a": 1}, "one database for all"
 
 
-def test_c3p0_ends_a_connection_at_the_age_its_system_property_says(cores: dict[str, Core], replica: Container) -> None:
+def test_c3p0_ends_a_connection_at_the_age_its_system_property_says(
+    cores: dict[str, Simulator], replica: Container
+) -> None:
     def connections() -> set[str]:
-        return set(shell(replica, "psql -Atc \"SELECT pid FROM pg_stat_activity WHERE datname = 'aging'\"").split())
+        return set(
+            shell_output(replica, "psql -Atc \"SELECT pid FROM pg_stat_activity WHERE datname = 'aging'\"").split()
+        )
 
     answer = cores["aging"].booted().ask("/api/dataItems?pageSize=1", *BASIC)
     assert answer.json["servedBy"] == "postgres-replica-1"
     used = connections()
     assert used, "a connection that has answered waits in the pool for the next read"
-    eventually(lambda: not used & connections(), "reads would stay for ever where they went while a replica was away")
+    until(lambda: not used & connections(), "the pool to close the connection")
     assert cores["aging"].ask("/api/dataItems?pageSize=1", *BASIC).status == 200, "the next read gets a new one"
 
 
-def test_a_change_on_one_node_is_seen_on_the_other(cores: dict[str, Core], session: tuple[str, str]) -> None:
-    listed = cores["core-2"].ask("/api/organisationUnits?pageSize=1", *session).body
+def test_a_change_on_one_node_is_seen_on_the_other(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
+    listed = cores["core-2"].ask("/api/organisationUnits?pageSize=1", *session).text
     path = "/api/organisationUnits/" + listed.split('"id":"')[1][:11]
     before = cores["core-2"].ask(path, *session).json["name"]
     assert cores["core-1"].send(path, {"name": f"{before} II"}, "-X", "PUT", *session).status == 200
-    eventually(lambda: cores["core-2"].ask(path, *session).json["name"] == f"{before} II", "the cache was not evicted")
+    until(lambda: cores["core-2"].ask(path, *session).json["name"] == f"{before} II", "core-2 to evict its cached copy")
 
 
 def test_the_leader_runs_analytics_for_whoever_asks(
-    cores: dict[str, Core], session: tuple[str, str], primary: Container
+    cores: dict[str, Simulator], session: tuple[str, str], primary: Container
 ) -> None:
     asked = cores["core-2"].ask("/api/resourceTables/analytics", "-X", "POST", *session)
-    job = asked.body.split('"id":"')[1][:11]
+    job = asked.text.split('"id":"')[1][:11]
     done = f"/api/jobConfigurations/{job}"
-    eventually(lambda: cores["core-2"].ask(done, *session).json["lastExecutedStatus"] == "COMPLETED", "nobody ran it")
+    until(
+        lambda: cores["core-2"].ask(done, *session).json["lastExecutedStatus"] == "COMPLETED",
+        "the leader to complete the job",
+    )
     assert f"Job completed: inMemoryAnalyticsJob_{job}" in cores["core-1"].log(), "core-1 is the primary leader"
-    element = shell(primary, "psql -Atd sample -c 'SELECT dx FROM analytics LIMIT 1'")
+    element = shell_output(primary, "psql -Atd sample -c 'SELECT dx FROM analytics LIMIT 1'")
 
     def read() -> Answer:
         return cores["core-2"].ask(f"/api/analytics?dimension=dx:{element}", *session)
 
-    eventually(lambda: read().json["source"] == "analytics", "logged tables reach the replica")
+    until(lambda: read().json["source"] == "analytics", "logged tables to reach the replica")
     assert read().json["servedBy"] == "postgres-replica-1"
 
 
-def test_an_upload_can_be_fetched(cores: dict[str, Core], session: tuple[str, str]) -> None:
+def test_an_upload_can_be_fetched(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
     answer = cores["core-1"].ask("/api/fileResources", "-F", "file=@/etc/os-release", *session)
-    uid = answer.body.split('"id":"')[1][:11]
-    assert "Debian" in cores["core-1"].ask(f"/api/fileResources/{uid}/data", *session).body, "it is in the file store"
+    uid = answer.text.split('"id":"')[1][:11]
+    assert "Debian" in cores["core-1"].ask(f"/api/fileResources/{uid}/data", *session).text, "it is in the file store"
 
 
-def test_a_dump_of_dhis2_boots_and_its_analytics_job_fails_on_2_42(cores: dict[str, Core]) -> None:
+def test_a_dump_of_dhis2_boots_and_its_analytics_job_fails_on_2_42(cores: dict[str, Simulator]) -> None:
     core = real(cores, "real").booted()
-    job = core.ask("/api/resourceTables/analytics", "-X", "POST", *BASIC).body.split('"id":"')[1][:11]
+    job = core.ask("/api/resourceTables/analytics", "-X", "POST", *BASIC).text.split('"id":"')[1][:11]
 
     def status() -> object:
         return core.ask(f"/api/jobConfigurations/{job}", *BASIC).json["lastExecutedStatus"]
 
-    eventually(lambda: status() == "FAILED", "2.42 creates the tables through the replica")
-    assert "25006" in core.ask(f"/api/jobConfigurations/{job}", *BASIC).body, "the reason is kept"
+    until(lambda: status() == "FAILED", "the job to fail, because 2.42 creates the tables through the replica")
+    assert "25006" in core.ask(f"/api/jobConfigurations/{job}", *BASIC).text, "the reason is kept"
 
 
-def test_a_database_of_a_later_release_is_refused(cores: dict[str, Core]) -> None:
+def test_a_database_of_a_later_release_is_refused(cores: dict[str, Simulator]) -> None:
     log = real(cores, "older").failed()
     assert "Detected applied migration not resolved locally: 2.42.1" in log, "migrations are one way"
 
 
 def test_a_dead_cache_hangs_who_is_logged_in_but_not_ping(
-    cores: dict[str, Core], session: tuple[str, str], cache: Container
+    cores: dict[str, Simulator], session: tuple[str, str], cache: Container
 ) -> None:
     cache.kill()
     assert cores["core-1"].ask("/api/ping", *session).status == 200, "ping does not see it"

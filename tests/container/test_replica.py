@@ -2,19 +2,11 @@
 
 import pytest
 
-from tests.container.databases import (
-    REPLICATION_PASSWORD,
-    Engine,
-    ended,
-    health,
-    logs,
-    shell,
-    sql,
-    until,
-    until_healthy,
-    until_logged,
-)
+from tests.container.databases import REPLICATION_PASSWORD, health, until_healthy
 from tests.container.replication import Pair
+from tests.support.commands import logs, shell, sql
+from tests.support.containers import Containers
+from tests.support.waiting import until, until_exited, until_logged
 
 pytestmark = pytest.mark.container
 
@@ -22,14 +14,14 @@ BOUND_MB = 160
 
 
 @pytest.fixture(scope="module")
-def pair(engine: Engine) -> Pair:
-    return Pair(engine, "pair")
+def pair(containers: Containers) -> Pair:
+    return Pair(containers, "pair")
 
 
 def test_a_replica_streams_and_cannot_be_written_to(pair: Pair) -> None:
     pair.arrives("streamed")
-    code, said = shell(pair.replica, "psql -XAtqU postgres -d dhis -c 'CREATE TABLE no (id integer)'")
-    assert code == 1 and "read-only" in said
+    code, output = shell(pair.replica, "psql -XAtqU postgres -d dhis -c 'CREATE TABLE no (id integer)'")
+    assert code == 1 and "read-only" in output
     assert health(pair.replica, "replica") == (0, "")
     assert health(pair.replica, "primary")[0] == 1, "a replica is not taken for a primary"
 
@@ -63,7 +55,7 @@ def test_a_restarted_replica_goes_on_without_a_new_clone(pair: Pair) -> None:
 def test_a_dead_primary_makes_the_replica_unhealthy_and_nothing_else(pair: Pair) -> None:
     before = pair.clones()
     pair.primary.stop(timeout=20)
-    until("unhealthy", pair.replica, lambda: health(pair.replica, "replica")[0] == 1)
+    until(lambda: health(pair.replica, "replica")[0] == 1, "unhealthy", container=pair.replica)
     assert "receives nothing" in health(pair.replica, "replica")[1], "it says what is missing"
     # Everything comes back in any order: here the replica first.
     already = len(logs(pair.replica))
@@ -89,9 +81,13 @@ def test_no_committed_row_is_lost_with_a_killed_primary(pair: Pair) -> None:
     shell(pair.replica, password + "\nEND\n")
     pair.replica.exec_run(["sh", "-c", script], detach=True)
     counted = "wc -l </tmp/acknowledged"
-    until("rows", pair.replica, lambda: int(shell(pair.replica, counted)[1] or "0") > 300)
+    until(lambda: int(shell(pair.replica, counted)[1] or "0") > 300, "rows", container=pair.replica)
     pair.primary.kill()
-    until("the writer's end", pair.replica, lambda: shell(pair.replica, "ps ax | grep -q '[p]sql -XAtqw'")[0] != 0)
+    until(
+        lambda: shell(pair.replica, "ps ax | grep -q '[p]sql -XAtqw'")[0] != 0,
+        "the writer's end",
+        container=pair.replica,
+    )
     acknowledged = {int(line) for line in shell(pair.replica, "cat /tmp/acknowledged")[1].splitlines()}
     pair.primary.start()
     until_healthy(pair.primary, "primary")
@@ -133,11 +129,11 @@ def test_a_replica_away_for_too_long_clones_again_and_the_primary_s_disk_stays_b
 def test_a_removed_replica_s_slot_does_not_stay_for_ever(pair: Pair) -> None:
     sql(pair.primary, "SELECT pg_create_physical_replication_slot('replica_9', true)")
     idle = "/var/run/postgresql/idle-slots"
-    until("noticed", pair.primary, lambda: shell(pair.primary, f"grep -q replica_9 {idle}")[0] == 0)
+    until(lambda: shell(pair.primary, f"grep -q replica_9 {idle}")[0] == 0, "noticed", container=pair.primary)
     slots = "SELECT string_agg(slot_name, ',') FROM pg_replication_slots"
     assert "replica_9" in sql(pair.primary, slots), "a short absence is none"
     shell(pair.primary, f"echo replica_9 1000 >{idle}")
-    until("dropped", pair.primary, lambda: sql(pair.primary, slots) == "replica_1")
+    until(lambda: sql(pair.primary, slots) == "replica_1", "dropped", container=pair.primary)
 
 
 def test_a_clone_killed_midway_is_begun_again(pair: Pair) -> None:
@@ -145,12 +141,12 @@ def test_a_clone_killed_midway_is_begun_again(pair: Pair) -> None:
     pair.replica.kill()
     sql(pair.primary, "CREATE TABLE big AS SELECT repeat('y', 1000) AS filler FROM generate_series(1, 100000)")
     pair.primary.stop(timeout=20)
-    second = pair.databases.replica(pair.engine.volume("second"), "replica-2")
+    second = pair.databases.replica(pair.containers.volume("second"), "replica-2")
     until_logged(second, "waiting for the primary")
     begun = "until [ -e /var/lib/postgresql/staging/backup_label ]; do :; done"
     second.exec_run(["sh", "-c", f"{begun}; pkill -STOP pg_basebackup && touch /tmp/frozen"], detach=True)
     pair.primary.start()
-    until("the freeze", second, lambda: shell(second, "ls /tmp/frozen")[0] == 0)
+    until(lambda: shell(second, "ls /tmp/frozen")[0] == 0, "the freeze", container=second)
     assert health(second, "replica") == (1, "replica: the primary is not cloned yet")
     second.kill()
     second.start()
@@ -158,27 +154,27 @@ def test_a_clone_killed_midway_is_begun_again(pair: Pair) -> None:
     assert sql(second, "SELECT count(*) FROM big") == "100000"
     pair.replica.start()
     until_healthy(pair.replica, "replica")
-    pair.engine.replace(second)
+    pair.containers.remove(second)
 
 
 def test_a_promoted_replica_is_left_alone(pair: Pair) -> None:
-    third = pair.databases.replica(pair.engine.volume("third"), "replica-3")
+    third = pair.databases.replica(pair.containers.volume("third"), "replica-3")
     until_healthy(third, "replica")
     sql(third, "SELECT pg_promote()")
     assert health(third, "replica")[0] == 1
     third.restart(timeout=20)
-    assert "fatal: this replica was promoted" in ended(third).splitlines()[-1], (
+    assert "fatal: this replica was promoted" in until_exited(third).splitlines()[-1], (
         "what was written to it is not thrown away"
     )
-    pair.engine.replace(third)
+    pair.containers.remove(third)
 
 
 def test_a_replica_of_another_primary_clones_again_by_itself(pair: Pair) -> None:
     # The last of this pair: its primary is replaced.
     before = pair.clones()
-    pair.engine.replace(pair.primary)
-    until("unhealthy", pair.replica, lambda: health(pair.replica, "replica")[0] == 1)
-    pair.primary = pair.databases.primary(pair.engine.volume("another"))
+    pair.containers.remove(pair.primary)
+    until(lambda: health(pair.replica, "replica")[0] == 1, "unhealthy", container=pair.replica)
+    pair.primary = pair.databases.primary(pair.containers.volume("another"))
     until_healthy(pair.primary, "primary")
     until_logged(pair.replica, "cloning again: the primary is another database (system identifier")
     until_healthy(pair.replica, "replica")
@@ -189,8 +185,8 @@ def test_a_replica_of_another_primary_clones_again_by_itself(pair: Pair) -> None
 
 def test_a_primary_replaced_while_the_replica_is_down_is_noticed_at_its_start(pair: Pair) -> None:
     pair.replica.stop(timeout=20)
-    pair.engine.replace(pair.primary)
-    pair.primary = pair.databases.primary(pair.engine.volume("third-primary"))
+    pair.containers.remove(pair.primary)
+    pair.primary = pair.databases.primary(pair.containers.volume("third-primary"))
     until_healthy(pair.primary, "primary")
     pair.replica.start()
     until_logged(pair.replica, "cloning the primary: the primary is another database")

@@ -2,8 +2,12 @@
 
 import pytest
 
-from tests.container.databases import POSTGRES, Engine, logs, shell, sql, until, until_healthy, until_logged
+from tests.container.databases import until_healthy
 from tests.container.replication import Pair
+from tests.support.commands import logs, shell, sql
+from tests.support.containers import Containers
+from tests.support.project import POSTGRES
+from tests.support.waiting import until, until_logged
 
 pytestmark = pytest.mark.container
 
@@ -25,15 +29,15 @@ class Restorable(Pair):
     def backup(self, *, recovered: bool = False) -> str:
         """Copy the primary's volume while it is down; `recovered`: the copy begins a new timeline."""
         self.primary.stop(timeout=20)
-        target = self.engine.volume(f"backup-{len(self.engine.volumes)}")
+        target = self.containers.volume("backup")
         mounts = {
             self.volumes[0]: {"bind": "/from", "mode": "rw"},
             target: {"bind": "/var/lib/postgresql", "mode": "rw"},
         }
         script = f"set -e; cd /var/lib/postgresql; cp -a /from/. .; {RECOVER if recovered else ''}"
-        copier = self.engine.run(POSTGRES, ["sh", "-c", script], {}, user="999:999", volumes=mounts)
+        copier = self.containers.start(POSTGRES, entrypoint=["sh", "-c", script], user="999:999", volumes=mounts)
         assert copier.wait()["StatusCode"] == 0, logs(copier)
-        self.engine.replace(copier)
+        self.containers.remove(copier)
         self.primary.start()
         until_healthy(self.primary, "primary")
         until_healthy(self.replica, "replica")
@@ -41,7 +45,7 @@ class Restorable(Pair):
 
     def restore(self, backup: str) -> None:
         """Replace the primary by one with that copy."""
-        self.engine.replace(self.primary)
+        self.containers.remove(self.primary)
         self.volumes = (backup, self.volumes[1])
         self.primary = self.databases.primary(backup)
         until_healthy(self.primary, "primary")
@@ -59,8 +63,8 @@ class Restorable(Pair):
 
 
 @pytest.fixture(scope="module")
-def pair(engine: Engine) -> Restorable:
-    return Restorable(engine, "history")
+def pair(containers: Containers) -> Restorable:
+    return Restorable(containers, "history")
 
 
 def test_a_replica_ahead_of_its_restored_primary_clones_again(pair: Restorable) -> None:
@@ -103,7 +107,7 @@ def test_a_replica_ended_when_it_had_just_learned_of_another_timeline_clones_aga
         sql(server, "CHECKPOINT")  # without the history before this it cannot start
     before = len(logs(pair.replica))
     # Its watcher sleeps on, or it might clone before it is ended.
-    until("the freeze", pair.replica, lambda: shell(pair.replica, "pkill -STOP -x sleep")[0] == 0)
+    until(lambda: shell(pair.replica, "pkill -STOP -x sleep")[0] == 0, "the freeze", container=pair.replica)
     pair.restore(backup)
     until_logged(pair.replica, "forked off current database system timeline", before)
     pair.replica.kill()

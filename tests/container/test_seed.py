@@ -14,18 +14,14 @@ from tests.container.databases import (
     KEY,
     REPLICATION_PASSWORD,
     Databases,
-    Engine,
     dump,
-    ended,
     health,
-    logs,
-    packed,
-    shell,
-    sql,
-    until,
     until_healthy,
-    until_logged,
 )
+from tests.support.archive import packed
+from tests.support.commands import logs, shell, sql
+from tests.support.containers import Containers
+from tests.support.waiting import until, until_exited, until_logged
 
 pytestmark = pytest.mark.container
 
@@ -45,8 +41,8 @@ FOREIGN = """SELECT count(*) FROM pg_class WHERE relowner <> 'dhis'::regrole AND
 
 
 @pytest.fixture(scope="module")
-def databases(engine: Engine) -> Databases:
-    return Databases(engine, engine.volume("dumps"))
+def databases(containers: Containers) -> Databases:
+    return Databases(containers, containers.volume("dumps"))
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +53,17 @@ def good(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> byte
 
 
 @pytest.fixture(scope="module")
-def blank(engine: Engine, databases: Databases) -> Container:
+def blank(containers: Containers, databases: Databases) -> Container:
     """A blank database, given the password of a user that is not there yet."""
-    container = databases.primary(engine.volume("blank"), admin=True)
+    container = databases.primary(containers.volume("blank"), admin=True)
     until_healthy(container, "primary")
     return container
 
 
 @pytest.fixture(scope="module")
-def sample(engine: Engine, databases: Databases, good: bytes) -> Container:
+def sample(containers: Containers, databases: Databases, good: bytes) -> Container:
     assert good
-    container = databases.primary(engine.volume("sample"), KEY, admin=True)
+    container = databases.primary(containers.volume("sample"), KEY, admin=True)
     until_healthy(container, "primary")
     return container
 
@@ -80,24 +76,24 @@ def schema(container: Container, database: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tricky(engine: Engine, databases: Databases, blank: Container) -> dict[str, Container]:
+def tricky(containers: Containers, databases: Databases, blank: Container) -> dict[str, Container]:
     """The same database loaded from each form of its dump, all at the same time."""
     blank.put_archive("/var/lib/postgresql", packed({"tricky.sql": TRICKY.read_text()}))
     extensions = "".join(f"CREATE EXTENSION {name};" for name in ("postgis", "pg_trgm", "btree_gin", "btree_gist"))
     psql = "psql -X -q -v ON_ERROR_STOP=1 -U postgres -d tricky"
-    code, said = shell(
+    code, output = shell(
         blank,
         f"createdb -U postgres -T template0 tricky && {psql} -c '{extensions}'"
         f" && {psql} -f /var/lib/postgresql/tricky.sql",
     )
-    assert code == 0, said
+    assert code == 0, output
     loaded = {}
     for number, (form, options) in enumerate(FORMS.items()):
         code, content = blank.exec_run(["sh", "-c", f"pg_dump -U postgres {options} tricky"])
         assert code == 0, content
         key = f"{number}" * 64
         databases.add_dump(gzip.compress(content) if number % 2 else content, key)
-        loaded[form] = databases.primary(engine.volume(f"form-{number}"), key)
+        loaded[form] = databases.primary(containers.volume(f"form-{number}"), key)
     return loaded
 
 
@@ -137,11 +133,7 @@ def test_the_admin_password_is_set_and_no_extension_left_for_it(sample: Containe
 def test_the_admin_password_waits_for_a_user_who_comes_later(blank: Container) -> None:
     assert health(blank, "primary") == (0, ""), "a password that waits makes nobody wait"
     sql(blank, "CREATE TABLE userinfo (username text, password text); INSERT INTO userinfo VALUES ('admin', 'x')")
-    until(
-        "the password",
-        blank,
-        lambda: sql(blank, "SELECT password FROM userinfo").startswith("$2a$10$"),
-    )
+    until(lambda: sql(blank, "SELECT password FROM userinfo").startswith("$2a$10$"), "the password", container=blank)
 
 
 def test_passwords_are_in_neither_logs_nor_inspect_nor_arguments(sample: Container) -> None:
@@ -192,13 +184,13 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def broken(engine: Engine, databases: Databases) -> dict[str, tuple[Container, str]]:
+def broken(containers: Containers, databases: Databases) -> dict[str, tuple[Container, str]]:
     """Primaries that must not load, all at the same time, and their volumes."""
     started = {}
     for number, (name, (content, _)) in enumerate(BROKEN.items()):
         key = f"{number}b" * 32
         databases.add_dump(gzip.compress(content), key)
-        volume = engine.volume(f"broken-{name}")
+        volume = containers.volume(f"broken-{name}")
         started[name] = (databases.primary(volume, key), volume)
     return started
 
@@ -208,7 +200,7 @@ def test_a_dump_that_does_not_load_ends_the_container_with_the_reason(
     broken: dict[str, tuple[Container, str]], name: str
 ) -> None:
     container, _ = broken[name]
-    log = ended(container)
+    log = until_exited(container)
     last = log.strip().splitlines()[-1]
     assert container.wait()["StatusCode"] == 1, log
     assert last.startswith("fatal: the dump "), log
@@ -217,12 +209,12 @@ def test_a_dump_that_does_not_load_ends_the_container_with_the_reason(
 
 
 def test_after_a_dump_that_does_not_load_a_good_one_does(
-    engine: Engine, databases: Databases, broken: dict[str, tuple[Container, str]], good: bytes
+    containers: Containers, databases: Databases, broken: dict[str, tuple[Container, str]], good: bytes
 ) -> None:
     assert good
     container, volume = broken["sql"]
-    ended(container)
-    engine.replace(container)
+    until_exited(container)
+    containers.remove(container)
     again = databases.primary(volume, KEY)
     until_healthy(again, "primary")
     assert sql(again, "SELECT count(*) FROM datavalue") == "2000"
@@ -230,16 +222,16 @@ def test_after_a_dump_that_does_not_load_a_good_one_does(
 
 
 def test_a_seed_killed_midway_is_begun_again_and_never_healthy_in_between(
-    engine: Engine, databases: Databases, good: bytes
+    containers: Containers, databases: Databases, good: bytes
 ) -> None:
     # A dump that stops in the middle for as long as needed: no luck in when the kill comes.
     slow = gzip.decompress(good).replace(b"COPY public.datavalue ", b"SELECT pg_sleep(600);\nCOPY public.datavalue ")
     key = "51" * 32
     databases.add_dump(slow, key)
-    volume = engine.volume("killed")
+    volume = containers.volume("killed")
     container = databases.primary(volume, key)
     sleeping = "ls /var/lib/postgresql/staging/work/now && ps ax | grep -q '[S]ELECT'"
-    until("the pause", container, lambda: shell(container, sleeping)[0] == 0)
+    until(lambda: shell(container, sleeping)[0] == 0, "the pause", container=container)
     assert health(container, "primary")[0] == 1, "half a database is not healthy"
     container.kill()
     databases.add_dump(good, key)
@@ -249,9 +241,11 @@ def test_a_seed_killed_midway_is_begun_again_and_never_healthy_in_between(
     assert shell(container, "ls /var/lib/postgresql/staging")[0] != 0, "nothing of the first try is left"
 
 
-def test_a_database_without_its_mark_is_thrown_away(engine: Engine, databases: Databases, sample: Container) -> None:
+def test_a_database_without_its_mark_is_thrown_away(
+    containers: Containers, databases: Databases, sample: Container
+) -> None:
     assert sample
-    volume = engine.volume("unmarked")
+    volume = containers.volume("unmarked")
     container = databases.primary(volume)
     until_healthy(container, "primary")
     sql(container, "CREATE TABLE half (id integer)")
@@ -263,11 +257,13 @@ def test_a_database_without_its_mark_is_thrown_away(engine: Engine, databases: D
     assert sql(container, "SELECT to_regclass('half') IS NULL") == "t"
 
 
-def test_keep_data_decides_once_what_another_dump_does(engine: Engine, databases: Databases, good: bytes) -> None:
+def test_keep_data_decides_once_what_another_dump_does(
+    containers: Containers, databases: Databases, good: bytes
+) -> None:
     other = "0e" * 32
     assert good
     databases.add_dump(b"CREATE TABLE other (id integer);\n", other)
-    volume = engine.volume("kept")
+    volume = containers.volume("kept")
 
     def deploy(key: str, *, keep: bool) -> Container:
         container = databases.primary(volume, key, keep=keep)
@@ -279,32 +275,32 @@ def test_keep_data_decides_once_what_another_dump_does(engine: Engine, databases
 
     first = deploy("none", keep=False)
     sql(first, "CREATE TABLE mine (id integer)")
-    engine.replace(first)
+    containers.remove(first)
     kept = deploy(other, keep=True)
     assert tables(kept) == "t|f", "keepData: the data stays"
     assert "is not loaded because keepData is true" in logs(kept), "and that is said"
-    engine.replace(kept)
+    containers.remove(kept)
     toggled = deploy(other, keep=False)
     assert tables(toggled) == "t|f", "toggling keepData touches nothing"
-    engine.replace(toggled)
+    containers.remove(toggled)
     replaced = deploy(KEY, keep=False)
     assert tables(replaced) == "f|f", "another dump replaces the database"
     assert "is replaced by" in logs(replaced), "and that is said"
     assert sql(replaced, "SELECT count(*) FROM datavalue") == "2000"
 
 
-def test_a_new_dump_that_does_not_load_costs_no_data(engine: Engine, databases: Databases) -> None:
+def test_a_new_dump_that_does_not_load_costs_no_data(containers: Containers, databases: Databases) -> None:
     bad = "bd" * 32
     text = b"-- PostgreSQL database dump\nSELECT no_such_function();\n-- PostgreSQL database dump complete\n"
     databases.add_dump(text, bad)
-    volume = engine.volume("survivor")
+    volume = containers.volume("survivor")
     first = databases.primary(volume, "none")
     until_healthy(first, "primary")
     sql(first, "CREATE TABLE mine (id integer)")
-    engine.replace(first)
+    containers.remove(first)
     failed = databases.primary(volume, bad)
-    assert "no_such_function" in ended(failed)
-    engine.replace(failed)
+    assert "no_such_function" in until_exited(failed)
+    containers.remove(failed)
     back = databases.primary(volume, "none")
     until_healthy(back, "primary")
     assert sql(back, "SELECT to_regclass('mine') IS NOT NULL") == "t", (
@@ -313,29 +309,29 @@ def test_a_new_dump_that_does_not_load_costs_no_data(engine: Engine, databases: 
 
 
 def test_a_damaged_dump_is_not_loaded_and_the_message_says_how_to_fetch_it_again(
-    engine: Engine, databases: Databases, good: bytes
+    containers: Containers, databases: Databases, good: bytes
 ) -> None:
     damaged = "da" * 32
     databases.add_dump(good, damaged, total="0" * 64)
-    log = ended(databases.primary(engine.volume("damaged"), damaged))
+    log = until_exited(databases.primary(containers.volume("damaged"), damaged))
     assert "is damaged; fetch it again: docker rm some-dump && pulumi up --refresh" in log
 
 
-def test_a_database_of_another_postgresql_is_not_touched(engine: Engine, databases: Databases) -> None:
-    volume = engine.volume("older")
+def test_a_database_of_another_postgresql_is_not_touched(containers: Containers, databases: Databases) -> None:
+    volume = containers.volume("older")
     container = databases.primary(volume)
     until_healthy(container, "primary")
     shell(container, "echo 14 >/var/lib/postgresql/cluster/PG_VERSION")
     container.kill()
     container.start()
-    last = ended(container).strip().splitlines()[-1]
+    last = until_exited(container).strip().splitlines()[-1]
     assert last.startswith("fatal: the database was made by PostgreSQL 14 and this image has 17"), last
     container.start()
-    assert "nothing was touched" in ended(container)
+    assert "nothing was touched" in until_exited(container)
 
 
-def test_a_stop_is_a_clean_shutdown(engine: Engine, databases: Databases) -> None:
-    container = databases.primary(engine.volume("stopped"))
+def test_a_stop_is_a_clean_shutdown(containers: Containers, databases: Databases) -> None:
+    container = databases.primary(containers.volume("stopped"))
     until_healthy(container, "primary")
     started = time.monotonic()
     container.stop(timeout=30)
@@ -345,13 +341,13 @@ def test_a_stop_is_a_clean_shutdown(engine: Engine, databases: Databases) -> Non
 
 
 @pytest.mark.parametrize("name", ["dhis2-2.42.5-empty.sql.gz", "dhis2-2.42.5-sample.sql.gz"])
-def test_a_dump_of_dhis2_itself_loads(engine: Engine, databases: Databases, name: str) -> None:
+def test_a_dump_of_dhis2_itself_loads(containers: Containers, databases: Databases, name: str) -> None:
     path = SHARED / name
     if not path.exists():
         pytest.skip(f"{name} is not beside this checkout; it is a DHIS2 database made elsewhere")
     key = f"{'e' if 'empty' in name else 'a'}" * 64
     databases.add_dump(path.read_bytes(), key)
-    container = databases.primary(engine.volume(name.split(".")[2]), key)
+    container = databases.primary(containers.volume(name.split(".")[2]), key)
     until_healthy(container, "primary")
     assert sql(container, "SELECT count(*) FROM flyway_schema_history") == "322"
     expected = "400147" if "sample" in name else "0"

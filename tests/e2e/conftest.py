@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tier: a real engine, a real `pulumi`, dumps over HTTP."""
+"""Fixtures of the end-to-end tier: Docker Engine, the Pulumi CLI, dumps over HTTP."""
 
 import gzip
 import http.server
@@ -6,6 +6,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -15,46 +16,45 @@ import pytest
 from offline.dump.__main__ import write
 from offline.dump.sample import Size, sample
 from offline.dump.writer import Style
-from tests.e2e.stack import ROOT, Stack
+from tests.support.project import ROOT
+from tests.support.stack import Stack
 
 SAMPLE = ROOT / ".offline" / "sample-dump.sql.gz"
 MakeStack = Callable[..., Stack]
 
 
 @pytest.fixture(scope="session")
-def engine() -> docker.DockerClient:
-    """The Docker engine; without one, or without `pulumi`, nothing here can run, and that is a failure."""
-    assert shutil.which("pulumi"), "there is no pulumi on PATH: run this tier with `make e2e`"
+def docker_client() -> docker.DockerClient:
+    """Return a client of Docker Engine; without it, or without `pulumi`, this tier fails."""
+    assert shutil.which("pulumi"), "there is no pulumi on PATH; run this tier with: make e2e"
     return docker.from_env(timeout=120)
 
 
 @pytest.fixture(scope="module")
-def make_stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
-    """A function that makes a stack of a name of its own, removed at the end whatever has become of it."""
-    made: list[Stack] = []
+def make_stack(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
+    """Return a function that initialises a stack with a unique name; it is removed at the end, also after a failure."""
+    with ExitStack() as removals:
 
-    def make(**settings: object) -> Stack:
-        name = f"e2e-{uuid.uuid4().hex[:6]}"
-        texts = {key: value if isinstance(value, dict) else str(value) for key, value in settings.items()}
-        stack = Stack(name=name, folder=tmp_path_factory.mktemp("stack") / name, engine=engine, settings=texts)
-        made.append(stack)
-        return stack
+        def make(**settings: object) -> Stack:
+            name = f"e2e-{uuid.uuid4().hex[:6]}"
+            texts = {key: value if isinstance(value, dict) else str(value) for key, value in settings.items()}
+            stack = Stack(name, tmp_path_factory.mktemp("stack") / name, docker_client, texts)
+            removals.callback(stack.remove)
+            return stack
 
-    yield make
-    for stack in made:
-        stack.remove()
+        yield make
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class _Silent(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the containers' logs tell."""
+        """Log nothing: the logs of the containers are enough."""
 
 
 @pytest.fixture(scope="session")
-def dumps(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a web server with dumps, good and bad, as containers of the engine reach it."""
+def dumps(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address, as containers reach it, of a web server with good and bad dumps."""
     folder = tmp_path_factory.mktemp("dumps")
-    assert SAMPLE.exists(), "the sample dump is not there: make e2e makes it"
+    assert SAMPLE.exists(), f"{SAMPLE.name} not found; make it with: make e2e"
     shutil.copy(SAMPLE, folder / "sample.sql.gz")
     write(folder / "small.sql.gz", sample(Size(rows=2000, tracked=20), Style(owner=None, clean=False)))
     whole = (folder / "small.sql.gz").read_bytes()
@@ -62,8 +62,8 @@ def dumps(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
     (folder / "page.sql.gz").write_text("<!DOCTYPE html><html><body>Sign in to continue</body></html>")
     broken = gzip.decompress(whole).decode().replace("\n-- ", "\nSELECT no_such_function();\n-- ", 1)
     (folder / "broken.sql.gz").write_bytes(gzip.compress(broken.encode()))
-    gateway = str(engine.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1")
-    server = http.server.ThreadingHTTPServer((gateway, 0), partial(_Quiet, directory=str(folder)))
+    gateway = str(docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1")
+    server = http.server.ThreadingHTTPServer((gateway, 0), partial(_Silent, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://{gateway}:{server.server_port}"
@@ -73,7 +73,7 @@ def dumps(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def real_dumps() -> Path:
-    """The folder with dumps made by a real DHIS2."""
+    """Return the folder with dumps of a real DHIS2."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("no folder ../shared/data with dumps of a real DHIS2 beside the checkout")

@@ -1,6 +1,5 @@
-"""What goes wrong at a first `up`: it says why, leaves nothing half done, and the next right one succeeds."""
+"""A failed `pulumi up` names the cause and leaves nothing half done; the next one succeeds. Steps in their order."""
 
-import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.e2e.stack import ADMIN, Stack
+from tests.support.stack import ADMIN, Stack
 from tools.recovery import recover
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.scenario]
 
 
 @contextmanager
 def listening() -> Iterator[int]:
-    """A port of this machine somebody listens on."""
+    """Listen on a port of this machine."""
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
@@ -26,37 +25,37 @@ def listening() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def stack(make_stack: MakeStack, dumps: str) -> Stack:
-    """A stack without replica whose first dump ends in an SQL error; not deployed yet."""
+    """Initialise a stack without replica whose first dump has an SQL error."""
     return make_stack(cores=1, replicas=0, dumpUrl=f"{dumps}/broken.sql.gz")
 
 
-def test_all_wrong_settings_are_told_at_once_and_nothing_is_made(stack: Stack) -> None:
+def test_all_setting_errors_are_reported_at_once_and_nothing_is_created(stack: Stack) -> None:
     stack.set(cores=99, version="banana", port="http")
     text = stack.failing_up()
     for key in ("cores", "version", "port"):
-        assert f"pulumi config set {key}" in text, f"how to mend {key} is not told:\n{text}"
+        assert f"pulumi config set {key}" in text, f"the fix for {key} is missing:\n{text}"
     assert "Traceback" not in text
     assert stack.leftovers() == []
     stack.set(cores=1, version="2.43.1", port=stack.port)
 
 
-def test_a_busy_port_is_told_in_one_line_and_nothing_is_made(stack: Stack) -> None:
+def test_a_busy_port_is_reported_and_nothing_is_created(stack: Stack) -> None:
     with listening() as port:
         stack.set(port=port)
         text = stack.failing_up()
-    assert f"port {port} on 127.0.0.1 is taken" in text
+    assert f"port {port} on 127.0.0.1 is in use" in text
     assert stack.leftovers() == []
     stack.set(port=stack.port)
 
 
-def test_an_engine_that_is_down_is_told_in_one_line(stack: Stack) -> None:
+def test_an_unreachable_docker_engine_is_reported(stack: Stack) -> None:
     stack.set(dockerHost="unix:///nowhere/docker.sock")
     text = stack.failing_up()
-    assert "the Docker engine at unix:///nowhere/docker.sock does not answer" in text
+    assert "Docker Engine at unix:///nowhere/docker.sock does not answer" in text
     stack.must("config", "rm", "dockerHost", "--stack", stack.name)
 
 
-def test_a_missing_image_is_named_before_anything_is_made(stack: Stack) -> None:
+def test_a_missing_image_is_named_before_anything_is_created(stack: Stack) -> None:
     stack.set(image="dhis2-cluster/no-such-image:2.43.1")
     text = stack.failing_up()
     assert "cannot be pulled: dhis2-cluster/no-such-image:2.43.1 (" in text
@@ -65,9 +64,9 @@ def test_a_missing_image_is_named_before_anything_is_made(stack: Stack) -> None:
     stack.set(image="dhis2-cluster/dhis2-simulator:2.43.1")
 
 
-def test_an_error_in_the_middle_of_a_dump_is_told_and_no_core_starts_on_half_a_database(stack: Stack) -> None:
+def test_an_error_in_a_dump_is_reported_and_no_core_starts_on_half_a_database(stack: Stack) -> None:
     text = stack.failing_up()
-    assert "no_such_function" in text, f"the server's own words are not there:\n{text}"
+    assert "no_such_function" in text, f"the message of PostgreSQL is missing:\n{text}"
     assert not [part for part in stack.containers() if part.startswith("core")]
 
 
@@ -78,13 +77,13 @@ def test_the_next_up_with_a_good_dump_succeeds(stack: Stack, dumps: str) -> None
         assert client.get("/api/me").status_code == 200
 
 
-def test_a_core_that_cannot_boot_fails_up_with_its_own_words(stack: Stack) -> None:
+def test_a_core_that_cannot_boot_fails_up_with_its_log(stack: Stack) -> None:
     stack.set(javaOptions="-XX:NoSuchOption", cores=2)
     text = stack.failing_up()
-    assert "NoSuchOption" in text, f"its log lines are not there:\n{text}"
+    assert "NoSuchOption" in text, f"the log lines are missing:\n{text}"
     assert "core-1" in text
     again = stack.failing_up()
-    assert "NoSuchOption" in again, "a second up must not take a broken core for a good one"
+    assert "NoSuchOption" in again, "a second up must not take a broken core for a running one"
 
 
 def test_destroy_after_a_failed_up_leaves_nothing(stack: Stack) -> None:
@@ -107,12 +106,12 @@ def test_what_was_removed_by_hand_comes_back_with_a_refresh(stack: Stack) -> Non
     stack.container("cache").remove(force=True, v=True)
     stack.container("core-1").stop(timeout=20)
     text = stack.failing_up()
-    assert "pulumi up --refresh" in text, f"the way back is not told:\n{text}"
+    assert "pulumi up --refresh" in text, f"the fix is missing:\n{text}"
     stack.up("--refresh")
     stack.wait_healthy("cache", "core-1")
 
 
-def test_two_stacks_live_side_by_side(stack: Stack, make_stack: MakeStack) -> None:
+def test_two_stacks_run_side_by_side(stack: Stack, make_stack: MakeStack) -> None:
     other = make_stack(cores=1, replicas=0, dumpUrl="none")
     other.up()
     before = stack.containers()
@@ -123,11 +122,11 @@ def test_two_stacks_live_side_by_side(stack: Stack, make_stack: MakeStack) -> No
     assert other.leftovers() == []
     assert stack.containers() == before
     with stack.client() as one:
-        assert one.get("/api/ping").status_code == 200, "the other's end is nothing to this one"
+        assert one.get("/api/ping").status_code == 200, "destroying the other does not touch this one"
 
 
 @pytest.mark.parametrize("name", ["dhis2-2.42.5-empty.sql.gz", "dhis2-2.42.5-sample.sql.gz"])
-def test_dumps_of_a_real_dhis2_are_loaded(stack: Stack, real_dumps: Path, name: str) -> None:
+def test_dumps_of_a_real_dhis2_are_restored(stack: Stack, real_dumps: Path, name: str) -> None:
     stack.set(
         version="2.42.5", image="dhis2-cluster/dhis2-simulator:2.42.5", dumpUrl=str(real_dumps / name), replicas=1
     )
@@ -141,4 +140,4 @@ def test_dumps_of_a_real_dhis2_are_loaded(stack: Stack, real_dumps: Path, name: 
     with stack.client(auth=ADMIN) as client:
         assert client.get("/api/me").status_code == 200
     stack.wait_sql("SELECT count(*) FROM organisationunit", str(units), "replica-1")
-    assert json.loads(json.dumps(stack.outputs()))["version"] == "2.42.5"
+    assert stack.outputs()["version"] == "2.42.5"

@@ -1,58 +1,59 @@
-"""What somebody has removed, volumes with data too, comes back with a refresh, and never silently empty."""
+"""Containers, volumes and networks removed by hand come back with a refresh, and no database comes back empty."""
 
 import pytest
 
 from tests.e2e.clients import log_in
 from tests.e2e.conftest import MakeStack
-from tests.e2e.stack import ADMIN, Stack
+from tests.support.stack import ADMIN, Stack
 
 pytestmark = pytest.mark.e2e
 
 ROWS = "SELECT count(*) FROM datavalue"
+RESTORED = "the database was restored again"
 MIGRATIONS = "SELECT count(*) FROM flyway_schema_history WHERE success"
 
 
 @pytest.fixture(scope="module")
 def stack(make_stack: MakeStack, dumps: str) -> Stack:
-    """Two cores and a replica on an engine that is named; deployed."""
-    made = make_stack(cores=2, replicas=1, dumpUrl=f"{dumps}/small.sql.gz", dockerHost="unix:///var/run/docker.sock")
-    made.up()
-    return made
+    """Deploy two cores and a replica with `dockerHost`."""
+    stack = make_stack(cores=2, replicas=1, dumpUrl=f"{dumps}/small.sql.gz", dockerHost="unix:///var/run/docker.sock")
+    stack.up()
+    return stack
 
 
-def lose(stack: Stack, part: str) -> None:
-    """Remove a database's container and its data."""
+def remove_database(stack: Stack, part: str) -> None:
+    """Remove the container of a database and its volume."""
     stack.container(part).remove(force=True, v=True)
-    stack.engine.volumes.get(f"{stack.prefix}-{part}-data").remove()
+    stack.docker.volumes.get(f"{stack.prefix}-{part}-data").remove()
 
 
-def test_a_database_whose_volume_was_lost_is_loaded_and_migrated_again(stack: Stack) -> None:
+def test_a_database_whose_volume_was_removed_is_restored_and_migrated_again(stack: Stack) -> None:
     rows, migrations = stack.sql(ROWS), stack.sql(MIGRATIONS)
     cores = {part: stack.container(part).attrs["State"]["StartedAt"] for part in ("core-1", "core-2")}
     with stack.client(cookies=log_in(stack)) as client:
         assert client.get("/api/me").status_code == 200
-        lose(stack, "primary")
+        remove_database(stack, "primary")
         text = stack.up("--refresh")
-        assert "had to be loaded anew" in text
-        assert client.get("/api/me").status_code != 200, "a login of the database that was lost"
+        assert RESTORED in text
+        assert client.get("/api/me").status_code != 200, "a session of the database that was removed"
     assert stack.sql(ROWS) == rows
-    assert stack.sql(MIGRATIONS) == migrations, "cores that run on already would never migrate it"
+    assert stack.sql(MIGRATIONS) == migrations, "cores that keep running would never migrate it"
     for part, before in cores.items():
         assert stack.container(part).attrs["State"]["StartedAt"] > before
     with stack.client(auth=ADMIN) as client:
         assert client.get("/api/me").status_code == 200
     assert stack.changes() == {}
-    assert "had to be loaded anew" not in stack.up(), "once is enough"
+    assert RESTORED not in stack.up(), "they restart once"
 
 
-def test_a_replica_whose_volume_was_lost_is_cloned_again(stack: Stack) -> None:
-    lose(stack, "replica-1")
+def test_a_replica_whose_volume_was_removed_is_cloned_again(stack: Stack) -> None:
+    remove_database(stack, "replica-1")
     stack.up("--refresh")
     stack.wait_sql(ROWS, stack.sql(ROWS), "replica-1")
 
 
-def test_a_network_that_was_removed_is_made_again_with_all_that_was_in_it(stack: Stack) -> None:
-    network = stack.engine.networks.get(f"{stack.prefix}-app")
+def test_a_network_that_was_removed_is_recreated_with_its_containers(stack: Stack) -> None:
+    network = stack.docker.networks.get(f"{stack.prefix}-app")
     for member in network.containers:
         network.disconnect(member, force=True)
     network.remove()
