@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import json
 import time
-from pathlib import Path
 
 import pytest
 from docker.models.containers import Container
@@ -253,9 +252,3 @@ def test_a_server_that_fails_now_is_asked_again(fetches: Fetches) -> None:
     assert time.monotonic() - started < 15, "it ends when asked to"
     until(lambda: not [name for name in fetches.names() if name.endswith(".lock")], "no lock", container=fetches.reader)
     assert "500" in logs(container), "the cause is named"
-
-
-def test_the_script_is_one_the_image_s_shell_can_read() -> None:
-    assert Path("components/database/files/fetch-dump.sh").read_text() == render("database/fetch-dump.sh"), (
-        "nothing in it may look like a template"
-    )

@@ -1,4 +1,4 @@
-"""A primary whose disk is full: what it says, and what is left when there is room again."""
+"""A primary whose disk is full reports it, and loses nothing when there is room again."""
 
 import pytest
 
@@ -13,10 +13,10 @@ DISK = "size=320m,uid=999,gid=999,mode=0700"
 FILL = "INSERT INTO filler SELECT repeat(md5(n::text), 30) FROM generate_series(1, 400000) n"
 
 
-def test_a_full_disk_refuses_writes_and_costs_nothing(containers: Containers) -> None:
+def test_a_full_disk_refuses_writes_and_loses_no_data(containers: Containers) -> None:
     databases = Databases(containers, containers.volume("dumps"))
     volume = containers.volume("small", type="tmpfs", device="tmpfs", o=DISK)
-    # Such a disk is emptied when its last container stops.
+    # Docker unmounts a tmpfs volume, and loses its content, when its last container stops.
     mounts = {volume: {"bind": "/disk", "mode": "rw"}}
     holder = containers.start(POSTGRES, entrypoint=["sleep", "600"], user="999:999", volumes=mounts)
     primary = databases.primary(volume)
@@ -25,15 +25,15 @@ def test_a_full_disk_refuses_writes_and_costs_nothing(containers: Containers) ->
     assert shell(holder, "fallocate -l $(($(stat -f -c '%a * %S' /disk) - 24000000)) /disk/ballast")[0] == 0
 
     code, output = shell(primary, f"psql -X -U postgres -d dhis -c '{FILL}'")
-    assert code != 0, "there is no room for that"
-    assert "No space left on device" in output + logs(primary), f"the person is told why: {output}"
+    assert code != 0, "the disk is full"
+    assert "No space left on device" in output + logs(primary), f"the cause is missing: {output}"
 
     assert shell(holder, "rm /disk/ballast")[0] == 0
     primary.reload()
     if primary.status == "exited":
         primary.start()  # as its restart policy would
     until_healthy(primary, "primary")
-    assert sql(primary, "SELECT n FROM kept") == "1", "what was written before is there"
-    assert sql(primary, "SELECT count(*) FROM filler") == "0", "what was not written to its end is not"
+    assert sql(primary, "SELECT n FROM kept") == "1", "what was committed before is there"
+    assert sql(primary, "SELECT count(*) FROM filler") == "0", "the failed statement left nothing"
     sql(primary, FILL.replace("400000", "1000"))
-    assert sql(primary, "SELECT count(*) FROM filler") == "1000", "and it goes on"
+    assert sql(primary, "SELECT count(*) FROM filler") == "1000", "writes succeed again"

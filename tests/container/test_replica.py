@@ -8,7 +8,7 @@ from tests.support.commands import logs, shell, sql
 from tests.support.containers import Containers
 from tests.support.waiting import until, until_exited, until_logged
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.scenario]
 
 BOUND_MB = 160
 
