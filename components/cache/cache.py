@@ -30,8 +30,10 @@ valkey-cli --no-auth-warning FLUSHALL"""
 
 @dataclass(frozen=True)
 class CacheArgs:
-    """What the cache takes. Another `core_replacement` id starts it without the sessions of the one before: their users
-    and classes may be others."""
+    """What the cache takes.
+
+    Another id of `core_replacement` starts it without the sessions of before: their users and classes may be others.
+    """
 
     context: StackContext
     image: Image

@@ -1,14 +1,12 @@
 """CorePool: N identical DHIS2 cores. The first migrates the database alone, then the others start at once."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import pulumi
 
-from components.cache.cache import Cache
-from components.database.database_pair import DatabasePair
 from components.dhis2.release import ConnectionPool, Release
 from components.orchestrator.container_spec import (
     FILES,
@@ -44,15 +42,23 @@ C3P0_OPTIONS = "-Dc3p0.maxConnectionAge=300"
 
 @dataclass(frozen=True, kw_only=True)
 class CorePoolArgs:
-    """What the cores take. All are deleted when the database's `core_replacement` is, before the first new one."""
+    """What the cores take. All are deleted when `core_replacement` is replaced, before the first new one.
+
+    `restored_at` returns when the database was restored, in epoch seconds; `flush_cache` drops what cores hold in the
+    cache.
+    """
 
     context: StackContext
     image: Image
     networks: Networks
     settings: Settings
     release: Release
-    database: DatabasePair
-    cache: Cache
+    primary: Service
+    replicas: Sequence[Service]
+    cache: Service
+    core_replacement: pulumi.CustomResource
+    restored_at: Callable[[Watcher], Awaitable[int]]
+    flush_cache: Callable[[Watcher], Awaitable[None]]
     database_password: pulumi.Output[str]
     cache_password: pulumi.Output[str]
     encryption_password: pulumi.Output[str]
@@ -69,7 +75,7 @@ class CorePool(pulumi.ComponentResource):
         super().__init__("dhis2-cluster:index:CorePool", name, None, opts)
         self._args = args
         self._files = volume("files", args.context, self)
-        backends = [*args.database.services, *args.cache.services]
+        backends = [args.primary, *args.replicas, args.cache]
         gates = args.context.gates
         first = self._core(
             1,
@@ -89,9 +95,9 @@ class CorePool(pulumi.ComponentResource):
         when only the database's volume was lost, for then nothing else changes, and no core has migrated the database.
         """
         targets = [service.wait_target for service in self.services]
-        if await any_started_before(watcher, targets, await self._args.database.restored_at(watcher)):
+        if await any_started_before(watcher, targets, await self._args.restored_at(watcher)):
             pulumi.log.warn("the database was restored again: all cores restart, and users have to log in again")
-            await restart_all(watcher, targets, STOP_TIMEOUT_SECONDS, partial(self._args.cache.flush, watcher))
+            await restart_all(watcher, targets, STOP_TIMEOUT_SECONDS, partial(self._args.flush_cache, watcher))
         await watcher.until_ready(targets)
 
     def _core(
@@ -104,7 +110,7 @@ class CorePool(pulumi.ComponentResource):
         name = f"core-{number}"
         spec = self._spec(name, number)
         options = pulumi.ResourceOptions(
-            parent=self, depends_on=depends_on, hooks=hooks, replace_with=[self._args.database.core_replacement]
+            parent=self, depends_on=depends_on, hooks=hooks, replace_with=[self._args.core_replacement]
         )
         return Service(
             resource=container(name, spec, options),
@@ -129,7 +135,7 @@ class CorePool(pulumi.ComponentResource):
                 **naming.labels("core", number),
                 # A property that depends on it makes the Pulumi engine load the provider of an old core before deleting
                 # it; `replace_with` alone ends in "unknown provider" when an update with another provider has failed.
-                "dhis2-cluster.core-replacement": args.database.core_replacement.id,
+                "dhis2-cluster.core-replacement": args.core_replacement.id,
             },
             networks=(
                 NetworkAttachment(network=args.networks.app, aliases=(self.endpoint.host, name)),
@@ -165,7 +171,7 @@ class CorePool(pulumi.ComponentResource):
 
     @property
     def _needs_leader(self) -> bool:
-        return self._args.release.needs_primary_leader and bool(self._args.database.replicas)
+        return self._args.release.needs_primary_leader and bool(self._args.replicas)
 
     def _conf(self, *, leader: bool) -> pulumi.Output[str]:
         args = self._args
@@ -174,9 +180,9 @@ class CorePool(pulumi.ComponentResource):
             database, cache, encryption = passwords
             return render(
                 "core/dhis.conf.j2",
-                primary=args.database.primary.endpoint,
-                replicas=[replica.endpoint for replica in args.database.replicas],
-                cache=args.cache.service.endpoint,
+                primary=args.primary.endpoint,
+                replicas=[replica.endpoint for replica in args.replicas],
+                cache=args.cache.endpoint,
                 leader=leader,
                 pool=args.release.pool,
                 base_url=args.settings.public_url,

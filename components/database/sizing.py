@@ -10,7 +10,7 @@ FETCH_MEMORY_MB = 128  # of the container that fetches the dump
 
 
 def postgres(memory_mb: int) -> dict[str, int]:
-    """The values `database/postgresql.conf.j2` is rendered with, for a container limited to `memory_mb` MB.
+    """Return the values of `database/postgresql.conf.j2` for a container limited to `memory_mb` MB.
 
     Keys name their unit. Sources: PostgreSQL's documentation (resource consumption) and DHIS2's PostgreSQL guide.
     """
@@ -35,7 +35,7 @@ def postgres(memory_mb: int) -> dict[str, int]:
 
 
 def shared_memory_mb(memory_mb: int) -> int:
-    """The size of /dev/shm in MB: parallel queries share their hash tables there, and Docker's 64 MB fail them.
+    """Return the size of /dev/shm in MB: parallel queries share hash tables there, for which Docker's 64 MB are too few.
 
     It is a limit, not a reservation; what is used counts towards the container's memory.
     """

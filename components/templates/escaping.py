@@ -1,4 +1,4 @@
-r"""Writes text so that a configuration format gives back exactly that text. Pure; Jinja filters of the templates.
+r"""Escape text so that a configuration format reads back exactly that text; Jinja filters of the templates.
 
 Sources: java.util.Properties.load; StringSubstitutor of commons-text, which DHIS2 runs over every value of dhis.conf;
 valkey.conf, whose double-quoted strings know \\, \" and \xHH.
@@ -14,7 +14,7 @@ _VARIABLE = re.compile(r"\$\{(?=.*\})", re.DOTALL)
 
 
 def property_key(text: str) -> str:
-    """A key for a .properties file. Raises ValueError for an empty key, which no line can hold."""
+    """Return a key for a .properties file. Raises ValueError for an empty key, which no line can hold."""
     if not text:
         raise ValueError("a key of a .properties file may not be empty")
     # The key ends at the first separator, and `#` or `!` in front make the line a comment.
@@ -22,7 +22,7 @@ def property_key(text: str) -> str:
 
 
 def property_value(text: str) -> str:
-    """A value for dhis.conf that is read literally: `${X}` in it is not replaced by the environment.
+    """Return a value for dhis.conf that is read literally: `${X}` in it is not replaced by the environment.
 
     DHIS2 trims what it has read, so blanks at either end are lost, whatever is written.
     """
@@ -32,7 +32,7 @@ def property_value(text: str) -> str:
 
 
 def valkey_string(text: str) -> str:
-    """A double-quoted string for valkey.conf or redis.conf, bytes outside ASCII as UTF-8."""
+    """Return a double-quoted string for valkey.conf or redis.conf, bytes outside ASCII as UTF-8."""
     return '"' + "".join(_valkey_byte(byte) for byte in text.encode()) + '"'
 
 
@@ -44,7 +44,7 @@ FILTERS: dict[str, Callable[[str], str]] = {
 
 
 def _ascii(char: str) -> str:
-    """One character for a file that Java reads as Latin-1; beyond the basic plane it takes two UTF-16 units."""
+    """Return one character for a file that Java reads as Latin-1; beyond the basic plane it takes two UTF-16 units."""
     if char in _NAMED:
         return _NAMED[char]
     if ord(char) in _PRINTABLE:
