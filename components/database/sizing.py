@@ -35,7 +35,7 @@ def postgres(memory_mb: int) -> dict[str, int]:
 
 
 def shared_memory_mb(memory_mb: int) -> int:
-    """Return the size of /dev/shm in MB: parallel queries share hash tables there, for which Docker's 64 MB are too few.
+    """Return the size of /dev/shm in MB: parallel queries share hash tables there, and Docker's 64 MB are too few.
 
     It is a limit, not a reservation; what is used counts towards the container's memory.
     """
