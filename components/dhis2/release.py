@@ -91,25 +91,20 @@ class Release:
         warnings, minor = [], self.number.minor or 0
         if self.overridden_version:
             warnings.append(
-                f"version is {self.overridden_version}, but image {self.image} is DHIS2 {self.version}; the image "
-                "decides. To use the version: pulumi config rm image"
+                f"version is {self.overridden_version}, but image {self.image} is DHIS2 {self.version}; the image decides. To use the version: pulumi config rm image"
             )
         if minor > NEWEST_KNOWN_LINE:
             warnings.append(
-                f"DHIS2 {self.version} is newer than the lines this program knows (2.{OLDEST[0]} to "
-                f"2.{NEWEST_KNOWN_LINE}); it is deployed like 2.{NEWEST_KNOWN_LINE}."
+                f"DHIS2 {self.version} is newer than the lines this program knows (2.{OLDEST[0]} to 2.{NEWEST_KNOWN_LINE}); it is deployed like 2.{NEWEST_KNOWN_LINE}."
             )
         if replicas and self.replica_support is ReplicaSupport.UNUSED:
             first = ".".join(str(number) for number in (2, *_FIRST_READING_REPLICAS[minor]))
             warnings.append(
-                f"DHIS2 {self.version} never reads from its replicas (DHIS2-15963); the first release that does is "
-                f"{first}: pulumi config set version {first}, or save the memory: pulumi config set replicas 0"
+                f"DHIS2 {self.version} never reads from its replicas (DHIS2-15963); the first release that does is {first}: pulumi config set version {first}, or save the memory: pulumi config set replicas 0"
             )
         if replicas and self.needs_primary_leader and cores == 1:
             warnings.append(
-                f"DHIS2 {self.version} cannot build analytics tables on a core that reads from a replica, so the only "
-                "core reads from the primary and the replica is not used. A second core would read from it: "
-                "pulumi config set cores 2"
+                f"DHIS2 {self.version} cannot build analytics tables on a core that reads from a replica, so the only core reads from the primary and the replica is not used. A second core would read from it: pulumi config set cores 2"
             )
         return tuple(warnings)
 

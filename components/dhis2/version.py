@@ -81,9 +81,6 @@ def _numbers(text: str, dotted: str) -> tuple[int, ...]:
     if len(numbers) > 3:  # noqa: PLR2004 - line, patch, hotfix
         raise ReleaseError(text, "has more parts than line, patch and hotfix")
     if (*numbers, NEWEST_PATCH)[:2] < OLDEST:
-        reason = (
-            f"is older than 2.{OLDEST[0]}.{OLDEST[1]}, the first release whose image runs without root and whose cores "
-            "can keep each other's caches fresh"
-        )
+        reason = f"is older than 2.{OLDEST[0]}.{OLDEST[1]}, the first release whose image runs without root and whose cores can keep each other's caches fresh"
         raise ReleaseError(text, reason, "2.38.5")
     return numbers

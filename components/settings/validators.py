@@ -187,8 +187,7 @@ def password(value: object) -> str:
     kinds = (r"[A-Z]", r"[a-z]", r"[0-9]", r"[^A-Za-z0-9]")
     if not long_enough or CONTROL_CHARACTER.search(secret) or not all(re.search(kind, secret) for kind in kinds):
         raise invalid(
-            "is not a password DHIS2 accepts: 8 to 72 characters on one line, with an upper-case letter, a lower-case "
-            "letter, a digit and a special character"
+            "is not a password DHIS2 accepts: 8 to 72 characters on one line, with an upper-case letter, a lower-case letter, a digit and a special character"
         )
     return secret
 
