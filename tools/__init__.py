@@ -1,1 +1,1 @@
-"""What stands behind `make`: tools, Docker engine, stack, tests. The program (components/) knows nothing of it."""
+"""What `make` runs: tools, Docker Engine, stack, tests. The program (components/) does not depend on it."""

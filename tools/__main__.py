@@ -6,18 +6,18 @@ import sys
 
 OLDEST = (3, 11)
 HELP = """\
-make up       deploy: tools, Docker engine, images, stack, and `pulumi up`; ends with the address of DHIS2
-make down     remove everything of the stack (`pulumi destroy`); volumes stay where keepData is true
-make recover  put a stack in order after a killed run; `make up` and `make down` do it by themselves
+make up       deploy: tools, Docker Engine, images, stack, and `pulumi up`; ends with the URL of DHIS2
+make down     remove the stack (`pulumi destroy`); keepData keeps its volumes
+make recover  remove the lock and unrecorded objects of a killed run; `make up` and `make down` do it, too
 make test     everything: lint, types, unit, container and end-to-end tests
 make lint     ruff, mypy, shellcheck, hadolint
-make unit     unit tests with mocks, in seconds;  make container, make e2e: against a real Docker engine
-make clean    remove what was made in this folder; refuses while something is deployed
+make unit     unit tests with mocks, in seconds;  make container, make e2e: against a real Docker Engine
+make clean    remove what was created in this folder; refuses while a stack is deployed
 
-Words after make up and make down:
+Variables for make up and make down:
   STACK=name              another stack than the selected one; its settings are in Pulumi.<name>.yaml
-  OFFLINE=auto            official tools and images where they can be had, else what this folder builds (default)
-  OFFLINE=always|never    only what this folder builds  |  only the official ones
+  OFFLINE=auto            official tools and images where they can be downloaded, else built here (default)
+  OFFLINE=always|never    only those built here  |  only the official ones
   ARGS="--refresh"        passed on to pulumi
   PYTHON=python3.12       another Python than python3 (at least 3.11)
 
@@ -26,13 +26,13 @@ WORDS = ("up", "down", "recover", "test", "lint", "unit", "container", "e2e", "c
 
 
 def main(arguments: list[str]) -> int:
-    """Run one word and return the exit code."""
+    """Run one target and return the exit code."""
     word = arguments[0] if arguments else "help"
     if word == "help":
         print(HELP)
         return 0
     if word not in WORDS:
-        print(f"make {word}: there is no such word.\n\n{HELP}")
+        print(f"make {word}: there is no such target.\n\n{HELP}")
         return 2
     if sys.version_info < OLDEST:
         print(f"Python {sys.version.split()[0]} is too old, 3.11 is needed: make {word} PYTHON=python3.11")

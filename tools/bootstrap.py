@@ -1,4 +1,4 @@
-"""The part of `make` that needs no library: it makes the virtual environment and goes on in there."""
+"""The part of `make` that needs no library: it creates the virtual environment and continues in it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ NEEDS = {"up": RUNTIME, "down": RUNTIME, "recover": RUNTIME}
 
 
 def run(word: str) -> int:
-    """Run `clean` or `environment` here, every other word in the virtual environment; returns the exit code."""
+    """Run `clean` or `environment` here, every other target in the virtual environment; returns the exit code."""
     try:
-        mode = choices.offline_mode(os.environ.get("OFFLINE", ""))  # refused before anything is made
+        mode = choices.offline_mode(os.environ.get("OFFLINE", ""))  # refused before anything is created
         if word == "environment":
             print(environment.shell_lines(os.environ, mode))
         elif word == "clean":

@@ -1,4 +1,4 @@
-"""`make clean`: everything made in the checkout goes, unless something deployed depends on it."""
+"""`make clean`: remove everything created in the checkout, unless a deployed stack depends on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".coverage", ".hypothes
 def clean() -> None:
     """Remove tools, caches and empty state; ToolError, with nothing removed, while a stack still has resources.
 
-    Its state and passphrase are the only record of what is deployed; without them `make down` could not remove it.
+    Its state and passphrase are the only record of the deployment; without them `make down` could not remove it.
     """
     live = {name: number for name, number in own_stacks().items() if number}
     if live:
@@ -23,11 +23,11 @@ def clean() -> None:
         commands = " && ".join(f"make down STACK={name}" for name in live)
         raise ToolError(
             f"not cleaned: still deployed from {STATE.name}: {listed}.\n"
-            f"  Only its files can remove them. First run: {commands}"
+            f"  Only these files can remove them. First run: {commands}"
         )
     needed = [path.name for path in sorted(ROOT.glob("Pulumi.*.yaml")) if has_secret(path.read_text())]
     if needed and PASSPHRASE.exists():
-        say("clean", f"{PASSPHRASE.name} stays: without it nobody could read the secrets in {', '.join(needed)}")
+        say("clean", f"{PASSPHRASE.name} is kept: without it the secrets cannot be read in {', '.join(needed)}")
     made = (VENV, TOOLS, OFFLINE, STATE, *(() if needed else (PASSPHRASE,)), *(ROOT / name for name in CACHES))
     for path in made:
         if path.is_dir() and not path.is_symlink():

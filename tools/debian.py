@@ -1,4 +1,4 @@
-"""Packages of Debian that a step needs: installed where that is possible, else named in one line."""
+"""Debian packages that a step needs: installed where that is possible, else named in one line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ _options = ("-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
 
 
 def install(packages: Mapping[str, str]) -> None:
-    """Install packages, given with what each is for; where this cannot be done, ToolError names the command."""
+    """Install packages, with the purpose of each; ToolError with the command where that is not possible."""
     names = list(packages)
     purpose = " and ".join(dict.fromkeys(packages.values()))
-    mend = f"sudo apt-get install -y {' '.join(names)}"
+    fix = f"sudo apt-get install -y {' '.join(names)}"
     if not shutil.which("apt-get"):
-        raise ToolError(f"{purpose}: {', '.join(names)} missing, and this is no Debian. Install the like of: {mend}")
+        raise ToolError(
+            f"{purpose}: {', '.join(names)} missing, and this is no Debian. Install the equivalent of: {fix}"
+        )
     if os.geteuid():
-        raise ToolError(f"{purpose}: {', '.join(names)} missing, and only root can install it. Run: {mend}")
+        raise ToolError(f"{purpose}: {', '.join(names)} missing, and only root can install it. Run: {fix}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _apt:
         started = time.monotonic()

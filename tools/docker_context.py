@@ -1,4 +1,4 @@
-"""Finds the engine a `docker context` names: the docker command follows it, the docker plugin and SDK do not."""
+"""Find the Docker Engine of the current `docker context`: the docker command uses it, the plugin and the SDK do not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def current_host(environment: Mapping[str, str]) -> str:
 
 
 def candidate_sockets(environment: Mapping[str, str]) -> list[str]:
-    """Return the addresses engines listen on by default: the system's, a rootless one's, Docker Desktop's."""
+    """Return the default addresses of Docker Engine: the system's, rootless Docker's, Docker Desktop's."""
     home = Path(environment.get("HOME") or "/")
     paths = [Path("/var/run/docker.sock")]
     if environment.get("XDG_RUNTIME_DIR"):

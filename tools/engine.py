@@ -1,4 +1,4 @@
-"""Finds a Docker engine that answers, or starts one where that is possible."""
+"""Find a Docker Engine that answers, or start one where that is possible."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ ANSWER_SECONDS = 10
 
 
 def ensure(environment: Mapping[str, str], chosen: str = "") -> str:
-    """Return the address of an engine that answers, starting the machine's own when none does.
+    """Return the address of a Docker Engine that answers, starting the local one when none does.
 
-    `chosen` is a stack's `dockerHost`; it, DOCKER_HOST or a context leave no alternative. Raises ToolError with what
-    mends it.
+    `chosen` is a stack's `dockerHost`; it, DOCKER_HOST or a context leave no alternative. Raises ToolError.
     """
     source, named = _named(environment, chosen)
     started = time.monotonic()
@@ -42,8 +41,8 @@ def ensure(environment: Mapping[str, str], chosen: str = "") -> str:
             return host
     if named:
         raise ToolError(
-            f"the Docker engine at {named} ({source}) does not answer: {tried[named]}\n"
-            f"  Start it, or choose another: unset {source.split()[0]}"
+            f"Docker Engine at {named} ({source}) does not answer: {tried[named]}\n"
+            f"  Start it, or use another: unset {source.split()[0]}"
         )
     version = _wait(_start(tried[DEFAULT]))
     say("engine", f"Docker {version} started, log in {LOG}", started)
@@ -60,11 +59,11 @@ def _named(environment: Mapping[str, str], chosen: str) -> tuple[str, str]:
 
 
 def _version(host: str) -> tuple[str, str]:
-    """Return (version, "") of the engine at an address, or ("", why it does not answer)."""
+    """Return (version, "") of the Docker Engine at an address, or ("", why it does not answer)."""
     if host.startswith("unix://"):
         path = host.removeprefix("unix://")
         try:
-            # Quicker and clearer than the SDK about a socket that is absent, dead or another user's.
+            # Faster and clearer than the SDK about a missing, dead or foreign socket.
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(path)
         except OSError as error:
@@ -77,44 +76,44 @@ def _version(host: str) -> tuple[str, str]:
 
 
 def _start(reason: str) -> subprocess.Popen[bytes] | None:
-    """Start this machine's own engine, as root only; `reason` is why the default socket does not answer.
+    """Start the local Docker Engine, as root only; `reason` is why the default socket does not answer.
 
-    Returns the engine's process, or None when the system starts it.
+    Returns the process of dockerd, or None when systemd starts it.
     """
     if reason == "Permission denied":
         raise ToolError(
-            f"a Docker engine runs, but this user may not use it ({DEFAULT}: {reason}).\n"
+            f"Docker Engine runs, but this user may not use it ({DEFAULT}: {reason}).\n"
             '  Run: sudo usermod -aG docker "$USER" and log in again'
         )
     if os.geteuid():
-        mend = "sudo systemctl start docker" if shutil.which("dockerd") else "sudo apt-get install -y docker.io"
-        raise ToolError(f"no Docker engine answers ({DEFAULT}: {reason}). Run: {mend}")
+        fix = "sudo systemctl start docker" if shutil.which("dockerd") else "sudo apt-get install -y docker.io"
+        raise ToolError(f"no Docker Engine answers ({DEFAULT}: {reason}). Run: {fix}")
     _install()
     if Path("/run/systemd/system").exists():
         attempt(["systemctl", "start", "docker"])
         return None
     if _version(DEFAULT)[0] or _lives(PID):  # installing may have started it
         return None
-    if not os.path.ismount("/sys/fs/cgroup"):  # left to its users where there is no systemd
+    if not os.path.ismount("/sys/fs/cgroup"):  # without systemd it is not mounted
         capture(["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"])
     with LOG.open("ab") as log:
-        # In a session of its own: it is the machine's, and outlives this command and its terminal.
+        # In a session of its own: it outlives this command and its terminal.
         return subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 def _install() -> None:
-    packages = {} if shutil.which("dockerd") else {"docker.io": "a Docker engine"}
+    packages = {} if shutil.which("dockerd") else {"docker.io": "Docker Engine"}
     if _apparmor() and not shutil.which("apparmor_parser"):
-        packages["apparmor"] = "the engine's profiles"  # without it containers do not start; docker.io only suggests it
+        packages["apparmor"] = "AppArmor profiles"  # without it containers do not start; docker.io only suggests it
     if packages:
         debian.install(packages)
     if not shutil.which("docker"):
-        # In newer releases of Debian the command is a package of its own; the tests and people use it.
+        # In newer releases of Debian the command is a package of its own; tests and users need it.
         debian.install({"docker-cli": "the docker command"})
 
 
 def _wait(process: subprocess.Popen[bytes] | None) -> str:
-    """Return the version of the engine that is starting; ToolError with the end of its log when it does not."""
+    """Return the version of the Docker Engine that is starting; ToolError with the end of its log when it fails."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and (process is None or process.poll() is None):
         version, _ = _version(DEFAULT)
@@ -122,9 +121,9 @@ def _wait(process: subprocess.Popen[bytes] | None) -> str:
             return version
         time.sleep(0.5)
     if process is None:
-        raise ToolError("the Docker engine did not start. See why: journalctl -u docker, or /var/log/docker.log")
+        raise ToolError("Docker Engine did not start. Its log: journalctl -u docker, or /var/log/docker.log")
     tail = LOG.read_text(errors="replace").splitlines()[-8:]
-    raise ToolError("\n  ".join([f"the Docker engine did not start; the end of {LOG}:", *tail]))
+    raise ToolError("\n  ".join([f"Docker Engine did not start; the end of {LOG}:", *tail]))
 
 
 def _lives(pid_file: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Asks the engine whether a stack's images are here or can be pulled, without pulling them."""
+"""Ask Docker Engine whether a stack's images are there or can be pulled, without pulling them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def raw_settings(stack: str) -> dict[str, object]:
     """Return the `config` mapping of a stack file as written, {} when there is none."""
     path = stack_file(stack)
     content = yaml.safe_load(path.read_text()) if path.exists() else None
-    found = content.get("config") if isinstance(content, dict) else None
-    return found if isinstance(found, dict) else {}
+    config = content.get("config") if isinstance(content, dict) else None
+    return config if isinstance(config, dict) else {}
 
 
 def missing(host: str, images: Iterable[str]) -> dict[str, str]:
-    """Return the images the engine neither has nor can pull, each with the engine's reason in a few words."""
+    """Return the images that are not on the Docker host and cannot be pulled, each with a short reason."""
     client = docker.DockerClient(base_url=host, timeout=PROBE_SECONDS, use_ssh_client=host.startswith("ssh:"))
     return unavailable_images(client, images)

@@ -10,7 +10,7 @@ from tools.terminal import INTERRUPTED, ToolError, say
 
 
 def main(word: str) -> int:
-    """Run one word and return its exit code."""
+    """Run one target and return its exit code."""
     try:
         if word == "lint":
             checks.lint()

@@ -1,9 +1,9 @@
-"""Puts a stack in order after a `pulumi` that was killed, so that the next `up` or `destroy` finishes its work.
+"""Clean up after a `pulumi` that was killed, so that the next `up` or `destroy` finishes its work.
 
-A killed engine leaves a lock, which refuses every further command, and "pending creates": objects it had begun to make
-and never recorded. Those exist in Docker under the names the next `up` wants, which fails with `Conflict. The container
-name … is already in use`. Pulumi's own way out (`refresh --clear-pending-creates`) forgets them but leaves them in
-Docker, and its refresh takes sick containers for fine ones; so they are removed and taken off the list here.
+A killed Pulumi engine leaves a lock, which refuses every further command, and "pending creates": objects it began to
+create and never recorded. They exist in Docker under the names of the next `up`, which fails with `Conflict. The
+container name … is already in use`. `pulumi refresh --clear-pending-creates` clears the list but leaves the objects in
+Docker, and its refresh records unhealthy containers as good ones; so both are removed here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NETWORK = "docker:index/network:Network"
 
 @dataclass(frozen=True)
 class Lock:
-    """Who holds a stack: the content of a lock file of Pulumi's file backend."""
+    """The holder of a stack: the content of a lock file of Pulumi's file backend."""
 
     pid: int
     host: str
@@ -36,7 +36,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class Orphan:
-    """An object a killed engine may have made without recording it."""
+    """An object that a killed Pulumi engine may have created without recording it."""
 
     kind: str
     name: str
@@ -44,16 +44,16 @@ class Orphan:
 
 
 def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> None:
-    """Remove the lock and the unrecorded objects a killed run left; nothing is touched where there are none.
+    """Remove the lock and the unrecorded objects of a killed run; change nothing where there are none.
 
-    Raises ToolError while somebody else is at work on the stack.
+    Raises ToolError while another pulumi is running on the stack.
     """
     held = locks(environment, stack)
     for lock in held:
         if not is_stale(lock, socket.gethostname(), runs_pulumi):
             raise ToolError(
-                f"stack {stack} is being worked on by {lock.user}@{lock.host} (pulumi, pid {lock.pid}).\n"
-                "  Wait for it to end, or stop it with Ctrl-C there; if it is gone for sure: pulumi cancel --yes"
+                f"stack {stack} is locked by {lock.user}@{lock.host} (pulumi, pid {lock.pid}).\n"
+                "  Wait for it, or stop it there with Ctrl-C; if it certainly no longer runs: pulumi cancel --yes"
             )
     if held:
         capture(["pulumi", "cancel", "--yes", "--stack", stack], environment)
@@ -69,13 +69,12 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
     deployment["pending_operations"] = [
         each for each in deployment["pending_operations"] if not is_pending_create(each)
     ]
-    capture(["pulumi", "stack", "import", "--stack", stack], environment, given=json.dumps(state))
-    what = f"{', '.join(removed)} removed, to be made again" if removed else "nothing of it had been made"
-    say("recover", f"what the killed run had begun: {what}")
+    capture(["pulumi", "stack", "import", "--stack", stack], environment, stdin=json.dumps(state))
+    say("recover", f"removed what the killed run had not recorded: {', '.join(removed) or 'nothing'}")
 
 
 def locks(environment: Mapping[str, str], stack: str) -> list[Lock]:
-    """Return the locks on a stack of a file backend; other backends keep theirs to themselves."""
+    """Return the locks on a stack of a file backend; other backends do not show theirs."""
     url = environment.get("PULUMI_BACKEND_URL", "")
     if not url.startswith("file://"):
         return []
@@ -88,12 +87,12 @@ def locks(environment: Mapping[str, str], stack: str) -> list[Lock]:
 
 
 def is_stale(lock: Lock, host: str, runs: Callable[[int], bool]) -> bool:
-    """Tell whether a lock's holder is gone for sure: it ran on this machine, and does no more."""
+    """Tell whether a lock's holder has certainly exited: it ran on this machine, and no longer does."""
     return lock.host == host and not runs(lock.pid)
 
 
 def runs_pulumi(pid: int) -> bool:
-    """Tell whether a living process is pulumi; numbers are used again, so where /proc tells its name counts."""
+    """Tell whether a process runs and is pulumi; pids are reused, so its name in /proc counts where there is one."""
     name = Path("/proc", str(pid), "comm")
     if Path("/proc/self/comm").exists():
         try:
@@ -115,10 +114,10 @@ def is_pending_create(operation: Mapping[str, object]) -> bool:
 
 
 def orphans(deployment: Mapping[str, object]) -> list[Orphan]:
-    """Return the containers and networks of pending creates that no recorded resource has the name of.
+    """Return the containers and networks of pending creates whose name no recorded resource has.
 
-    Containers come first: a network with a container in it cannot be removed. Volumes need nothing, creating one that
-    exists adopts it.
+    Containers come first: a network with a container attached cannot be removed. An existing volume is adopted by the
+    next create.
     """
     recorded = {_key(each) for each in _list(deployment.get("resources"))}
     pending = [
@@ -137,7 +136,7 @@ def orphans(deployment: Mapping[str, object]) -> list[Orphan]:
 def remove(orphan: Orphan, docker_host: str) -> bool:
     """Remove an orphan from Docker and tell whether there was one.
 
-    One with other labels than the run would have given it is somebody else's: it stays, and `up` says so.
+    One without the labels of the run is foreign: it is left alone, and `up` reports the conflict.
     """
     client = docker.DockerClient(base_url=docker_host, use_ssh_client=docker_host.startswith("ssh:"))
     try:
@@ -145,7 +144,7 @@ def remove(orphan: Orphan, docker_host: str) -> bool:
             container = client.containers.get(orphan.name)
             if not orphan.labels <= set(container.labels.items()):
                 return False
-            container.remove(force=True, v=True)  # volumes without a name are nobody else's
+            container.remove(force=True, v=True)  # anonymous volumes belong to it
             return True
         same = [each for each in client.networks.list(names=[orphan.name]) if each.name == orphan.name]
         ours = [each for each in same if orphan.labels <= set((each.attrs.get("Labels") or {}).items())]
@@ -155,7 +154,7 @@ def remove(orphan: Orphan, docker_host: str) -> bool:
     except NotFound:
         return False
     except DockerException as error:
-        raise ToolError(f"{orphan.name}, left by a killed run, cannot be removed: {error}") from error
+        raise ToolError(f"{orphan.name}, created by a killed run, cannot be removed: {error}") from error
 
 
 def _key(resource: Mapping[str, object]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What the person sees, and how commands are started: one line per step, several steps side by side."""
+"""Console output and subprocesses: one line per step, several steps side by side."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from tools.paths import ROOT
 
 TAIL_LINES = 15
 INTERRUPTED = 130  # what shells report after Ctrl-C
-WORTH_SAYING_SECONDS = 2.0
+WORTH_REPORTING_SECONDS = 2.0
 _printing = threading.Lock()
 _running: set[subprocess.Popen[str]] = set()
-_given_up = threading.Event()  # a step failed, so this run ends: no other may start something long
+_aborted = threading.Event()  # a step failed, so this run ends: no other may start something long
 
 
 class ToolError(Exception):
-    """A step that cannot go on; the message says what is wrong, where, and what mends it."""
+    """A step that failed; the message names what is wrong, where, and the command that fixes it."""
 
 
 def say(topic: str, text: str, started: float | None = None) -> None:
-    """Print one progress line; with `started` (time.monotonic) the seconds are added where they are worth saying."""
+    """Print one progress line; with `started` (time.monotonic) the seconds are added where they are worth reporting."""
     seconds = 0.0 if started is None else time.monotonic() - started
     with _printing:
-        print(f"{topic:<8}  {text}" + (f" ({seconds:.0f} s)" if seconds >= WORTH_SAYING_SECONDS else ""), flush=True)
+        print(f"{topic:<8}  {text}" + (f" ({seconds:.0f} s)" if seconds >= WORTH_REPORTING_SECONDS else ""), flush=True)
 
 
-def capture(command: Sequence[str | Path], env: Mapping[str, str] | None = None, given: str | None = None) -> str:
+def capture(command: Sequence[str | Path], env: Mapping[str, str] | None = None, stdin: str | None = None) -> str:
     """Run a command in the checkout and return its standard output.
 
     Raises ToolError with the last lines it wrote, or when there is no such command.
     """
-    done = attempt(command, env, given)
+    done = attempt(command, env, stdin)
     if done.returncode:
         raise ToolError(_failure(command, done.returncode, (done.stdout + done.stderr).splitlines()))
     return done.stdout
 
 
 def attempt(
-    command: Sequence[str | Path], env: Mapping[str, str] | None = None, given: str | None = None
+    command: Sequence[str | Path], env: Mapping[str, str] | None = None, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in the checkout, `given` as its input, and return how it ended; the caller judges the exit code."""
+    """Run a command in the checkout, with `stdin` as its input; the caller evaluates its exit code."""
     try:
         return subprocess.run(
             [str(part) for part in command],
             cwd=ROOT,
             env=env,
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             check=False,
             capture_output=True,
             text=True,
@@ -73,7 +73,7 @@ def stream(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | N
 
 
 def ask(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Path:
-    """Run a command in the checkout, show what it says, and return the path of the file it names, unshown."""
+    """Run a command in the checkout, show its output, and return the path of the file it names, which is not shown."""
     answer: Path | None = None
     with _child(command, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
         for line in child.stdout or ():
@@ -83,7 +83,7 @@ def ask(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None
             else:
                 say(topic, line.rstrip())
     if child.returncode or not answer:
-        raise ToolError(_failure(command, child.returncode, [] if answer else ["it named no file"]))
+        raise ToolError(_failure(command, child.returncode, [] if answer else ["it printed no path of a file"]))
     return answer
 
 
@@ -96,12 +96,12 @@ def attached(command: Sequence[str | Path], env: Mapping[str, str] | None = None
     interrupts: list[int] = []
     with _child(command, env) as child:
 
-        def hand_on(number: int, _frame: object) -> None:
+        def forward(number: int, _frame: object) -> None:
             child.send_signal(number)
 
         before = {
             signal.SIGINT: signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number)),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, forward),
         }
         try:
             code = child.wait()
@@ -120,7 +120,7 @@ def together(jobs: Mapping[str, Callable[[], None]]) -> None:
             job()
         except BaseException as error:  # handed to the caller's thread, whatever it is
             failures.append(error)
-            _given_up.set()
+            _aborted.set()
             for child in tuple(_running):
                 child.terminate()
 
@@ -138,7 +138,7 @@ def _child(
     command: Sequence[str | Path], env: Mapping[str, str] | None, stdout: int | None = None, stderr: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     sys.stdout.flush()
-    if _given_up.is_set():
+    if _aborted.is_set():
         raise ToolError("not started, because another step failed")
     try:
         child = subprocess.Popen(
@@ -154,7 +154,7 @@ def _child(
     except OSError as error:
         raise ToolError(f"{command[0]} cannot be started: {error.strerror}") from error
     _running.add(child)
-    if _given_up.is_set():  # in the moment since it was looked at
+    if _aborted.is_set():  # in the moment since it was looked at
         child.terminate()
     try:
         yield child
@@ -169,4 +169,4 @@ def _child(
 def _failure(command: Sequence[str | Path], code: int, lines: Sequence[str]) -> str:
     shown = " ".join(Path(str(part)).name if index == 0 else str(part) for index, part in enumerate(command))
     tail = "\n".join(line for line in lines if line.strip()).splitlines()[-TAIL_LINES:]
-    return "\n  ".join([f"`{shown}` ended with exit code {code}", *tail])
+    return "\n  ".join([f"`{shown}` exited with code {code}", *tail])

@@ -1,4 +1,4 @@
-"""The virtual environment: made once, and again only when the requirements or the interpreter change."""
+"""The virtual environment: created once, and again only when the requirements or the interpreter change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def digest(requirements: Path, version: str) -> str:
 
 
 def ensure(name: str) -> Path:
-    """Make .venv hold requirements file `name` and return its interpreter; nothing is done when it does already."""
+    """Install requirements file `name` into .venv, unless it is installed, and return its interpreter."""
     started = time.monotonic()
     if attempt([PYTHON, "-c", "pass"]).returncode if PYTHON.exists() else True:
         _create()
@@ -47,7 +47,7 @@ def ensure(name: str) -> Path:
 
 
 def _create() -> None:
-    say("python", f"making {VENV.name} with Python {sys.version.split()[0]}")
+    say("python", f"creating {VENV.name} with Python {sys.version.split()[0]}")
     make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", VENV]
     if attempt([sys.executable, "-c", "import ensurepip"]).returncode:
         # Debian's own Python comes without what venv needs.

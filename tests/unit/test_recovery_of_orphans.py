@@ -93,10 +93,10 @@ def test_only_what_has_our_name_and_our_labels_is_removed(
     orphan = Orphan(kind, "a-core-1" if kind == CONTAINER else "a-edge", OURS)
     assert recovery.remove(orphan, "unix:///x") == removed, "what is somebody else's is told by `up`"
     assert thing.gone == removed
-    assert thing.with_volumes == (removed and kind == CONTAINER), "those without a name would stay for ever"
+    assert thing.with_volumes == (removed and kind == CONTAINER), "anonymous volumes would stay for ever"
 
 
-def test_of_networks_with_one_name_only_ours_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_networks_with_one_name_only_the_stacks_own_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs, ours = Thing("a-edge", {PROJECT: "stack-b"}), Thing("a-edge", {PROJECT: "stack-a"})
     monkeypatch.setattr(docker, "DockerClient", Engine(NETWORK, [theirs, ours]).connect)
     assert recovery.remove(Orphan(NETWORK, "a-edge", OURS), "unix:///x")
@@ -107,9 +107,9 @@ def test_of_networks_with_one_name_only_ours_goes(monkeypatch: pytest.MonkeyPatc
 def test_an_orphan_that_cannot_be_removed_is_named(monkeypatch: pytest.MonkeyPatch, address: str, ssh: bool) -> None:
     engine = Engine(NETWORK, [Thing("a-edge", {PROJECT: "stack-a"}, stuck=True)])
     monkeypatch.setattr(docker, "DockerClient", engine.connect)
-    with pytest.raises(ToolError, match="a-edge, left by a killed run, cannot be removed: network has active"):
+    with pytest.raises(ToolError, match="a-edge, created by a killed run, cannot be removed: network has active"):
         recovery.remove(Orphan(NETWORK, "a-edge", OURS), address)
-    assert engine.addresses == [(address, ssh)], "the engine the stack is on, by the person's own ssh"
+    assert engine.addresses == [(address, ssh)], "the Docker Engine of the stack, by the user's own ssh"
 
 
 @dataclass
@@ -121,8 +121,8 @@ class Stack:
     readable: bool = True
     ran: list[tuple[str, str]] = field(default_factory=list)
 
-    def capture(self, command: Sequence[str], environment: Mapping[str, str], given: str = "") -> str:
-        self.ran.append((" ".join(command), given))
+    def capture(self, command: Sequence[str], environment: Mapping[str, str], stdin: str = "") -> str:
+        self.ran.append((" ".join(command), stdin))
         return ""
 
     def export(self, command: Sequence[str], environment: Mapping[str, str]) -> CompletedProcess[str]:
@@ -130,11 +130,11 @@ class Stack:
         return CompletedProcess(command, 0 if self.readable else 255, state, "incorrect passphrase\n")
 
     def recover(self, monkeypatch: pytest.MonkeyPatch, *, alive: bool = False) -> list[str]:
-        """The names of the orphans `recover` wanted removed."""
-        wanted: list[str] = []
+        """Return the names of the orphans that `recover` removes."""
+        removed: list[str] = []
 
         def remove(orphan: Orphan, docker_host: str) -> bool:
-            wanted.append(orphan.name)
+            removed.append(orphan.name)
             return True
 
         monkeypatch.setattr(recovery, "locks", lambda *_: self.locks)
@@ -143,7 +143,7 @@ class Stack:
         monkeypatch.setattr(recovery, "attempt", self.export)
         monkeypatch.setattr(recovery, "remove", remove)
         recovery.recover({}, "dev", "unix:///x")
-        return wanted
+        return removed
 
 
 HERE = socket.gethostname()
@@ -154,20 +154,20 @@ ENDING: dict[str, object] = {"type": "deleting", "resource": {"type": CONTAINER,
 @pytest.mark.parametrize(
     ("lock", "alive"), [(Lock(41, HERE, "ada"), True), (Lock(41, "elsewhere", "ada"), False)], ids=["here", "elsewhere"]
 )
-def test_a_stack_somebody_works_on_is_left_alone(monkeypatch: pytest.MonkeyPatch, lock: Lock, alive: bool) -> None:
+def test_a_locked_stack_is_left_alone(monkeypatch: pytest.MonkeyPatch, lock: Lock, alive: bool) -> None:
     stack = Stack([Lock(40, HERE, "ada"), lock] if not alive else [lock], [BEGUN])
-    with pytest.raises(ToolError, match=rf"worked on by ada@{lock.host} \(pulumi, pid 41\)"):
+    with pytest.raises(ToolError, match=rf"locked by ada@{lock.host} \(pulumi, pid 41\)"):
         stack.recover(monkeypatch, alive=alive)
-    assert stack.ran == [], "one of two engines at work would lose its changes"
+    assert stack.ran == [], "one of two running updates would lose its changes"
 
 
-def test_a_stack_nobody_left_half_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_without_pending_creates_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack([], [ENDING])
     assert stack.recover(monkeypatch) == []
     assert stack.ran == [], "neither a lock nor a create is pending"
 
 
-def test_after_a_killed_run_the_lock_goes_then_the_orphans_then_their_entries(
+def test_after_a_killed_run_lock_orphans_and_entries_are_removed_in_order(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack = Stack([Lock(41, HERE, "ada")], [BEGUN, ENDING])
@@ -178,13 +178,13 @@ def test_after_a_killed_run_the_lock_goes_then_the_orphans_then_their_entries(
     ]
     written = json.loads(stack.ran[1][1])
     assert written == {"version": 3, "deployment": {"resources": [], "pending_operations": [ENDING]}}, (
-        "everything else of the state stays, deletes are finished by the next run"
+        "the rest of the state stays; the next run finishes deletes"
     )
-    told = capsys.readouterr().out
-    assert "pid 41" in told and "a-core-1 removed" in told, "a person reads what was done to their stack"
+    output = capsys.readouterr().out
+    assert "pid 41" in output and "a-core-1" in output, "the user reads what was changed"
 
 
-def test_a_state_that_cannot_be_read_is_told_with_pulumis_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_state_is_reported_with_pulumis_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack([], [BEGUN], readable=False)
     with pytest.raises(ToolError, match="the state of stack dev cannot be read: incorrect passphrase"):
         stack.recover(monkeypatch)
