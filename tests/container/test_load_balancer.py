@@ -65,7 +65,7 @@ def lonely() -> Iterator[str]:
 
 @pytest.mark.parametrize("values", [{"trusted_proxies": ()}, {"trusted_proxies": ("10.0.0.0/8", "192.168.0.0/16")}])
 def test_nginx_accepts_the_configuration(containers: Containers, values: dict[str, object]) -> None:
-    text = render("load_balancer/nginx.conf.j2", **values)
+    text = render("load_balancer/nginx.conf.j2", core="core:8080", **values)
     files = {"/n.conf": text, "/tmp/status.conf": "# no figures"}  # noqa: S108 - a path in the container
     container = containers.start(NGINX, "sleep", "60", files=files, user="101:101")
     code, output = execute(container, "nginx", "-t", "-c", "/n.conf")
