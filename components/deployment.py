@@ -25,7 +25,7 @@ from components.stack_context import StackContext
 def deploy() -> dict[str, pulumi.Input[object]]:
     """Register the selected stack and return its outputs.
 
-    Raises pulumi.RunError, before anything is registered, for wrong settings and a Docker Engine that cannot run the
+    Raises pulumi.RunError, before anything is registered, for invalid settings and a Docker Engine that cannot run the
     stack.
     """
     with _without_garbage_collection():

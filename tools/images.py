@@ -16,7 +16,7 @@ PROBE_SECONDS = 15
 
 
 def settings_of(stack: str) -> Settings:
-    """Return a stack file's settings, secrets left out. Raises components.settings.model.SettingsError."""
+    """Return a stack file's settings, secrets left out. Raises components.settings.parsing.SettingsError."""
     return parse_settings(
         {name: value for name, value in raw_settings(stack).items() if not isinstance(value, dict)},
         PROJECT,
