@@ -1,4 +1,4 @@
-"""What is measured, and how it is told: medians with the smallest and the largest, ratios within one run. Pure."""
+"""Measured series and how they are reported: medians with minimum and maximum, ratios within one run."""
 
 import re
 import statistics

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A database as images with an initdb.d folder make it: default settings, a temporary server, the dump through psql,
-# then the final server. Its end is told by TCP: only the final server listens there.
+# then the final server. TCP shows the end: only the final server listens there.
 set -eu
 
 initdb -D "$PGDATA" -U postgres -A trust >/dev/null

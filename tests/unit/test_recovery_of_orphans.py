@@ -91,7 +91,7 @@ def test_only_what_has_our_name_and_our_labels_is_removed(
 ) -> None:
     monkeypatch.setattr(docker, "DockerClient", Engine(kind, [thing]).connect)
     orphan = Orphan(kind, "a-core-1" if kind == CONTAINER else "a-edge", OURS)
-    assert recovery.remove(orphan, "unix:///x") == removed, "what is somebody else's is told by `up`"
+    assert recovery.remove(orphan, "unix:///x") == removed, "a foreign object is left to `up` to report"
     assert thing.gone == removed
     assert thing.with_volumes == (removed and kind == CONTAINER), "anonymous volumes would stay for ever"
 

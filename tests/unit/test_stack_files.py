@@ -61,7 +61,7 @@ def test_the_dev_stack_is_the_latest_development_version_without_a_salt() -> Non
     # As git has it: in a checkout that was deployed from, the file holds a salt and may hold its owner's settings.
     shown = subprocess.run(["git", "show", ":Pulumi.dev.yaml"], cwd=ROOT, capture_output=True, text=True, check=False)
     stack = load("Pulumi.dev.yaml") if shown.returncode else yaml.safe_load(shown.stdout)
-    assert stack.keys() == {"config"}, "a committed salt belongs to a passphrase nobody else has"
+    assert stack.keys() == {"config"}, "a committed salt belongs to one user's passphrase"
     assert parse_settings(stack["config"]) == parse_settings({}), "and it has the defaults"
 
 

@@ -41,7 +41,7 @@ def test_committed_stack_files_have_no_salt() -> None:
     names = subprocess.run(["git", "ls-files", "Pulumi.*.yaml"], cwd=ROOT, capture_output=True, text=True, check=False)
     for name in names.stdout.split():
         shown = subprocess.run(["git", "show", f":{name}"], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert not has_salt(shown.stdout), f"{name}: with one person's salt, nobody else's passphrase is accepted"
+        assert not has_salt(shown.stdout), f"{name}: with one user's salt, no other user's passphrase is accepted"
 
 
 def test_git_status_stays_clean_after_pulumi_wrote_a_salt_and_shows_real_edits(
@@ -65,7 +65,7 @@ def test_git_status_stays_clean_after_pulumi_wrote_a_salt_and_shows_real_edits(
     environment.hide_salts()
     file.write_text(PLAIN + SALT)
     environment.settle_in_git()
-    assert git("status", "--short") == "", "a salt is nobody's change"
+    assert git("status", "--short") == "", "a salt is no change"
     file.write_text(PLAIN.replace("2", "3") + SALT)
     environment.settle_in_git()
     assert git("status", "--short") == " M Pulumi.dev.yaml\n", "an edit is one, and nothing stages it"
