@@ -27,6 +27,13 @@ from components.templates.rendering import render
 
 UID = 65534
 TOMCAT = "/usr/local/tomcat"
+TOMCAT_FILES = {
+    "server.xml": "conf/server.xml",
+    "logging.properties": "conf/logging.properties",
+    # Starts the watchdog beside the JVM. The image's own entrypoint and command stay as they are.
+    "setenv.sh": "bin/setenv.sh",
+}
+SCRIPTS = ("health.sh", "probe.sh", "watchdog.sh")
 STOP_TIMEOUT_SECONDS = 60
 START_PERIOD_SECONDS = 600
 # The heap leaves room for threads, classes and buffers. A core that runs out of memory exits and is restarted; its heap
@@ -148,11 +155,8 @@ class CorePool(pulumi.ComponentResource):
             },
             files=(
                 File(path=f"{home}/dhis.conf", content=self._conf(leader=number == 1 and self._needs_leader)),
-                *(
-                    File(path=f"{TOMCAT}/conf/{file}", content=render(f"core/{file}"))
-                    for file in ("server.xml", "logging.properties")
-                ),
-                File(path=f"{FILES}/health.sh", content=render("core/health.sh"), executable=True),
+                *(File(path=f"{TOMCAT}/{path}", content=render(f"core/{name}")) for name, path in TOMCAT_FILES.items()),
+                *(File(path=f"{FILES}/{name}", content=render(f"core/{name}"), executable=True) for name in SCRIPTS),
             ),
             mounts=(
                 Mount(volume=self._files, path=f"{home}/files"),
@@ -162,9 +166,7 @@ class CorePool(pulumi.ComponentResource):
             ),
             tmpfs=(Tmpfs(path="/tmp", size_mb=64),),  # noqa: S108
             healthcheck=Healthcheck(
-                command=("/bin/sh", f"{FILES}/health.sh"),
-                start_period_seconds=START_PERIOD_SECONDS,
-                timeout_seconds=15,
+                command=("/bin/bash", f"{FILES}/health.sh"), start_period_seconds=START_PERIOD_SECONDS
             ),
             stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
         )

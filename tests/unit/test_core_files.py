@@ -1,4 +1,4 @@
-"""What is put into a core: dhis.conf as Java and DHIS2 read it, and Tomcat's server.xml."""
+"""The files of a core: dhis.conf as Java and DHIS2 read it, and Tomcat's server.xml."""
 
 import re
 import shutil
@@ -10,15 +10,18 @@ import jinja2
 import pytest
 
 from components.core.core_pool import STOP_TIMEOUT_SECONDS
+from components.dhis2.release import ConnectionPool
+from components.stack_context import Endpoint
 from components.templates.escaping import property_key, property_value
 from components.templates.rendering import render
 from tests.unit.java_properties import load, substituted
 
 VALUES: dict[str, object] = {
-    "replicas": 2,
+    "primary": Endpoint("postgres-primary", 5432),
+    "replicas": [Endpoint("postgres-replica-1", 5432), Endpoint("postgres-replica-2", 5432)],
+    "cache": Endpoint("cache", 6379),
     "leader": False,
-    "analytics_unlogged_off": True,
-    "pool": "hikari",
+    "pool": ConnectionPool.HIKARI,
     "database_password": "database",
     "cache_password": "cache",
     "encryption_password": "encryption",
@@ -75,16 +78,16 @@ def conf(**values: object) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_a_value_arrives_in_dhis2_as_it_was_given(text: str) -> None:
+def test_a_value_arrives_in_dhis2_unchanged(text: str) -> None:
     loaded = load(f"a.key = {property_value(text)}\nnext = 1\n")
     assert set(loaded) == {"a.key", "next"}, "the value must not swallow or begin a line"
     variables = {"HOME": "/replaced", "HO\nME": "/replaced"}
-    assert substituted(loaded["a.key"], variables) == text.strip(), "a password is no template"
+    assert substituted(loaded["a.key"], variables) == text.strip(), "DHIS2 must not replace variables in a password"
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_a_key_arrives_as_it_was_given(text: str) -> None:
-    assert load(f"{property_key(text)} = value\n") == {text: "value"}, "the key ends where it was meant to end"
+def test_a_key_arrives_in_dhis2_unchanged(text: str) -> None:
+    assert load(f"{property_key(text)} = value\n") == {text: "value"}, "no character of a key may end it"
 
 
 def test_an_empty_key_is_refused() -> None:
@@ -92,10 +95,10 @@ def test_an_empty_key_is_refused() -> None:
         property_key("")
 
 
-def test_java_reads_what_the_rules_say(tmp_path: Path) -> None:
+def test_java_reads_the_same_values(tmp_path: Path) -> None:
     java = shutil.which("java")
     if not java:
-        pytest.skip("no java on this machine: only the rules as this project wrote them down were checked")
+        pytest.skip("no java on this machine: only the tests' own parser has read the file")
     expected = {f"key{number}{text}": text for number, text in enumerate(NASTY)}
     lines = [f"{property_key(key)} = {property_value(text)}\n" for key, text in expected.items()]
     (tmp_path / "dhis.conf").write_text("".join(lines), encoding="latin-1")
@@ -109,7 +112,7 @@ def test_java_reads_what_the_rules_say(tmp_path: Path) -> None:
     # Java only loads; `${` is doubled for DHIS2's own step after it.
     assert {key: substituted(value, {}) for key, value in loaded.items()} == {
         key: text.strip() for key, text in expected.items()
-    }, "Java itself must agree"
+    }, "Java's own Properties.load must agree with the tests' parser"
 
 
 @pytest.mark.parametrize("missing", sorted(VALUES))
@@ -119,59 +122,59 @@ def test_no_value_of_dhis_conf_may_be_missing(missing: str) -> None:
         render("core/dhis.conf.j2", **values)
 
 
-@pytest.mark.parametrize("pool", ["hikari", "c3p0"])
-def test_a_replica_has_the_primary_behind_it(pool: str) -> None:
-    found = conf(pool=pool)
-    assert sorted(key for key in found if re.match(r"read\d", key)) == ["read1.connection.url", "read2.connection.url"]
+@pytest.mark.parametrize("pool", ConnectionPool)
+def test_a_read_replica_fails_over_to_the_primary(pool: ConnectionPool) -> None:
+    keys = conf(pool=pool)
+    assert sorted(key for key in keys if re.match(r"read\d", key)) == ["read1.connection.url", "read2.connection.url"]
     for number in (1, 2):
-        hosts, _, parameters = found[f"read{number}.connection.url"].partition("?")
+        hosts, _, parameters = keys[f"read{number}.connection.url"].partition("?")
         assert hosts == f"jdbc:postgresql://postgres-replica-{number}:5432,postgres-primary:5432/dhis", (
-            "DHIS2 knows no other way when a replica is dead"
+            "DHIS2 itself has no failover between replicas"
         )
-        assert "targetServerType=preferSecondary" in parameters, "reads belong to the replica while it lives"
-        assert "connectTimeout=3" in parameters, "the address of a removed replica answers nothing"
-    assert "socketTimeout" not in found["connection.url"], "building analytics tables is silent for hours"
+        assert "targetServerType=preferSecondary" in parameters, "reads go to the replica while it runs"
+        assert "connectTimeout=3" in parameters, "the address of a removed replica drops packets"
+    assert "socketTimeout" not in keys["connection.url"], "an analytics statement is silent for hours"
 
 
 def test_without_replicas_there_are_no_read_keys() -> None:
-    found = conf(replicas=0, analytics_unlogged_off=False)
-    assert not [key for key in found if key.startswith("read")], "DHIS2 would wait for a replica that is not there"
-    assert "analytics.table.unlogged" not in found, "a single database may use faster unlogged tables"
+    keys = conf(replicas=[])
+    assert not [key for key in keys if key.startswith("read")], "DHIS2 would wait for a replica that does not exist"
+    assert "analytics.table.unlogged" not in keys, "a single database may use faster unlogged tables"
 
 
-def test_analytics_tables_reach_the_replicas() -> None:
-    assert conf()["analytics.table.unlogged"] == "off", "unlogged tables are empty on a replica"
+def test_analytics_tables_are_replicated() -> None:
+    assert conf()["analytics.table.unlogged"] == "off", "unlogged tables cannot be read on a replica"
 
 
-def test_the_leader_reads_from_the_primary_and_runs_the_jobs() -> None:
-    found = conf(leader=True)
-    assert not [key for key in found if key.startswith("read")], "CREATE TABLE would be sent to a replica"
-    assert found["node.primary_leader"] == "on", "the jobs of all cores run where they can write"
-    assert "node.primary_leader" not in conf(), "only one core may say so"
-    assert found["analytics.table.unlogged"] == "off", "the other cores still read from replicas"
+def test_the_primary_leader_reads_from_the_primary_and_runs_the_jobs() -> None:
+    keys = conf(leader=True)
+    assert not [key for key in keys if key.startswith("read")], "CREATE TABLE would be sent to a replica"
+    assert keys["node.primary_leader"] == "on", "the jobs of all cores run where they can write"
+    assert "node.primary_leader" not in conf(), "at most one core may be the primary leader"
+    assert keys["analytics.table.unlogged"] == "off", "the other cores still read from replicas"
 
 
-def test_each_core_names_itself_and_nothing_else_is_replaced() -> None:
-    raw = {key: value for key, value in conf(extra={"a": "${HOME}"}).items() if substituted(value, {}) == value}
-    replaced = [key for key, value in raw.items() if "${" in value]
-    assert replaced == ["node.id"], "one file serves all cores, and only their names differ"
+def test_only_the_node_id_is_replaced_from_the_environment() -> None:
+    unchanged = {key: value for key, value in conf(extra={"a": "${HOME}"}).items() if substituted(value, {}) == value}
+    variables = [key for key, value in unchanged.items() if "${" in value]
+    assert variables == ["node.id"], "one file serves all cores, and only their names differ"
 
 
 def test_dhis2_is_never_read_only() -> None:
-    assert "system.read_only_mode" not in conf(), "on, it skips cache invalidation, jobs and the first user"
+    assert "system.read_only_mode" not in conf(), "when on, DHIS2 skips cache invalidation, jobs and the first user"
 
 
-def test_further_keys_come_last_and_win() -> None:
-    found = conf(extra={"flyway.repair_before_migration": "false", "oidc.provider.x.client_secret": "a\\b${c}"})
-    assert found["flyway.repair_before_migration"] == "false", "Java keeps the last of equal keys"
-    assert substituted(found["oidc.provider.x.client_secret"], {"c": "no"}) == "a\\b${c}", "taken literally"
+def test_the_setting_dhis_conf_overrides_keys() -> None:
+    keys = conf(extra={"flyway.repair_before_migration": "false", "oidc.provider.x.client_secret": "a\\b${c}"})
+    assert keys["flyway.repair_before_migration"] == "false", "Java keeps the last of equal keys"
+    assert substituted(keys["oidc.provider.x.client_secret"], {"c": "no"}) == "a\\b${c}", "taken literally"
 
 
-def test_hikari_and_c3p0_get_the_keys_they_know() -> None:
-    hikari, c3p0 = conf(pool="hikari"), conf(pool="c3p0")
+def test_hikaricp_and_c3p0_have_their_own_keys() -> None:
+    hikari, c3p0 = conf(pool=ConnectionPool.HIKARI), conf(pool=ConnectionPool.C3P0)
     assert int(hikari["connection.pool.max_lifetime_seconds"]) <= 300, "reads return to a replica within minutes"
     assert c3p0["connection.pool.test.on.checkout"] == "on", "a dead replica costs no query"
-    assert not [key for key in hikari if key.startswith("connection.pool.test")], "DHIS2 warns of c3p0's keys there"
+    assert not [key for key in hikari if key.startswith("connection.pool.test")], "DHIS2 warns about c3p0's keys there"
 
 
 def server_xml() -> ElementTree.Element:
@@ -179,46 +182,61 @@ def server_xml() -> ElementTree.Element:
     return ElementTree.fromstring(render("core/server.xml"))  # noqa: S314 - our own file
 
 
+REQUESTS, PROBES = "./Service/Connector[@port='8080']", "./Service/Connector[@port='8090']"
+
+
 def attributes(path: str) -> dict[str, str]:
-    """The attributes of one element of server.xml."""
-    element = server_xml().find(path)
-    assert element is not None, f"server.xml has {path}"
+    """The attributes of the one element of server.xml at a path."""
+    (element,) = server_xml().findall(path)
     return dict(element.attrib)
 
 
-def test_a_booting_core_refuses_connections() -> None:
-    assert attributes("./Service/Connector")["bindOnInit"] == "false", "else they hang until it has booted"
-    assert server_xml().attrib["port"] == "-1", "nobody shuts Tomcat down over the network"
+@pytest.mark.parametrize("connector", [REQUESTS, PROBES])
+def test_a_starting_core_refuses_connections(connector: str) -> None:
+    assert attributes(connector)["bindOnInit"] == "false", "otherwise they hang until it has started"
 
 
-def test_a_stopping_core_finishes_within_the_time_the_engine_gives() -> None:
-    waits = int(attributes("./Service")["gracefulStopAwaitMillis"]) / 1000
-    assert waits + 10 <= STOP_TIMEOUT_SECONDS, "the web application needs time to stop after the last request"
+def test_tomcat_has_no_shutdown_port() -> None:
+    assert server_xml().attrib["port"] == "-1"
+
+
+def test_the_scripts_probe_the_port_of_the_probe_connector() -> None:
+    assert "\nPROBE_PORT=8090\n" in render("core/probe.sh")
+    assert attributes(PROBES)["address"] == "127.0.0.1", "only the container's own scripts use it"
+    assert "executor" not in attributes(PROBES), "its threads must not be those of the requests"
+
+
+def test_a_stopping_core_finishes_within_the_stop_timeout() -> None:
+    graceful_seconds = int(attributes("./Service")["gracefulStopAwaitMillis"]) / 1000
+    assert graceful_seconds + 10 <= STOP_TIMEOUT_SECONDS, "the web application stops after the last request"
+
+
+def test_the_watchdog_waits_longer_for_a_stopping_core_than_docker() -> None:
+    numbers = dict(re.findall(r"^(\w+)=(\d+)$", render("core/watchdog.sh"), re.MULTILINE))
+    seconds = int(numbers["CLOSED_PROBES"]) * int(numbers["INTERVAL_SECONDS"])
+    assert seconds > STOP_TIMEOUT_SECONDS, "the port of a stopping core is closed"
 
 
 def test_the_core_keeps_connections_longer_than_the_load_balancer() -> None:
-    upstream = re.search(
-        r"upstream core \{.*?\n    \}", render("load_balancer/nginx.conf.j2", trusted_proxies=()), re.DOTALL
-    )
-    assert upstream is not None, "the load balancer has the cores as upstream"
-    kept = re.search(r"keepalive_timeout (\d+)s;", upstream.group())
-    assert kept is not None, "NGINX would keep idle connections for a minute"
-    assert int(attributes("./Service/Connector")["keepAliveTimeout"]) > 2 * 1000 * int(kept.group(1)), (
-        "a POST on a connection the core is closing is lost"
+    nginx_conf = render("load_balancer/nginx.conf.j2", core=Endpoint("core", 8080), trusted_proxies=())
+    (upstream,) = re.findall(r"upstream core \{.*?\n    \}", nginx_conf, re.DOTALL)
+    (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", upstream)
+    assert int(attributes(REQUESTS)["keepAliveTimeout"]) > 2 * 1000 * int(seconds), (
+        "a POST on a connection that the core closes is lost"
     )
 
 
 def test_tomcat_serves_dhis2_as_its_own_image_does() -> None:
     assert attributes("./Service/Engine/Host/Context") == {"path": "${context.path}", "docBase": "ROOT/"}
-    assert set("\\{}|[]") <= set(attributes("./Service/Connector")["relaxedQueryChars"]), "DHIS2's own queries"
+    assert set("\\{}|[]") <= set(attributes(REQUESTS)["relaxedQueryChars"]), "DHIS2's own queries"
 
 
-def test_error_pages_tell_no_version() -> None:
+def test_error_pages_disclose_no_version() -> None:
     valves = {valve.attrib["className"].rpartition(".")[2]: valve for valve in server_xml().iter("Valve")}
-    assert valves["ErrorReportValve"].attrib["showServerInfo"] == "false", "it tells attackers where to look"
+    assert valves["ErrorReportValve"].attrib["showServerInfo"] == "false", "attackers look for versions"
     assert "RemoteIpValve" in valves, "DHIS2 logs the user's address, not the load balancer's"
 
 
-def test_tomcat_logs_to_the_container_alone() -> None:
+def test_tomcat_logs_to_the_container_only() -> None:
     handlers = load(render("core/logging.properties"))["handlers"]
-    assert handlers == "java.util.logging.ConsoleHandler", "why a web application failed stands in no file"
+    assert handlers == "java.util.logging.ConsoleHandler", "why a web application failed belongs there, too"
