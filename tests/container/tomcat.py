@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from docker.errors import APIError
 from docker.models.containers import Container
 
 from components.core.core_pool import SCRIPTS, TOMCAT, TOMCAT_FILES
@@ -49,10 +48,7 @@ def core(
 
 def readiness(container: Container) -> tuple[int, str]:
     """Run the core's healthcheck once; its exit code and its line."""
-    try:
-        return execute(container, "/bin/bash", f"{FILES}/health.sh")
-    except APIError as error:
-        return 1, str(error)  # Docker is restarting the container
+    return execute(container, "/bin/bash", f"{FILES}/health.sh")
 
 
 def restarts(container: Container) -> int:

@@ -1,4 +1,4 @@
-"""What is put into the load balancer; what NGINX does with it is tested with NGINX."""
+"""The pages of the load balancer; what NGINX does with its files is tested with NGINX."""
 
 import json
 import re
@@ -16,7 +16,7 @@ class Page(HTMLParser):
     """Collects the tags of a page with their attributes."""
 
     def __init__(self) -> None:
-        """Reads the starting page."""
+        """Read the starting page."""
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.feed(PAGE)
@@ -35,18 +35,18 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_the_page_looks_again_by_itself_without_scripts() -> None:
-    refresh = [found["content"] for tag, found in Page().tags if found.get("http-equiv") == "refresh"]
-    assert refresh == ["5"], "a person should not have to reload"
-    assert "script" not in {tag for tag, _ in Page().tags}, "it works where scripts are off"
+def test_the_page_reloads_without_scripts() -> None:
+    refresh = [attributes["content"] for _, attributes in Page().tags if attributes.get("http-equiv") == "refresh"]
+    assert refresh == ["5"], "users need not reload by hand"
+    assert "script" not in {tag for tag, _ in Page().tags}, "it works where scripts are disabled"
 
 
-def test_the_page_needs_nothing_from_anywhere() -> None:
-    assert not re.search(r"https?:|url\(|src=|@import", PAGE), "no core answers, so nothing else can be loaded"
-    assert len(PAGE) < 4096, "it is sent again and again"
+def test_the_page_is_self_contained() -> None:
+    assert not re.search(r"https?:|url\(|src=|@import", PAGE), "no core answers, so nothing else can be fetched"
+    assert len(PAGE) < 4096, "browsers fetch it every five seconds"
 
 
-def test_the_page_can_be_read_by_all() -> None:
+def test_the_page_is_accessible() -> None:
     tags = Page().tags
     assert ("html", {"lang": "en"}) in tags, "screen readers choose their voice by it"
     assert any(tag == "main" for tag, _ in tags) and any(tag == "h1" for tag, _ in tags), "it has landmarks"
@@ -55,13 +55,13 @@ def test_the_page_can_be_read_by_all() -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("text", ["text", "soft"])
 def test_the_text_has_contrast(scheme: str, text: str) -> None:
-    colours = re.findall(r":root \{(.*?)\}", PAGE)[0 if scheme == "light" else 1]
-    found = dict(re.findall(r"--(\w+): (#[0-9a-f]+)", colours))
-    lighter, darker = sorted((luminance(found[text]), luminance(found["card"])), reverse=True)
-    assert (lighter + 0.05) / (darker + 0.05) >= READABLE_CONTRAST, "people with weak sight read it too"
+    root = re.findall(r":root \{(.*?)\}", PAGE)[0 if scheme == "light" else 1]
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]+)", root))
+    lighter, darker = sorted((luminance(colours[text]), luminance(colours["card"])), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= READABLE_CONTRAST, "WCAG 2.1 level AA"
 
 
 def test_programs_get_the_fields_of_dhis2_s_own_errors() -> None:
-    answer = json.loads(render("load_balancer/starting.json"))
-    assert (answer["httpStatusCode"], answer["status"]) == (503, "ERROR"), "clients look at these"
-    assert "starting" in answer["message"], "and show this"
+    response = json.loads(render("load_balancer/starting.json"))
+    assert (response["httpStatusCode"], response["status"]) == (503, "ERROR"), "clients read these"
+    assert "starting" in response["message"], "and show this one"
