@@ -74,6 +74,12 @@ def _exit_reason(inspected: Mapping[str, Any], status: str, *, completes: bool) 
     return f"exited with code {code}"
 
 
+def healthcheck_output(inspected: Mapping[str, Any]) -> str:
+    """Return what a container's healthcheck printed last: why it is not ready. Empty before its first run."""
+    runs = ((inspected.get("State") or {}).get("Health") or {}).get("Log") or [{}]
+    return str(runs[-1].get("Output") or "").strip()
+
+
 def failure_lines(log: Sequence[str], count: int = TAIL_LINES) -> list[str]:
     """Return the log lines that explain a failure: up to the last `fatal: `, else the errors and the end of the log."""
     lines = [line.rstrip() for line in log if line.strip()]

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import APIError, NotFound
 
 from components.orchestrator.client import UNREACHABLE, connect, engine_address
-from components.orchestrator.container_state import TAIL_LINES, Condition, epoch_seconds, evaluate, failure_lines
+from components.orchestrator.container_state import (
+    TAIL_LINES,
+    Condition,
+    epoch_seconds,
+    evaluate,
+    failure_lines,
+    healthcheck_output,
+)
 
 if TYPE_CHECKING:
     import docker
@@ -98,7 +105,8 @@ class Watcher:
             if evaluation.status in ("starting", "unhealthy") and await self._passes(target.container, inspected):
                 return
             if time.monotonic() > deadline:
-                reason = f"was not ready after {self.timeout_seconds} s ({evaluation.status}); to wait longer: pulumi config set readyTimeout {2 * self.timeout_seconds} && pulumi up"
+                status = ": ".join(filter(None, (evaluation.status, healthcheck_output(inspected))))
+                reason = f"was not ready after {self.timeout_seconds} s ({status}); to wait longer: pulumi config set readyTimeout {2 * self.timeout_seconds} && pulumi up"
                 raise NotReady(await self._failure(target, reason))
             await self._report(target)
             await asyncio.sleep(POLL_SECONDS)

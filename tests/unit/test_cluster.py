@@ -199,7 +199,9 @@ def test_all_cores_of_other_lines_are_alike(built: Run) -> None:
 def test_without_replicas_dhis2_knows_of_none(built: Run) -> None:
     conf = built(replicas=0).container("core-1").files["/opt/dhis2/dhis.conf"]
     assert not re.search(r"^read\d", conf, re.MULTILINE)
-    assert not re.search(r"^analytics\.table\.unlogged", conf, re.MULTILINE), "logged tables are slower, and no replica needs them"
+    assert not re.search(r"^analytics\.table\.unlogged", conf, re.MULTILINE), (
+        "logged tables are slower, and no replica needs them"
+    )
 
 
 def test_the_users_own_keys_and_options_reach_the_cores(built: Run) -> None:
