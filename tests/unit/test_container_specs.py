@@ -58,8 +58,9 @@ UPLOADS: dict[str, tuple[set[str], set[str]]] = {
             "/opt/dhis2/dhis.conf",
             "/usr/local/tomcat/conf/server.xml",
             "/usr/local/tomcat/conf/logging.properties",
+            "/usr/local/tomcat/bin/setenv.sh",
         },
-        {f"{FILES}/health.sh"},
+        {f"{FILES}/{name}.sh" for name in ("health", "probe", "watchdog")},
     ),
     "cache": ({f"{FILES}/valkey.conf", f"{FILES}/secrets/cache-password"}, {f"{FILES}/health.sh"}),
     "replica-1": (
@@ -140,7 +141,7 @@ def test_a_process_has_its_user_tmpfs_and_entrypoint(stack: Recorded, part: str)
 # part -> healthcheck command, timeout
 CHECKS: dict[str, tuple[list[str], str]] = {
     "lb": (["curl", "--fail", "--silent", "--max-time", "5", "http://127.0.0.1:8080/lb/health"], "10s"),
-    "core-1": (["/bin/sh", f"{FILES}/health.sh"], "15s"),
+    "core-1": (["/bin/bash", f"{FILES}/health.sh"], "10s"),
     "cache": (["/bin/sh", f"{FILES}/health.sh"], "10s"),
     "primary": (["/bin/sh", f"{FILES}/health.sh", "primary"], "10s"),
     "replica-1": (["/bin/sh", f"{FILES}/health.sh", "replica"], "10s"),
