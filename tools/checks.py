@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from offline.images.catalogue import CATALOGUE
 from tools import choices, deploy, engine, environment, pulumi_tools
 from tools.paths import OFFLINE, ROOT, STATE, TOOLS, VENV
 from tools.terminal import ToolError, attached, attempt, say, together
@@ -17,12 +18,12 @@ SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
 TYPED = ("components", "offline", "tools", "tests", "bench", "__main__.py")
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
 TIERS = {
-    "unit": ("tests/unit", "--numprocesses=auto", *COVERAGE),
-    "container": ("tests/container",),
-    "e2e": ("tests/e2e",),
-    # One run, so that its last line counts the tests of all tiers.
-    "test": ("tests/unit", "tests/container", "tests/e2e", *COVERAGE),
+    "unit": ("tests/unit", "offline/tests/unit", "--numprocesses=auto", *COVERAGE),
+    "container": ("tests/container", "offline/tests/container"),
+    "e2e": ("tests/e2e", "offline/tests/e2e"),
 }
+# One run, so that its last line counts the tests of all tiers.
+TIERS["test"] = (*(folder for tier in TIERS.values() for folder in tier[:2]), *COVERAGE)
 # A test that forgets to name its own backend must not meet the stacks of the person who runs it.
 PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
 
@@ -37,20 +38,18 @@ def lint() -> None:
     _check("mypy", ["mypy", "--strict", "--no-error-summary", *python])
     _check("shell", ["shellcheck", *scripts])
     _check("docker", ["hadolint", *dockerfiles])
+    _check("workflows", [*_actionlint(), *sorted((ROOT / ".github" / "workflows").glob("*.yml"))])
 
 
 def run(tier: str, given: Mapping[str, str]) -> int:
     """Prepare what a tier needs and run its tests; returns pytest's exit code."""
-    arguments = _existing_tests(TIERS[tier])
-    if not any(each.startswith("tests/") for each in arguments):
-        raise ToolError(f"there are no tests in {TIERS[tier][0]}")  # pytest without a folder would run all of them
     mode = choices.offline_mode(given.get("OFFLINE", ""))
     host = engine.DEFAULT
 
     def prepare_engine() -> None:
         nonlocal host
         host = engine.ensure(given)
-        deploy.build_images({**given, "DOCKER_HOST": host})
+        deploy.build({**given, "DOCKER_HOST": host}, [recipe.name for recipe in CATALOGUE], sample_dump=True)
 
     def prepare_tools() -> None:
         pulumi_tools.ensure(environment.complete(given, mode), mode)
@@ -65,7 +64,7 @@ def run(tier: str, given: Mapping[str, str]) -> int:
     if host != engine.DEFAULT:
         env["DOCKER_HOST"] = host
     # Tests of the tools themselves are in the unit tier: they need neither engine nor pulumi.
-    return attached([sys.executable, "-m", "pytest", *arguments], env)
+    return attached([sys.executable, "-m", "pytest", *TIERS[tier]], env)
 
 
 def isolated(environment_: Mapping[str, str]) -> dict[str, str]:
@@ -85,6 +84,22 @@ def is_shell(path: Path) -> bool:
     return first.startswith(b"#!") and first.split()[-1].rsplit(b"/")[-1] in (b"sh", b"bash", b"dash")
 
 
+def _actionlint() -> list[str | Path]:
+    """Return the command of actionlint: the one that a Go module pins (built once), without Go that on PATH.
+
+    Its package on PyPI downloads a binary from elsewhere while it is installed, which fails where only PyPI is reached.
+    """
+    options: list[str | Path] = ["-pyflakes=", "-shellcheck", VENV / "bin" / "shellcheck"]
+    if shutil.which("go"):
+        os.environ.update(GOTOOLCHAIN="local", GOWORK="off")
+        return ["go", "-C", ROOT / "tools" / "actionlint", "tool", "actionlint", *options]
+    if shutil.which("actionlint"):
+        return ["actionlint", *options]
+    raise ToolError(
+        "lint: neither Go, which builds actionlint, nor actionlint is on PATH. Install Go: go.dev/doc/install"
+    )
+
+
 def _check(name: str, command: Sequence[str | Path]) -> None:
     started = time.monotonic()
     if len(command) == 1:
@@ -93,7 +108,7 @@ def _check(name: str, command: Sequence[str | Path]) -> None:
     done = attempt([shutil.which(str(command[0]), path=str(VENV / "bin")) or command[0], *command[1:]])
     if done.returncode:
         print((done.stdout + done.stderr).strip(), flush=True)
-        raise ToolError(f"lint: {Path(str(command[0])).name} found the above. Formatting is mended by: ruff format .")
+        raise ToolError(f"lint: {Path(str(command[0])).name} found the above. Fix of formatting: ruff format .")
     say("lint", f"{name} clean", started)
 
 
@@ -102,10 +117,6 @@ def _existing(names: Sequence[str]) -> Iterator[str]:
         path = ROOT / name
         if path.is_file() or any(path.rglob("*.py")):
             yield name
-
-
-def _existing_tests(arguments: Sequence[str]) -> list[str]:
-    return [each for each in arguments if not each.startswith("tests/") or any((ROOT / each).glob("test_*.py"))]
 
 
 def _sources() -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -44,7 +45,7 @@ class Machine:
     own_passphrase: bool = False
     foreign_salt: bool = False
     docker_host: str = ""
-    stand_ins: bool = False
+    fake_plugins: bool = False
 
 
 def backend(machine: Machine) -> tuple[str, str]:
@@ -83,7 +84,7 @@ def additions(machine: Machine, mode: str, root: PurePath) -> dict[str, str]:
     theirs = machine.foreign_salt and not own and not machine.own_passphrase
     if not (is_service or passphrase_set or theirs):
         wanted["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(root / ".passphrase")
-    if machine.stand_ins or mode == ALWAYS:
+    if machine.fake_plugins or mode == ALWAYS:
         wanted |= QUIET_ENGINE
     if machine.docker_host:
         wanted["DOCKER_HOST"] = machine.docker_host
@@ -131,12 +132,17 @@ def stack_by_images(reasons: Mapping[str, str]) -> Stack:
 
 
 def way_to_built_images(stack: str) -> str:
-    """Return how a stack whose images cannot be had gets those built here."""
+    """Return how a stack gets images built here, for where no registry can be reached."""
     if stack == "dev":
         return "with images built here: make up OFFLINE=always"
     return f"settings with images built here are in Pulumi.offline.yaml; copy them into Pulumi.{stack}.yaml"
 
 
-def uses_built_images(stack_file_text: str) -> bool:
-    """Tell whether a stack file names what offline/ builds: such a stack needs the images and the sample dump."""
-    return any(mark in stack_file_text for mark in ("dhis2-cluster/", ".offline/"))
+def built_images(stack_file_text: str) -> list[str]:
+    """Return the images in a stack file that offline/ builds, by full name."""
+    return sorted(set(re.findall(r"\bdhis2-cluster/[\w.-]+:[\w.-]+", stack_file_text)))
+
+
+def uses_sample_dump(stack_file_text: str) -> bool:
+    """Return whether a stack file names the dump that offline/ generates."""
+    return ".offline/" in stack_file_text

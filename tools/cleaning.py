@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from tools.environment import own_stacks, settle_in_git
+from tools.environment import own_stacks, refresh_git_status
 from tools.paths import OFFLINE, PASSPHRASE, ROOT, STATE, TOOLS, VENV
 from tools.stack_file import has_secret, without_idle_salt
 from tools.terminal import ToolError, say
@@ -41,4 +41,4 @@ def clean() -> None:
         text = path.read_text()
         if without_idle_salt(text) != text:
             path.write_text(without_idle_salt(text))
-    settle_in_git()
+    refresh_git_status()

@@ -7,12 +7,12 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from components.dhis2.release import resolve_release
 from components.settings.parsing import SettingsError
-from tools import choices, debian, engine, environment, images, pulumi_tools, recovery
+from tools import choices, debian, engine, environment, foreign_containers, images, pulumi_tools, recovery
 from tools.choices import Stack
 from tools.paths import SAMPLE_DUMP, STATE, stack_file
 from tools.terminal import INTERRUPTED, ToolError, attached, attempt, capture, say, stream, together
@@ -65,6 +65,8 @@ class Session:
             return 0
         self.host = engine.ensure(self.env, self._docker_host())
         self._enter(create=False)
+        kept = str(images.raw_settings(self.stack.name).get("dhis2-cluster:keepData")).lower() == "true"
+        foreign_containers.warn(self.host, self.stack.name, volumes=not kept)
         return attached(["pulumi", "destroy", "--yes", "--stack", self.stack.name, *self.arguments], self.env)
 
     def recover(self) -> int:
@@ -84,7 +86,8 @@ class Session:
         print()
         stack = self._known().name
         reasons = {} if self.mode == choices.NEVER else self._unavailable(stack)
-        if reasons:
+        # Where the images of dev can be had, the fault lies with this image and not with the registries.
+        if reasons and (stack == "dev" or self._unavailable("dev")):
             image, reason = next(iter(reasons.items()))
             say("next", f"{image} cannot be pulled ({reason}); {choices.way_to_built_images(stack)}")
         if not shutil.which("pulumi", path=self.given.get("PATH")):
@@ -119,8 +122,8 @@ class Session:
             self.stack = Stack(name=self.stack.name, why=why)
         say("stack", f"{self.stack.name}: {self.stack.why}")
         path = stack_file(self.stack.name)
-        if path.exists() and choices.uses_built_images(path.read_text()):
-            build_images({**self.env, "DOCKER_HOST": self.host})
+        text = path.read_text() if path.exists() else ""
+        build({**self.env, "DOCKER_HOST": self.host}, choices.built_images(text), choices.uses_sample_dump(text))
 
     def _cannot_have_real_images(self) -> bool:
         if self.mode == choices.AUTO:
@@ -151,7 +154,7 @@ class Session:
         environment.hide_salts()
         if create:
             capture(["pulumi", "stack", "select", "--create", stack.name], self.env)
-        environment.settle_in_git()
+        environment.refresh_git_status()
         recovery.recover(self.env, stack.name, self.host)
 
     def _known(self) -> Stack:
@@ -160,14 +163,18 @@ class Session:
         return self.stack
 
 
-def build_images(env: Mapping[str, str]) -> None:
-    """Make the images and the sample dump of offline/ present; seconds when they already are."""
+def build(env: Mapping[str, str], images: Sequence[str], sample_dump: bool) -> None:
+    """Make images of offline/ present, by recipe or full name, and the sample dump; seconds when they already are."""
     started = time.monotonic()
-    debian.need({"mvn": "maven"}, "the DHIS2 simulator's build")
-    jobs = {"images": partial(stream, "images", [sys.executable, "-m", "offline.images"], env)}
-    if not SAMPLE_DUMP.exists():
+    jobs = {}
+    if images:
+        if any("simulator" in image for image in images):
+            debian.need({"mvn": "maven"}, "the DHIS2 simulator's build")
+        jobs["images"] = partial(stream, "images", [sys.executable, "-m", "offline.images", *images], env)
+    if sample_dump and not SAMPLE_DUMP.exists():
         SAMPLE_DUMP.parent.mkdir(exist_ok=True)
         make_dump = [sys.executable, "-m", "offline.dump", os.path.relpath(SAMPLE_DUMP)]
         jobs["dump"] = partial(stream, "dump", make_dump, env)
     together(jobs)
-    say("images", "all here", started)
+    if jobs:
+        say("images", "all here", started)

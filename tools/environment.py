@@ -1,4 +1,4 @@
-"""Reads what `choices` decides upon, and makes the environment every command of `make` and `activate` runs in."""
+"""Reads what `choices` decides upon, and makes the environment that `make` and `activate` run commands in."""
 
 from __future__ import annotations
 
@@ -10,17 +10,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from offline.plugins.install import installed
 from tools import choices, docker_context
 from tools.paths import BIN, PASSPHRASE, PROJECT, PULUMI_HOME, ROOT, STATE, VENV
 from tools.stack_file import has_salt, without_idle_salt
 from tools.terminal import ToolError, attempt
-
-STAND_INS = (
-    "pulumi-language-python",
-    "pulumi-language-python-exec",
-    "pulumi-resource-docker",
-    "pulumi-resource-random",
-)
 
 
 def own_stacks() -> dict[str, int]:
@@ -33,9 +27,22 @@ def own_stacks() -> dict[str, int]:
     return found
 
 
+def pulumi_home(environment: Mapping[str, str]) -> Path:
+    """Return the folder in which Pulumi keeps its plugins and what it remembers."""
+    return Path(environment.get("PULUMI_HOME") or Path(environment.get("HOME") or "~").expanduser() / ".pulumi")
+
+
+def fake_plugins(home: Path) -> list[Path]:
+    """Return the executables of the fake plugins that were installed into a PULUMI_HOME or into the checkout.
+
+    In .tools/bin everything but `pulumi` itself is one, also what an older version of this checkout has left there.
+    """
+    return [*BIN.glob("pulumi-*"), *{path: None for folder in (home, PULUMI_HOME) for path in installed(folder)}]
+
+
 def machine(environment: Mapping[str, str]) -> choices.Machine:
-    """Look at this machine; the caller's environment is the one that counts, not the interpreter's."""
-    home = Path(environment.get("PULUMI_HOME") or Path(environment.get("HOME") or "~").expanduser() / ".pulumi")
+    """Probe this machine; the caller's environment is the one that counts, not the interpreter's."""
+    home = pulumi_home(environment)
     return choices.Machine(
         environment=environment,
         login=_login(home),
@@ -45,7 +52,7 @@ def machine(environment: Mapping[str, str]) -> choices.Machine:
         own_passphrase=PASSPHRASE.exists(),
         foreign_salt=any(has_salt(path.read_text()) for path in ROOT.glob("Pulumi.*.yaml")),
         docker_host=docker_context.current_host(environment),
-        stand_ins=any((BIN / name).exists() for name in STAND_INS),
+        fake_plugins=bool(fake_plugins(home)),
     )
 
 
@@ -107,17 +114,18 @@ def hide_salts() -> None:
         attempt(["git", "config", "filter.pulumi-salt.clean", "python3 tools/stack_file.py"])
 
 
-def settle_in_git() -> None:
-    """Let `git status` see what `git diff` sees: without a change but the salt, a stack file is unmodified.
+def refresh_git_status() -> None:
+    """Let `git status` agree with `git diff`: a stack file without a change but the salt is not modified.
 
-    git takes another file size for a change without asking the filter; adding what has no difference stages nothing
-    and records the size.
+    git takes another file size for a change without asking the filter. Given an index entry without a size it compares
+    the contents once more, and records the new size. The entry keeps its content: nothing is added to the index.
     """
     if not shutil.which("git") or not (ROOT / ".git").exists():
         return
-    for path in ROOT.glob("Pulumi.*.yaml"):
-        if attempt(["git", "diff", "--quiet", path]).returncode == 0:
-            attempt(["git", "add", "--update", path])
+    for name in attempt(["git", "diff-files", "--name-only", "--", "Pulumi.*.yaml"]).stdout.split():
+        if attempt(["git", "diff", "--quiet", "--", name]).returncode == 0:
+            mode, blob, *_ = attempt(["git", "ls-files", "--stage", "--", name]).stdout.split()
+            attempt(["git", "update-index", "--cacheinfo", f"{mode},{blob},{name}"])
 
 
 def _login(home: Path) -> str:

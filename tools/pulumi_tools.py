@@ -1,4 +1,4 @@
-"""Finds or gets `pulumi`, its Python language host and its plugins: the person's own, official ones, or stand-ins."""
+"""Finds or gets `pulumi`, its Python language host and its plugins: the person's own, official or fake ones."""
 
 from __future__ import annotations
 
@@ -12,47 +12,48 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.orchestrator.error_text import short
+from offline.plugins.install import FAKES, Fake, is_fake, plugin_folder, uninstall, write
 from tools.choices import ALWAYS, NEVER
-from tools.environment import STAND_INS
-from tools.paths import BIN, OFFICIAL, ROOT, TOOLS
+from tools.environment import fake_plugins, pulumi_home
+from tools.paths import BIN, OFFICIAL, PULUMI_HOME, ROOT, TOOLS
 from tools.terminal import ToolError, ask, attempt, capture, say
 
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 SUMS = "https://github.com/pulumi/pulumi/releases/download"  # the digests come from another place than the archive
 CONNECT_SECONDS = 15
-PLUGINS = {"docker": "pulumi-docker", "random": "pulumi-random"}  # plugin: SDK whose version it shares
-# Kept in .tools/bin as stand-ins when there is nothing better.
-LANGUAGE_HOST = "pulumi-language-python"
+NAMES = ", ".join(fake.name for fake in FAKES if fake.kind == "resource")
 
 
 def ensure(environment: Mapping[str, str], mode: str) -> None:
-    """Make `pulumi`, the language host and the plugins available in `environment`; says where each comes from."""
+    """Make `pulumi`, the language host and the plugins available in `environment`; log where each comes from."""
     BIN.mkdir(parents=True, exist_ok=True)
+    home = pulumi_home(environment)
     if mode == NEVER:
-        _drop_stand_ins(STAND_INS)
+        _remove_fakes(home)
     where = _pulumi(environment, mode)
     version = capture([where, "version"], dict(environment)).strip()
     origin = "" if BIN not in where.parents else ", official" if OFFICIAL in where.resolve().parents else ", built here"
     say("pulumi", f"{version or 'of unknown version'}{origin or f' at {where}'}")
     missing = _missing(where, environment, mode)
+    if missing and mode == NEVER:
+        listed = ", ".join(fake.executable for fake in missing)
+        raise ToolError(f"OFFLINE=never, and {listed} can be found neither on PATH nor on the network. Run: make up")
+    installed = [write(_place(fake, home), fake) for fake in missing]
+    _remove_fakes(home, but=installed)
     if not missing:
-        _drop_stand_ins(STAND_INS)
-        say("plugins", f"{', '.join(PLUGINS)} and the Python language host are here")
+        say("plugins", f"{NAMES} and the Python language host are here")
         return
-    if mode == NEVER:
-        raise ToolError(
-            f"OFFLINE=never, and {', '.join(missing)} can be found neither on PATH nor on the network. Run: make up"
-        )
-    capture([sys.executable, "-m", "offline.plugins", "install", BIN])
-    _drop_stand_ins(name for name in STAND_INS if name.removesuffix("-exec") not in missing)
-    names = [name.removeprefix("pulumi-").removeprefix("resource-") for name in missing]
-    out_of_reach = "the official ones are or were out of reach; OFFLINE=never looks again"
-    why = "OFFLINE=always" if mode == ALWAYS else out_of_reach
-    say("plugins", f"stand-ins for {', '.join(names)} ({why})")
+    listed = ", ".join(f"{fake.kind} {fake.name}" for fake in missing)
+    why = (
+        "OFFLINE=always" if mode == ALWAYS else "the official ones are or were out of reach; OFFLINE=never tries again"
+    )
+    say("plugins", f"fake plugins for {listed} ({why})")
+    if any(path.parent == BIN for path in installed):
+        say("plugins", f"they are on PATH, of which Pulumi warns: none is installed into your PULUMI_HOME {home}")
 
 
 def sdk_version(package: str) -> str:
@@ -93,7 +94,7 @@ def _pulumi(environment: Mapping[str, str], mode: str) -> Path:
     built = link.exists() and OFFICIAL not in link.resolve().parents
     if link.exists() and not built:
         return link
-    # One built here stays until somebody asks for the official one: looking each time would cost what it saves.
+    # One built here stays until OFFLINE=never asks for the official one: a request each time would cost what it saves.
     if mode == NEVER or (mode != ALWAYS and not built):
         try:
             _download()
@@ -131,36 +132,55 @@ def _fetch(url: str) -> bytes:
         return bytes(answer.read())
 
 
-def _missing(pulumi: Path, environment: Mapping[str, str], mode: str) -> list[str]:
-    """Return the executables the engine would not find, after trying to install the official plugins."""
-    path = others(environment["PATH"])
+def _missing(pulumi: Path, environment: Mapping[str, str], mode: str) -> list[Fake]:
+    """Return the plugins of which no real one can be found, after trying to install the official ones."""
+    home = pulumi_home(environment)
+    missing = [fake for fake in FAKES if not _is_here(fake, pulumi, environment)]
+    # Where a fake plugin is in use, the network is asked again only with OFFLINE=never.
+    used = {path.name for path in fake_plugins(home)}
+    return [
+        fake
+        for fake in missing
+        if mode == ALWAYS
+        or fake.executable in used
+        or fake.kind == "language"  # comes with the official pulumi
+        or not _install(pulumi, fake, environment)
+    ]
+
+
+def _is_here(fake: Fake, pulumi: Path, environment: Mapping[str, str]) -> bool:
+    """Return whether the Pulumi CLI finds a real plugin: on PATH, beside itself, or in PULUMI_HOME."""
+    folder = plugin_folder(pulumi_home(environment), fake)
+    on_path = shutil.which(fake.executable, path=others(environment["PATH"]))
     beside = pulumi.resolve().parent
-    # Official releases bring the language hosts; what is beside a pulumi built here is a stand-in.
-    bundled = beside != BIN and (beside / LANGUAGE_HOST).exists()
-    missing = [] if bundled or shutil.which(LANGUAGE_HOST, path=path) else [LANGUAGE_HOST]
-    for plugin, package in PLUGINS.items():
-        executable = f"pulumi-resource-{plugin}"
-        version = sdk_version(package)
-        if shutil.which(executable, path=path) or _installed(plugin, version, environment):
-            continue
-        kept = mode != NEVER and (BIN / executable).exists()
-        if kept or mode == ALWAYS or not _install(pulumi, plugin, version, environment):
-            missing.append(executable)
-    return missing
+    found = [
+        *([Path(on_path)] if on_path else []),
+        *([beside / fake.executable] if fake.kind == "language" and beside != BIN else []),
+        *([folder / fake.executable] if not folder.with_name(f"{folder.name}.partial").exists() else []),
+    ]
+    return any(path.exists() and not is_fake(path) for path in found)
 
 
-def _installed(plugin: str, version: str, environment: Mapping[str, str]) -> bool:
-    home = Path(environment.get("PULUMI_HOME") or Path(environment.get("HOME") or "/") / ".pulumi")
-    return (home / "plugins" / f"resource-{plugin}-v{version}").is_dir()
+def _place(fake: Fake, home: Path) -> Path:
+    """Return where a fake plugin belongs: into the checkout's own PULUMI_HOME, else on PATH.
+
+    A person's own home serves their other projects too. Fake plugins are there only when the person has installed them.
+    """
+    path = plugin_folder(home, fake) / fake.executable
+    if home != PULUMI_HOME and not is_fake(path):
+        return BIN / fake.executable
+    path.parent.with_name(f"{path.parent.name}.partial").unlink(missing_ok=True)  # of a download that was interrupted
+    return path
 
 
-def _install(pulumi: Path, plugin: str, version: str, environment: Mapping[str, str]) -> bool:
-    # Asked first, because without a network the engine goes on trying for a long time.
+def _install(pulumi: Path, fake: Fake, environment: Mapping[str, str]) -> bool:
+    # Asked first, because without a network Pulumi tries again for a long time.
     if not _reachable("https://github.com") and not _reachable("https://get.pulumi.com"):
         return False
-    say("plugins", f"installing {plugin} v{version}")
+    version = f"v{sdk_version(fake.package)}"
+    say("plugins", f"installing {fake.name} {version}")
     allowed = {k: v for k, v in environment.items() if k != "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"}
-    return attempt([pulumi, "plugin", "install", "resource", plugin, f"v{version}"], allowed).returncode == 0
+    return attempt([pulumi, "plugin", "install", fake.kind, fake.name, version], allowed).returncode == 0
 
 
 def _reachable(url: str) -> bool:
@@ -174,7 +194,7 @@ def _reachable(url: str) -> bool:
 
 
 def _copy(built: Path, copy: Path) -> None:
-    """Put the built pulumi beside the language host's stand-in: it warns of one that is not in its own folder."""
+    """Put the built pulumi into the checkout, where it stays when the cache is emptied."""
     copy.unlink(missing_ok=True)
     try:
         os.link(built, copy)
@@ -188,6 +208,7 @@ def _link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-def _drop_stand_ins(names: Iterable[str]) -> None:
-    for name in names:
-        (BIN / name).unlink(missing_ok=True)
+def _remove_fakes(home: Path, but: Sequence[Path] = ()) -> None:
+    for path in fake_plugins(home):
+        if path not in but:
+            path.unlink() if path.parent == BIN else uninstall(path)

@@ -3,7 +3,7 @@
 import gzip
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,56 +28,60 @@ class Builder:
 
     engine: docker.DockerClient
 
-    def ensure(self, recipe: Recipe) -> str:
-        """Make the images of a recipe present and right; returns how: `cached`, `loaded` or `built`."""
-        wanted = recipe_digest(recipe)
-        tarball = cache_folder("images") / f"{recipe.name}-{wanted}.tar.gz"
+    def ensure(self, recipe: Recipe, tags: Sequence[str]) -> str:
+        """Make images of a recipe present and current; returns how: `cached`, `loaded` or `built`."""
+        digest = recipe_digest(recipe)
+        tarball = cache_folder("images") / f"{recipe.name}-{digest}.tar.gz"
         with locked(f"image-{recipe.name}"):
             for left in tarball.parent.glob(f"{recipe.name}-*.part"):
                 left.unlink()
-            if self.is_right(recipe, wanted):
+            if self.all_current(tags, digest):
                 if not tarball.exists():
-                    self.save(recipe, tarball)
+                    self.save(recipe, tarball, digest)
                 return "cached"
-            how = "loaded" if tarball.exists() and self.load(recipe, tarball, wanted) else "built"
+            if tarball.exists():
+                self.load(tarball)
+            how = "loaded" if self.all_current(tags, digest) else "built"
             if how == "built":
-                self.build(recipe, wanted)
-                self.save(recipe, tarball)
+                self.build(recipe, [tag for tag in tags if not self.is_current(tag, digest)], digest)
+                self.save(recipe, tarball, digest)
             self.discard_nameless(recipe)
             return how
 
     def find(self, tag: str) -> Image | None:
-        """Return the engine's image of that name, if there is one."""
+        """Return Docker Engine's image of that name, None when it has none."""
         try:
             return self.engine.images.get(tag)
         except ImageNotFound:
             return None
 
-    def is_right(self, recipe: Recipe, wanted: str) -> bool:
-        """Say whether every image of the recipe exists and was made from exactly these contents."""
-        found = [self.find(tag) for tag in recipe.tags]
-        return all(image is not None and image.labels.get(LABEL) == wanted for image in found)
+    def is_current(self, tag: str, digest: str) -> bool:
+        """Return whether an image exists and was built from exactly these contents."""
+        image = self.find(tag)
+        return image is not None and image.labels.get(LABEL) == digest
 
-    def load(self, recipe: Recipe, tarball: Path, wanted: str) -> bool:
-        """Load the saved images; a damaged tarball is removed and False returned, so that a build follows."""
+    def all_current(self, tags: Sequence[str], digest: str) -> bool:
+        """Return whether all of these images exist and were built from exactly these contents."""
+        return all(self.is_current(tag, digest) for tag in tags)
+
+    def load(self, tarball: Path) -> None:
+        """Load saved images; a damaged tarball is removed, so that a build follows."""
         try:
             with gzip.open(tarball) as unpacked:
                 self.engine.images.load(iter(lambda: unpacked.read(CHUNK_BYTES), b""))  # type: ignore[arg-type]
         except (OSError, EOFError, DockerException):
             tarball.unlink(missing_ok=True)
-            return False
-        return self.is_right(recipe, wanted)
 
-    def save(self, recipe: Recipe, tarball: Path) -> None:
-        """Save all images of a recipe, shared layers once, where a wiped engine is refilled from."""
+    def save(self, recipe: Recipe, tarball: Path, digest: str) -> None:
+        """Save the current images of a recipe, shared layers once: an empty Docker Engine is filled from there."""
+        tags = [tag for tag in recipe.tags if self.is_current(tag, digest)]
         with unfinished(tarball) as part, gzip.open(part, "wb", compresslevel=1) as packed:
-            for chunk in saved(self.engine, recipe.tags):
+            for chunk in saved(self.engine, tags):
                 packed.write(chunk)
         keep_newest(tarball.parent, f"{recipe.name}-*.tar.gz")
 
-    def build(self, recipe: Recipe, wanted: str) -> None:
-        """Build every tag of a recipe. The engine names an image only when its last step is done."""
-        base = self.ensure_base()
+    def build(self, recipe: Recipe, tags: Sequence[str], digest: str) -> None:
+        """Build images of a recipe. Docker Engine names an image only when its last step is done."""
         proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
         context = cache_folder("build") / recipe.name
         # Always the same folder, so that what a killed build left is found and removed.
@@ -85,9 +89,11 @@ class Builder:
         shutil.copytree(recipe.folder, context)
         for fetch in recipe.fetch:
             fetch(context)
-        for tag, version in zip(recipe.tags, recipe.versions.values(), strict=True):
+        base = self.ensure_base()
+        for tag in tags:
+            version = recipe.version(tag)
             arguments = {"BASE": base, **({"VERSION": version} if version else {}), **proxies}
-            self.build_one(tag, context, arguments, {LABEL: wanted, RECIPE_LABEL: recipe.name})
+            self.build_one(tag, context, arguments, {LABEL: digest, RECIPE_LABEL: recipe.name})
         shutil.rmtree(context)
 
     def build_one(self, tag: str, context: Path, arguments: dict[str, str], labels: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,10 @@ class Recipe:
         """Full names of the images."""
         return [f"{REPOSITORY}/{self.image}:{tag}" for tag in self.versions]
 
+    def version(self, tag: str) -> str:
+        """Return the VERSION build argument of an image, by its full name."""
+        return self.versions[tag.rpartition(":")[2]]
+
 
 CATALOGUE = (
     Recipe(name="postgres", image="postgres", versions={"17": ""}),
@@ -62,13 +66,21 @@ CATALOGUE = (
 )
 
 
-def select(names: list[str]) -> list[Recipe]:
-    """Return the recipes called `names` (recipe, image or full image name), all of them for an empty list."""
-    called = {recipe.name: {recipe.name, recipe.image, *recipe.tags} for recipe in CATALOGUE}
-    unknown = set(names).difference(*called.values())
+def select(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the images called `names` (recipe, image or full image name) by recipe; all for no name.
+
+    Raises OfflineError for a name that no image has.
+    """
+    known = {name for recipe in CATALOGUE for name in (recipe.name, recipe.image, *recipe.tags)}
+    unknown = sorted(set(names) - known)
     if unknown:
-        raise OfflineError(f"images: there is no {', '.join(sorted(unknown))}; known: {', '.join(called)}")
-    return [recipe for recipe in CATALOGUE if not names or called[recipe.name].intersection(names)]
+        listed = ", ".join(tag for recipe in CATALOGUE for tag in recipe.tags)
+        raise OfflineError(f"images: nothing here builds {', '.join(unknown)}. Known images: {listed}")
+    selected = {
+        recipe.name: [tag for tag in recipe.tags if not names or {recipe.name, recipe.image, tag}.intersection(names)]
+        for recipe in CATALOGUE
+    }
+    return {name: tags for name, tags in selected.items() if tags}
 
 
 def base_digest() -> str:

@@ -1,5 +1,5 @@
-"""Stand-ins for Pulumi's Python language host and its docker and random plugins, for where those cannot be had.
+"""Fake plugins for where Pulumi's own cannot be had: the Python language host, the docker and the random provider.
 
-They speak Pulumi's own gRPC protocol and behave as the real ones do, their oddities included: a program that passes
-here must pass there. Whoever can reach the real ones is never given these (tools/pulumi_tools.py).
+They speak Pulumi's gRPC protocol and emulate what this program sends, oddities of the real plugins included; everything
+else they refuse. Where the real plugins can be had these are not used (tools/pulumi_tools.py).
 """

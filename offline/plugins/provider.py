@@ -1,118 +1,95 @@
-"""The resource plugin's gRPC service, the same for all stand-ins: their resource types do the work."""
+"""The resource provider's gRPC service, shared by the fake providers: their resource types do the work."""
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
-from google.protobuf import any_pb2, empty_pb2
+from google.protobuf import any_pb2, empty_pb2, struct_pb2
 from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2  # noqa: F401
 
-from offline.plugins import diffing
-from offline.plugins.checking import DEFAULTS, check
-from offline.plugins.resources import InitError, PluginError, Resource
-from offline.plugins.rpc import UNKNOWN_CODE, Context
-from offline.plugins.wire import UNKNOWN, Properties, Secret, from_struct, to_struct
+from offline.plugins.check import DEFAULTS, check
+from offline.plugins.diff import diff
+from offline.plugins.grpc_server import UNKNOWN_CODE, Context, abort
+from offline.plugins.property_values import UNKNOWN, Properties, from_struct, secret, to_struct
+from offline.plugins.resource import InitError, ProviderError, Resource
 
 Result = TypeVar("Result")
+UNSUPPORTED_TYPE = "The offline fake {package} provider does not support resources of type {type}"
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers the engine for the resource types of one package.
+    """Answers for the resource types of one package.
 
-    Secrets are left to the engine, which sends them open and keeps what is made of them as secret as they were.
+    It accepts no secrets: the Pulumi engine sends their values and marks as secret what is returned for them.
     """
 
     def __init__(self, package: str, version: str, resources: Mapping[str, Resource]) -> None:
         self.package, self.version, self.resources = package, version, resources
 
     def configure(self, settings: Properties) -> None:
-        """Take over the provider's settings; PluginError when they cannot work."""
+        """Take over the provider's settings; raises ProviderError when they cannot work."""
 
-    def settings(self, given: Properties) -> tuple[Properties, list[str]]:
-        """Return the provider's complete settings, and what is wrong with them."""
-        return given, []
-
-    def Handshake(
-        self, request: provider_pb2.ProviderHandshakeRequest, context: Context
-    ) -> provider_pb2.ProviderHandshakeResponse:
-        return provider_pb2.ProviderHandshakeResponse()
-
-    def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> empty_pb2.Empty:
-        return empty_pb2.Empty()
+    def check_settings(self, settings: Properties) -> tuple[Properties, list[str]]:
+        """Return the provider's complete settings, and a reason for each that is refused."""
+        return settings, []
 
     def GetPluginInfo(self, request: empty_pb2.Empty, context: Context) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=self.version)
 
     def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:
-        """Nothing is broken off: as with the real plugins, what is being created is finished first."""
+        """Cancel nothing: as with the real plugins, a create that has begun is finished."""
         return empty_pb2.Empty()
 
     def CheckConfig(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
-        settings, wrong = self.settings(from_struct(request.news))
-        failures = [provider_pb2.CheckFailure(reason=reason) for reason in wrong]
-        return provider_pb2.CheckResponse(inputs=to_struct(settings), failures=failures)
-
-    def DiffConfig(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
-        olds, news = from_struct(request.olds), from_struct(request.news)
-        differ = sorted(key for key in {*olds, *news} if olds.get(key) != news.get(key))
-        kind = provider_pb2.DiffResponse.DIFF_SOME if differ else provider_pb2.DiffResponse.DIFF_NONE
-        return provider_pb2.DiffResponse(changes=kind, diffs=differ)
+        return _check_response(*self.check_settings(from_struct(request.news)))
 
     def Configure(self, request: provider_pb2.ConfigureRequest, context: Context) -> provider_pb2.ConfigureResponse:
         self._guard(context, lambda: self.configure(from_struct(request.args)))
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
-        kind, name = _kind(request.urn), request.urn.rsplit("::", 1)[-1]
-        resource = self.resources.get(kind)
-        if resource is None:
-            reason = f"the offline stand-in of the {self.package} plugin knows no {kind}, only the real one does"
-            return provider_pb2.CheckResponse(failures=[provider_pb2.CheckFailure(reason=reason)])
-        inputs, wrong = check(resource.table, name, from_struct(request.olds), from_struct(request.news))
-        wrong = wrong or resource.validate(inputs)
-        failures = [provider_pb2.CheckFailure(reason=reason) for reason in wrong]
-        return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=failures)
+        kind, name = _type(request.urn), request.urn.rsplit("::", 1)[-1]
+        if kind not in self.resources:
+            return _check_response({}, [UNSUPPORTED_TYPE.format(package=self.package, type=kind)])
+        return _check_response(*check(self.resources[kind].schema, name, from_struct(request.news)))
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         resource = self._resource(request.urn, context)
         olds, news = from_struct(request.olds), from_struct(request.news)
-        changes = diffing.diff(resource.table, olds, news, tuple(request.ignoreChanges))
-        return diffing.response(resource.table, changes, news, resource.always_delete_first)
+        return diff(resource.schema, olds, news, request.ignoreChanges, resource.delete_before_replace)
 
     def Create(self, request: provider_pb2.CreateRequest, context: Context) -> provider_pb2.CreateResponse:
         resource = self._resource(request.urn, context)
-        inputs = _own(from_struct(request.properties))
+        inputs = _without_defaults(from_struct(request.properties))
         if request.preview:
-            unknown = {key: UNKNOWN for key, prop in resource.table.items() if prop.output or prop.computed}
-            return provider_pb2.CreateResponse(properties=to_struct(_sealed(resource, {**unknown, **inputs})))
+            unknown = {key: UNKNOWN for key, prop in resource.schema.items() if prop.output or prop.computed}
+            return provider_pb2.CreateResponse(properties=_to_state(resource, {**unknown, **inputs}))
         identifier, outputs = self._guard(context, lambda: resource.create(inputs))
-        return provider_pb2.CreateResponse(id=identifier, properties=to_struct(_sealed(resource, outputs)))
+        return provider_pb2.CreateResponse(id=identifier, properties=_to_state(resource, outputs))
 
     def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
-        """Answer the present outputs, and the inputs that would lead to them."""
+        """Return the present outputs, and the inputs with their present values."""
         resource = self._resource(request.urn, context)
         olds, inputs = from_struct(request.properties), from_struct(request.inputs)
         outputs = self._guard(context, lambda: resource.read(request.id, olds))
         if outputs is None:
             return provider_pb2.ReadResponse()
-        now = {key: outputs.get(key) for key in inputs if key in resource.table}
+        present = {key: outputs.get(key) for key in inputs if key in resource.schema}
         return provider_pb2.ReadResponse(
-            id=request.id,
-            properties=to_struct(_sealed(resource, outputs)),
-            inputs=to_struct(
-                {**inputs, **now} if inputs else {k: v for k, v in outputs.items() if _given(resource, k)}
-            ),
+            id=request.id, properties=_to_state(resource, outputs), inputs=to_struct({**inputs, **present})
         )
 
     def Update(self, request: provider_pb2.UpdateRequest, context: Context) -> provider_pb2.UpdateResponse:
         resource = self._resource(request.urn, context)
-        olds, news = from_struct(request.olds), _own(from_struct(request.news))
-        # What the engine of containers has computed stays, what is not given any more goes.
-        kept = {k: v for k, v in olds.items() if k in resource.table and not _plain(resource, k)}
+        olds, news = from_struct(request.olds), _without_defaults(from_struct(request.news))
+        # What the provider has computed stays; any other input that is not set any more is dropped.
+        kept = {
+            key: olds[key] for key, prop in resource.schema.items() if key in olds and (prop.computed or prop.output)
+        }
         outputs = {**kept, **news}
         if not request.preview:
-            outputs = self._guard(context, lambda: resource.update(request.id, olds, outputs))
-        return provider_pb2.UpdateResponse(properties=to_struct(_sealed(resource, outputs)))
+            self._guard(context, lambda: resource.update(request.id, olds, outputs))
+        return provider_pb2.UpdateResponse(properties=_to_state(resource, outputs))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> empty_pb2.Empty:
         resource = self._resource(request.urn, context)
@@ -120,55 +97,44 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def _resource(self, urn: str, context: Context) -> Resource:
-        resource = self.resources.get(_kind(urn))
-        if resource is None:
-            _abort(context, f"the offline stand-in of the {self.package} plugin knows no {_kind(urn)}")
-        return resource
+        kind = _type(urn)
+        if kind not in self.resources:
+            abort(context, UNKNOWN_CODE, UNSUPPORTED_TYPE.format(package=self.package, type=kind))
+        return self.resources[kind]
 
     def _guard(self, context: Context, operation: Callable[[], Result]) -> Result:
-        """Run an operation and turn what it raises into the engine's errors, in the real plugins' words."""
+        """Run an operation and answer what it raises as the real plugins answer it."""
         try:
             return operation()
         except InitError as error:
             failed = provider_pb2.ErrorResourceInitFailed(
-                id=error.identifier,
-                properties=to_struct(error.outputs),
-                inputs=to_struct({}),
-                reasons=[error.reason],
+                id=error.identifier, properties=to_struct(error.outputs), inputs=to_struct({}), reasons=[str(error)]
             )
             detail = any_pb2.Any()
             detail.Pack(failed)
-            status = status_pb2.Status(code=UNKNOWN_CODE.value[0], message=error.reason, details=[detail])
+            status = status_pb2.Status(code=UNKNOWN_CODE.value[0], message=str(error), details=[detail])
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-            context.abort(UNKNOWN_CODE, error.reason)
-        except (PluginError, OSError) as error:  # OSError: what it was talking to has gone away
-            _abort(context, f"1 error occurred:\n\t* {error}\n\n")
+            abort(context, UNKNOWN_CODE, str(error))
+        except (ProviderError, OSError) as error:  # OSError: Docker Engine no longer answers
+            abort(context, UNKNOWN_CODE, f"1 error occurred:\n\t* {error}\n\n")
         except Exception:
-            _abort(context, f"the offline stand-in of the {self.package} plugin failed:\n{traceback.format_exc()}")
+            abort(context, UNKNOWN_CODE, f"the offline fake {self.package} provider failed:\n{traceback.format_exc()}")
 
 
-def _abort(context: Context, message: str) -> NoReturn:
-    context.abort(UNKNOWN_CODE, message)
+def _check_response(inputs: Properties, refused: list[str]) -> provider_pb2.CheckResponse:
+    failures = [provider_pb2.CheckFailure(reason=reason) for reason in refused]
+    return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=failures)
 
 
-def _kind(urn: str) -> str:
-    """Return the resource type of a URN: the last of its chain of parents."""
+def _type(urn: str) -> str:
+    """Return the resource type in a URN: the last one in its chain of parents."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
-def _own(inputs: Properties) -> Properties:
+def _without_defaults(inputs: Properties) -> Properties:
     return {key: value for key, value in inputs.items() if key != DEFAULTS}
 
 
-def _given(resource: Resource, key: str) -> bool:
-    return key in resource.table and resource.table[key].input
-
-
-def _plain(resource: Resource, key: str) -> bool:
-    return not (resource.table[key].computed or resource.table[key].output)
-
-
-def _sealed(resource: Resource, outputs: Properties) -> Properties:
-    """Mark what is secret by nature, such as a generated password."""
-    secret = {key for key, prop in resource.table.items() if prop.secret and outputs.get(key) is not None}
-    return {key: Secret(value) if key in secret else value for key, value in outputs.items()}
+def _to_state(resource: Resource, outputs: Properties) -> struct_pb2.Struct:
+    secrets = {key: secret(outputs[key]) for key, prop in resource.schema.items() if prop.secret and key in outputs}
+    return to_struct({**outputs, **secrets})

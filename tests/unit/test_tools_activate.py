@@ -18,7 +18,8 @@ def checkout(tmp_path: Path) -> Path:
     copy = tmp_path / "my checkout's"
     copy.mkdir()
     shutil.copy(ROOT / "activate", copy)
-    shutil.copytree(ROOT / "tools", copy / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("tools", "offline/plugins"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
 

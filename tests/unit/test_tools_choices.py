@@ -47,7 +47,7 @@ SET = {
 
 @pytest.mark.parametrize("name", SET)
 def test_a_variable_that_is_set_is_never_overridden(name: str) -> None:
-    found = Machine(environment={name: SET[name]}, stand_ins=True, docker_host="tcp://other:2375")
+    found = Machine(environment={name: SET[name]}, fake_plugins=True, docker_host="tcp://other:2375")
     added = choices.additions(found, ALWAYS, ROOT)
     assert name not in added, f"{name} was the person's choice"
 
@@ -118,7 +118,7 @@ def test_a_persons_own_pulumi_home_is_used_unless_the_checkout_has_one_already()
         (Machine(environment={}), AUTO, False),
         (Machine(environment={}), NEVER, False),
         (Machine(environment={}), ALWAYS, True),
-        (Machine(environment={}, stand_ins=True), AUTO, True),
+        (Machine(environment={}, fake_plugins=True), AUTO, True),
     ],
 )
 def test_the_engine_is_kept_from_the_network_only_offline(found: Machine, mode: str, quiet: bool) -> None:
@@ -164,10 +164,16 @@ def test_a_stack_of_ones_own_is_led_to_the_settings_not_to_a_word_that_leaves_it
     assert "copy them into Pulumi.mine.yaml" in choices.way_to_built_images("mine")
 
 
-def test_only_stacks_on_built_images_have_them_built() -> None:
+def test_the_images_and_the_dump_that_a_stack_file_names_are_built() -> None:
     root = Path(__file__).parents[2]
-    assert choices.uses_built_images((root / "Pulumi.offline.yaml").read_text()), "it names nothing else"
-    assert not choices.uses_built_images((root / "Pulumi.dev.yaml").read_text()), "its images are pulled"
-    assert not choices.uses_built_images("config:\n  dhis2-cluster:cores: 2\n"), "the project's name is in every key"
-    for made in ("image: dhis2-cluster/dhis2-simulator:2.43.1", "dumpUrl: .offline/sample-dump.sql.gz"):
-        assert choices.uses_built_images(f"config:\n  dhis2-cluster:{made}\n"), "both are made by the same command"
+    offline = (root / "Pulumi.offline.yaml").read_text()
+    assert choices.built_images(offline) == [
+        "dhis2-cluster/dhis2-simulator:2.43.1",
+        "dhis2-cluster/nginx:1.31",
+        "dhis2-cluster/postgres:17",
+        "dhis2-cluster/valkey:8",
+    ], "one simulator, not those that only tests need"
+    assert choices.uses_sample_dump(offline)
+    dev = (root / "Pulumi.dev.yaml").read_text()
+    assert (choices.built_images(dev), choices.uses_sample_dump(dev)) == ([], False), "its images are pulled"
+    assert choices.built_images("config:\n  dhis2-cluster:cores: 2\n") == [], "every key has the project's name"

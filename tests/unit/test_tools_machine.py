@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.orchestrator.error_text import short
+from offline.plugins import install
 from tools import checks, cleaning, docker_context, environment, pulumi_tools, venv
 from tools.paths import BIN, VENV
 from tools.terminal import ToolError
@@ -67,11 +68,16 @@ def test_what_is_chosen_elsewhere_makes_nothing_in_the_checkout(checkout: Path) 
     assert list(checkout.iterdir()) == [], "the state and the secrets are the service's"
 
 
-def test_a_checkout_with_a_stand_in_keeps_pulumi_from_the_network(checkout: Path) -> None:
-    assert not environment.machine({}).stand_ins
-    (checkout / ".tools" / "bin").mkdir(parents=True)
-    (checkout / ".tools" / "bin" / "pulumi-resource-docker").touch()
-    assert environment.machine({}).stand_ins, "it would look for a plugin of a release there never was"
+@pytest.mark.parametrize("place", ["PULUMI_HOME", "PATH"])
+def test_a_checkout_with_a_fake_plugin_keeps_pulumi_from_the_network(checkout: Path, place: str) -> None:
+    environment_ = {"HOME": str(checkout)}
+    assert not environment.machine(environment_).fake_plugins
+    if place == "PULUMI_HOME":
+        install.install(checkout / ".tools" / "home", install.FAKES)
+    else:
+        (checkout / ".tools" / "bin").mkdir(parents=True)
+        (checkout / ".tools" / "bin" / "pulumi-resource-docker").touch()
+    assert environment.machine(environment_).fake_plugins, "it would look for updates and for plugins to download"
 
 
 def test_clean_refuses_while_a_stack_has_resources_and_names_the_way_out(checkout: Path) -> None:
@@ -183,29 +189,6 @@ def test_a_digest_is_that_of_the_very_file() -> None:
         "aa  ./pulumi-v3-linux-x64.tar.gz.sig\nbb  ./pulumi-v3-linux-x64.tar.gz\ncc  old-pulumi-v3-linux-x64.tar.gz\n"
     )
     assert pulumi_tools.expected_sum(sums, "pulumi-v3-linux-x64.tar.gz") == "bb"
-
-
-@pytest.mark.parametrize(("folder", "bundled"), [(".tools/bin", False), (".tools/pulumi", True)])
-def test_a_language_host_beside_an_official_pulumi_counts_and_a_stand_in_does_not(
-    folder: str, bundled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pulumi_tools, "BIN", tmp_path / ".tools" / "bin")
-    (tmp_path / folder).mkdir(parents=True)
-    for name in ("pulumi", "pulumi-language-python"):
-        (tmp_path / folder / name).touch(mode=0o755)
-    environment_ = {"PATH": str(tmp_path / ".tools" / "bin"), "PULUMI_HOME": str(tmp_path)}
-    missing = pulumi_tools._missing(tmp_path / folder / "pulumi", environment_, "always")
-    expected = ["pulumi-resource-docker", "pulumi-resource-random"]
-    assert missing == (expected if bundled else ["pulumi-language-python", *expected]), (
-        "a stand-in taken for the real thing would be removed as superfluous"
-    )
-
-
-def test_what_is_on_path_already_is_used(tmp_path: Path) -> None:
-    for name in ("pulumi-language-python", "pulumi-resource-docker", "pulumi-resource-random"):
-        (tmp_path / name).touch(mode=0o755)
-    missing = pulumi_tools._missing(tmp_path / "pulumi", {"PATH": str(tmp_path)}, "auto")
-    assert missing == [], "neither network nor stand-ins are needed"
 
 
 @pytest.mark.parametrize(

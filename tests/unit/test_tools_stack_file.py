@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,29 +45,48 @@ def test_committed_stack_files_have_no_salt() -> None:
         assert not has_salt(shown.stdout), f"{name}: with one user's salt, no other user's passphrase is accepted"
 
 
-def test_git_status_stays_clean_after_pulumi_wrote_a_salt_and_shows_real_edits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def git(*words: str) -> str:
-        named = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-        done = subprocess.run(["git", *named, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
+    """A function that runs git in a small checkout with a committed stack file and the salt filter."""
+
+    def run(*arguments: str) -> str:
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        done = subprocess.run(["git", *identity, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
         return done.stdout
 
-    file = tmp_path / "Pulumi.dev.yaml"
     shutil.copy(ROOT / ".gitattributes", tmp_path)
     (tmp_path / "tools").mkdir()
     shutil.copy(ROOT / "tools" / "stack_file.py", tmp_path / "tools")
-    file.write_text(PLAIN)
-    git("init", "--quiet")
-    git("add", ".")
-    git("commit", "--quiet", "--message", "a checkout")
+    (tmp_path / "Pulumi.dev.yaml").write_text(PLAIN)
+    (tmp_path / "other").write_text("1\n")
+    run("init", "--quiet")
+    run("add", ".")
+    run("commit", "--quiet", "--message", "a checkout")
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(terminal, "ROOT", tmp_path)
     environment.hide_salts()
-    file.write_text(PLAIN + SALT)
-    environment.settle_in_git()
-    assert git("status", "--short") == "", "a salt is no change"
-    file.write_text(PLAIN.replace("2", "3") + SALT)
-    environment.settle_in_git()
-    assert git("status", "--short") == " M Pulumi.dev.yaml\n", "an edit is one, and nothing stages it"
-    assert "salt" not in git("diff"), "and is all one sees"
+    return run
+
+
+def test_git_status_shows_no_salt(git: Git, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text(PLAIN + SALT)
+    assert git("status", "--short") == " M Pulumi.dev.yaml\n", "git takes another size for a change"
+    environment.refresh_git_status()
+    assert git("status", "--short") == "", "`git diff` shows nothing, and now `git status` agrees"
+
+
+def test_an_edit_stays_visible_and_nothing_is_added_to_the_index(git: Git, tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(PLAIN.replace("2", "3"))
+    git("add", "Pulumi.dev.yaml")
+    (tmp_path / "other").write_text("2\n")
+    index = git("ls-files", "--stage")
+    for content, status in ((PLAIN.replace("2", "3"), "M "), (PLAIN.replace("2", "4"), "MM")):
+        file.write_text(content + SALT)
+        environment.refresh_git_status()
+        assert git("ls-files", "--stage") == index, "what is staged is the person's"
+        assert git("status", "--short") == f"{status} Pulumi.dev.yaml\n M other\n", "an edit is shown, a salt is not"
+    assert "salt" not in git("diff")

@@ -1,0 +1,77 @@
+"""Diff: compares a resource's state with its inputs, by the rules of the real providers' framework.
+
+- A property that is not set equals the zero value of its type; one that the provider computes may be left out.
+- Sets have no order. Strings are compared as written: "60s" is not "1m0s".
+- An unknown value counts as changed, except where the provider can compute it (environment, labels). So a container is
+  planned to be replaced before its network is deleted, and one whose environment names another container is replaced
+  only when that name turns out to differ.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pulumi.runtime.proto import provider_pb2
+
+from offline.plugins.property_values import Properties, has_unknown
+from offline.plugins.resource_schema import Property, Schema
+
+Kind = provider_pb2.PropertyDiff.Kind
+
+
+def diff(
+    schema: Schema, olds: Properties, news: Properties, ignored: Sequence[str], delete_before_replace: bool
+) -> provider_pb2.DiffResponse:
+    """Return what differs between a state and complete inputs, and whether the resource is replaced for it."""
+    kinds = {key: _kind(prop, olds.get(key), news.get(key)) for key, prop in schema.items() if key not in ignored}
+    changed = sorted(key for key, kind in kinds.items() if kind)
+    replaces = [key for key in changed if schema[key].replace]
+    return provider_pb2.DiffResponse(
+        changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
+        replaces=replaces,
+        diffs=changed,
+        detailedDiff={
+            key: provider_pb2.PropertyDiff(kind=Kind.Value(kinds[key] + ("_REPLACE" if schema[key].replace else "")))
+            for key in changed
+        },
+        hasDetailedDiff=True,
+        deleteBeforeReplace=bool(replaces) and delete_before_replace,
+    )
+
+
+def _kind(prop: Property, old: Any, new: Any) -> str:  # noqa: ANN401 - as wide as JSON
+    """Return how a property differs: ADD, UPDATE, DELETE, or "" when it does not."""
+    new = prop.default if new is None else new
+    if _keeps_old(prop, old, new):
+        return ""
+    # A failed create leaves computed lists out of the state: that they are still to be computed is a change.
+    to_compute = new is None and old is None and prop.type.endswith("List")
+    if not has_unknown(new) and not to_compute and _normal(prop, old) == _normal(prop, new):
+        return ""
+    if old is None or old in ("", [], {}):
+        return "ADD"
+    return "DELETE" if new is None else "UPDATE"
+
+
+def _keeps_old(prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as wide as JSON
+    """Return whether the old value stands: none is set, or it is unknown and the provider can compute it."""
+    if new is None:
+        return (prop.computed or prop.output) and (old is not None or not prop.type.endswith("List"))
+    ordered = prop.type == "stringList" and isinstance(new, list)
+    return prop.computed and old is not None and has_unknown(new) and not ordered
+
+
+def _normal(prop: Property, value: Any) -> Any:  # noqa: ANN401 - as wide as JSON
+    """Return a value in the one form in which equal values are equal; None for everything that equals not set."""
+    if not prop.is_collection:
+        return _normal_item(prop, value)
+    items = [json.dumps(_normal_item(prop, item), sort_keys=True) for item in value or []]
+    return (sorted(set(items)) if prop.type.endswith("Set") else items) or None
+
+
+def _normal_item(prop: Property, value: Any) -> Any:  # noqa: ANN401 - as wide as JSON
+    if prop.members and isinstance(value, Mapping):
+        members = {key: _normal(member, value.get(key, member.default)) for key, member in prop.members.items()}
+        # An object of which every member is zero is set all the same.
+        return {key: member for key, member in members.items() if member is not None}
+    return value or None

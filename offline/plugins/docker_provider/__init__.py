@@ -1,0 +1,1 @@
+"""The fake docker provider: Container, Network, Volume and RemoteImage on a real Docker Engine."""

@@ -1,1 +1,0 @@
-"""The docker plugin: containers, networks, volumes and images of a Docker Engine."""

@@ -1,1 +1,0 @@
-"""The Python language host: runs a project's program for the engine."""

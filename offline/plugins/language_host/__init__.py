@@ -1,0 +1,1 @@
+"""The fake Python language host: runs a project's program for the Pulumi engine."""

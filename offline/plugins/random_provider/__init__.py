@@ -1,0 +1,1 @@
+"""The fake random provider: passwords and ids that stay as long as their inputs do."""

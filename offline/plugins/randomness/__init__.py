@@ -1,1 +1,0 @@
-"""The random plugin: passwords and identifiers that stay the same as long as their settings do."""

@@ -1,0 +1,292 @@
+"""Fake plugins: requests to Docker Engine, what is read from it, random values, the language host, installation."""
+
+import io
+import json
+import os
+import string
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker.errors import APIError
+from pulumi.runtime import Settings
+from pulumi.runtime.proto import language_pb2
+
+from offline.plugins import install
+from offline.plugins.check import check
+from offline.plugins.docker_provider import container, container_config, container_state
+from offline.plugins.docker_provider.connection import Connection
+from offline.plugins.docker_provider.container import Container
+from offline.plugins.docker_provider.networks import Network, Volume
+from offline.plugins.install import FAKES
+from offline.plugins.language_host import interpreter, program, program_runs
+from offline.plugins.random_provider.provider import RandomId, RandomPassword
+from offline.plugins.resource import InitError, ProviderError, Resource
+
+
+def body(**news: Any) -> dict[str, Any]:  # noqa: ANN401 - as wide as JSON
+    """Return the request that creates a container with these inputs."""
+    inputs, refused = check(Container.schema, "own", {"image": "i", "name": "n", **news})
+    assert refused == []
+    return container_config.create_body(inputs)
+
+
+def test_inputs_become_the_request_of_docker_engine() -> None:
+    request = body(
+        capabilities={"drops": ["ALL"]},
+        healthcheck={"tests": ["CMD", "a"], "interval": "1m30s", "retries": 2},
+        logDriver="json-file",
+        logOpts={"max-size": "1m"},
+        memory=64,
+        memorySwap=-1,
+        mounts=[{"type": "volume", "source": "v", "target": "/v", "readOnly": True}],
+        ports=[{"internal": 80, "external": 8080, "ip": "127.0.0.1"}],
+        user="1:1",
+    )
+    host = {
+        "CapDrop": ["ALL"],
+        "Init": False,
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
+        "Memory": 64 * 2**20,
+        "MemorySwap": -1,
+        "Mounts": [{"Type": "volume", "Source": "v", "Target": "/v", "ReadOnly": True}],
+        "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]},
+    }
+    assert {name: request["HostConfig"][name] for name in host} == host
+    assert request["Healthcheck"] == {
+        "Test": ["CMD", "a"],
+        "Retries": 2,
+        "Interval": 90 * 10**9,
+        "Timeout": 0,
+        "StartPeriod": 0,
+    }
+    assert (request["User"], request["ExposedPorts"]) == ("1:1", {"80/tcp": {}})
+
+
+def test_environment_is_a_set_whose_order_is_not_as_written() -> None:
+    written = ["A=1", "B=2", "C=3", "D=4"]
+    ordered = body(envs=written)["Env"]
+    assert sorted(ordered) == written, "none is lost"
+    assert body(envs=written[::-1])["Env"] == ordered, "the order depends on the values alone"
+    assert ordered != written, "a program must not count on the order"
+
+
+@pytest.mark.parametrize(
+    ("text", "form"), [("60s", "1m0s"), ("1m0s", "1m0s"), ("90m0s", "1h30m0s"), ("1h0m0s", "1h0m0s"), ("5s", "5s")]
+)
+def test_durations_are_read_in_gos_form(text: str, form: str) -> None:
+    assert container_state.duration(container_config.nanoseconds(text)) == form
+
+
+INSPECTED: dict[str, Any] = {
+    "Name": "/box",
+    "Image": "sha256:1",
+    "State": {"Running": False, "ExitCode": 3},
+    "NetworkSettings": {"Ports": {}, "Networks": {"app": {}}},
+    "Config": {"Image": "i", "Env": ["X=1"], "Labels": {"a": "b"}, "Cmd": ["c"]},
+    "HostConfig": {"Memory": 2**26, "MemorySwap": 2**27, "RestartPolicy": {"Name": "no"}, "CapDrop": ["ALL"]},
+}
+
+
+def test_reading_a_stopped_container_shows_that_it_does_not_run() -> None:
+    port = {"internal": 80, "external": 8080, "ip": "127.0.0.1", "protocol": "tcp"}
+    olds = {"image": "i", "mustRun": True, "ports": [port], "envs": ["A=1"]}
+    present = container_state.outputs(INSPECTED, olds)
+    assert (present["mustRun"], present["ports"]) == (False, []), "it must run, so both differ"
+    assert (present["envs"], present["labels"]) == (["A=1"], []), "environment and labels are not read"
+    assert (present["memory"], present["memorySwap"]) == (64, 128), "limits are, in MB"
+    assert present["capabilities"] == {"drops": ["ALL"]}
+    assert container_state.outputs(INSPECTED, {**olds, "image": "sha256:0"})["image"] == "sha256:1", "read as written"
+    kept = container_state.outputs(INSPECTED, {**olds, "mustRun": False})
+    assert kept["ports"] == [port], "the ports of one that need not run stay as they are"
+    running = {**INSPECTED, "State": {"Running": True}}
+    published = {"Ports": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}}
+    assert container_state.outputs({**running, "NetworkSettings": published}, olds)["ports"] == [port]
+
+
+def test_an_upload_belongs_to_root_with_the_permissions_written() -> None:
+    with tarfile.open(fileobj=io.BytesIO(container.archive_of("/opt/a", b"\x00\x01", 0o400))) as archive:
+        (member,) = archive.getmembers()
+        content = archive.extractfile(member)
+        assert content is not None and content.read() == b"\x00\x01"
+    assert (member.uid, member.gid, member.mode) == (0, 0, 0o400)
+
+
+class RefusingApi:
+    """A Docker Engine that answers every removal with this message, and knows no container to update."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def remove_network(self, name: str) -> None:
+        raise APIError("", explanation=self.message)
+
+    remove_volume = remove_network
+
+    def _url(self, *_: str) -> str:
+        return ""
+
+    def _post_json(self, *_: str, data: object) -> None:
+        pass
+
+    def _result(self, *_: object) -> None:
+        raise APIError("", explanation="No such container: c")
+
+
+def refusing(resource: Callable[[Connection], Resource], message: str) -> Resource:
+    """Return a resource type on such a Docker Engine."""
+    connection = Connection()
+    connection.api = RefusingApi(message)
+    return resource(connection)
+
+
+@pytest.mark.parametrize(
+    ("resource", "message", "state"),
+    [
+        (Network, "error while removing network: network n id 1 has active endpoints", "pending"),
+        (Volume, "remove v: volume is in use - [1]", "in_use"),
+    ],
+)
+def test_a_busy_network_or_volume_is_waited_for_and_its_user_is_not_named(
+    resource: Callable[[Connection], Resource], message: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(0, 1000, 10))
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with pytest.raises(ProviderError) as raised:
+        refusing(resource, message).delete("x", {})
+    reason = f"timeout while waiting for state to become 'removed' (last state: '{state}', timeout: 30s)"
+    assert str(raised.value) == reason, "which is all that the real plugin shows"
+    assert next(seconds) > 30, "after 30 seconds"
+    with pytest.raises(ProviderError, match="Error response from daemon: permission denied"):
+        refusing(resource, "permission denied").delete("x", {})
+
+
+def test_a_failed_update_leaves_the_new_values_in_the_state() -> None:
+    olds, news = {"mustRun": True, "memory": 64}, {"mustRun": True, "memory": 96}
+    with pytest.raises(InitError, match=r"Unable to update a container: .*No such container") as raised:
+        refusing(Container, "").update("c", olds, news)
+    assert raised.value.outputs == news
+    refusing(Container, "").update("c", news, news)  # has nothing to apply
+
+
+def test_a_password_has_letters_and_digits_and_is_secret() -> None:
+    identifier, outputs = RandomPassword().create({"length": 200})
+    assert identifier == "none", "the id reveals nothing of it"
+    assert len(outputs["result"]) == 200
+    assert set(outputs["result"]) <= set(string.ascii_letters + string.digits)
+    assert outputs["bcryptHash"].startswith("$2")
+    assert {name for name, prop in RandomPassword.schema.items() if prop.secret} == {"result", "bcryptHash"}
+    assert RandomPassword().create({"length": 20})[1]["result"] != RandomPassword().create({"length": 20})[1]["result"]
+
+
+def test_a_random_id_is_the_same_bytes_in_every_encoding() -> None:
+    identifier, outputs = RandomId().create({"byteLength": 8})
+    assert int(outputs["hex"], 16) == int(outputs["dec"])
+    assert outputs["b64Url"] == identifier
+    with pytest.raises(ProviderError, match="replaces it"):
+        RandomId().update(identifier, {}, {})
+
+
+def request(**fields: Any) -> language_pb2.RunRequest:  # noqa: ANN401 - fields of the message
+    """Return a request to run the program in the project's folder."""
+    info = language_pb2.ProgramInfo(root_directory="/p", program_directory="/p", entry_point=".")
+    return language_pb2.RunRequest(project="proj", stack="dev", info=info, **{"pwd": "/p", **fields})
+
+
+def test_the_program_gets_the_settings_of_the_request() -> None:
+    asked = request(dryRun=True, parallel=8, monitor_address="127.0.0.1:1", args=["--x"])
+    settings, entry_point, *arguments = program_runs.arguments(asked, "127.0.0.1:2")
+    assert json.loads(settings) == {
+        "project": "proj",
+        "stack": "dev",
+        "root_directory": "/p",
+        "parallel": 8,
+        "dry_run": True,
+        "monitor": "127.0.0.1:1",
+        "engine": "127.0.0.1:2",
+    }
+    assert (entry_point, arguments) == (".", ["--x"]), "the program's own arguments reach it"
+    assert not Settings(**json.loads(program_runs.arguments(request(), "")[0])).dry_run, "an update is no preview"
+
+
+def test_an_exit_code_becomes_one_error_message() -> None:
+    assert program_runs.response(0) == language_pb2.RunResponse()
+    assert program_runs.response(program_runs.LOGGED) == language_pb2.RunResponse(bail=True), "it has logged its error"
+    assert program_runs.response(1).error == "program exited with non-zero exit code: 1"
+    assert program_runs.response(-9).error == "program exited with non-zero exit code: -1"
+    assert program_runs.LOGGED == program.LOGGED, "host and program agree on the code"
+
+
+def test_a_traceback_begins_at_the_program(tmp_path: Path) -> None:
+    main = tmp_path / "__main__.py"
+    main.write_text("1 / 0")
+    try:
+        exec(compile(main.read_text(), str(main), "exec"), {})  # noqa: S102 - as runpy does
+    except ZeroDivisionError as error:
+        text = program.traceback_from(error, str(tmp_path))
+        whole = program.traceback_from(error, "/elsewhere")
+    assert "__main__.py" in text and "test_plugins" not in text, "the host's own frames are left out"
+    assert "test_plugins" in whole, "without a frame of the program all of it is shown"
+
+
+def test_the_virtual_environment_of_pulumi_yaml_runs_the_program(tmp_path: Path) -> None:
+    with pytest.raises(interpreter.InterpreterError, match=r"is set to '\.venv', .* Fix: make up"):
+        interpreter.find(str(tmp_path), ".venv")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    (tmp_path / ".venv" / "pyvenv.cfg").touch()
+    assert interpreter.find(str(tmp_path), ".venv") == str(python)
+    active = interpreter.activated(str(python), {"PATH": "/bin", "PYTHONHOME": "/x"})
+    assert active == {"PATH": f"{python.parent}{os.pathsep}/bin", "VIRTUAL_ENV": str(tmp_path / ".venv")}
+
+
+def test_without_a_virtual_environment_the_python_on_path_runs_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(interpreter.InterpreterError, match="python3 not found on PATH"):
+        interpreter.find("/p", None)
+    (tmp_path / "python3").touch(mode=0o755)
+    assert interpreter.find("/p", None) == str(tmp_path / "python3"), "as with the real host"
+
+
+def test_the_required_plugins_are_those_that_are_installed(tmp_path: Path) -> None:
+    required = {plugin.name: plugin.version for plugin in interpreter.required_plugins(sys.executable)}
+    installed = {fake.name: install.plugin_folder(tmp_path, fake).name for fake in FAKES if fake.kind == "resource"}
+    assert installed == {name: f"resource-{name}-{version}" for name, version in required.items()}, (
+        "the Pulumi CLI looks for exactly this version"
+    )
+
+
+def test_an_installed_fake_starts_from_any_folder_and_is_recognised(tmp_path: Path) -> None:
+    paths = install.install(tmp_path, FAKES)
+    assert install.installed(tmp_path) == sorted(paths)
+    for path in paths:
+        assert list(path.parent.iterdir()) == [path], "no part file stays"
+        with subprocess.Popen([path], cwd="/", stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert int(process.stdout.readline()) > 0, "the Pulumi CLI reads the port"
+            process.terminate()
+    assert [path.name for path in paths] == [fake.executable for fake in FAKES]
+    for path in paths:
+        install.uninstall(path)
+    assert install.installed(tmp_path) == []
+
+
+def test_a_real_plugin_is_never_overwritten_or_taken_for_a_fake(tmp_path: Path) -> None:
+    docker = next(fake for fake in FAKES if fake.name == "docker")
+    real = install.plugin_folder(tmp_path, docker) / docker.executable
+    real.parent.mkdir(parents=True)
+    real.write_bytes(b"\x7fELF")
+    others = install.install(tmp_path, FAKES)
+    assert real.read_bytes() == b"\x7fELF"
+    assert real not in others and len(others) == len(FAKES) - 1
+    assert install.installed(tmp_path) == sorted(others), "only fakes are removed when the real ones can be had"
+    assert install.install(tmp_path, FAKES) == others, "a fake is written again: its checkout may have moved"
