@@ -9,8 +9,8 @@ from offline.images.machine import OfflineError
 
 def main() -> int:
     """Print progress, then the absolute path of the executable; 1 when it cannot be built, with the reason."""
-    # The toolchain that is installed, and none it would download; no workspace around the checkout.
-    os.environ.update(GOTOOLCHAIN="local", GOWORK="off")
+    # The toolchain that is installed, and none it would download; no workspace around the checkout; no C compiler.
+    os.environ.update(GOTOOLCHAIN="local", GOWORK="off", CGO_ENABLED="0")
     try:
         print(ensure(lambda text: print(text, flush=True)), flush=True)
     except (OfflineError, OSError) as error:
