@@ -15,7 +15,7 @@ from docker.models.containers import Container
 from offline.dump.__main__ import main as generate
 from tests.support.containers import Containers, MissingImage, require_image
 from tests.support.http import ask
-from tests.support.project import ROOT, offline_settings
+from tests.support.project import IMAGES, ROOT
 from tests.support.stack import Stack
 from tests.support.waiting import WaitError, until
 
@@ -47,7 +47,7 @@ def machine(client: docker.DockerClient) -> str:
 
 def image(client: docker.DockerClient, setting: str) -> str:
     """Return the image that the stacks measured here have for a setting. Raises BenchError when it is missing."""
-    name = offline_settings()[setting]
+    name = IMAGES[setting]
     try:
         require_image(client, name)
     except MissingImage as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import http.server
+import os
 import shutil
 import threading
 import uuid
@@ -19,7 +20,8 @@ from offline.dump.writer import Style
 from tests.support.project import ROOT
 from tests.support.stack import Stack
 
-SAMPLE = ROOT / ".offline" / "sample-dump.sql.gz"
+# For official images: the dump of a real DHIS2.
+SAMPLE = ROOT / os.environ.get("E2E_DUMP", ".offline/sample-dump.sql.gz")
 MakeStack = Callable[..., Stack]
 
 

@@ -11,7 +11,7 @@ from tests.e2e.conftest import MakeStack
 from tests.support.stack import ADMIN, Stack
 from tools.recovery import recover
 
-pytestmark = [pytest.mark.e2e, pytest.mark.scenario]
+pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
 
 
 @contextmanager

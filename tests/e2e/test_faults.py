@@ -19,7 +19,7 @@ from tests.support.load import Load
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.simulator]
 
 
 @pytest.fixture(scope="module")

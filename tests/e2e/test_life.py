@@ -95,6 +95,7 @@ def test_rows_arrive_on_the_replica_which_is_read_only(stack: Stack) -> None:
     assert "read-only" in output
 
 
+@pytest.mark.simulator
 def test_reads_reach_the_replica(stack: Stack, session: httpx.Cookies) -> None:
     with stack.client(cookies=session) as client:
         answer = client.get("/api/dataItems?pageSize=1")
@@ -102,6 +103,7 @@ def test_reads_reach_the_replica(stack: Stack, session: httpx.Cookies) -> None:
     assert answer.headers["X-DHIS2-Simulator-Served-By"] == "postgres-replica-1"
 
 
+@pytest.mark.simulator
 def test_scaling_under_load_fails_no_request_and_replaces_no_container(stack: Stack, session: httpx.Cookies) -> None:
     before = stack.containers()
     with Load(f"http://127.0.0.1:{stack.port}", session) as load:
@@ -136,6 +138,7 @@ def test_a_file_uploaded_at_one_core_can_be_downloaded_at_the_other(stack: Stack
     assert at_core(stack, "core-2", session, path).text == stack.inside("core-1", "cat", "/etc/os-release")
 
 
+@pytest.mark.simulator
 def test_new_options_replace_the_cores_one_after_the_other(stack: Stack, session: httpx.Cookies) -> None:
     before = stack.containers()
     with Load(f"http://127.0.0.1:{stack.port}", session, choose=reads) as load:
@@ -147,6 +150,7 @@ def test_new_options_replace_the_cores_one_after_the_other(stack: Stack, session
     assert {part for part in before if after[part] != before[part]} == {"core-1", "core-2"}
 
 
+@pytest.mark.simulator
 def test_replicas_are_added_and_removed(stack: Stack, session: httpx.Cookies) -> None:
     primary = stack.containers()["primary"]
     stack.sql("CREATE TABLE e2e_replicas (n int, at timestamptz DEFAULT clock_timestamp())")

@@ -10,7 +10,7 @@ from tests.e2e.events import ContainerEvents
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.scenario]
+pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
 
 REPLICA = {"postgres-replica-1"}
 

@@ -6,7 +6,7 @@ from tests.e2e.clients import log_in
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import ADMIN, Stack
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.simulator]
 
 ROWS = "SELECT count(*) FROM datavalue"
 RESTORED = "the database was restored again"

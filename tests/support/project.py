@@ -6,14 +6,15 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "dhis2-cluster"
+SIMULATOR_FILE = "Pulumi.offline.yaml"
 
 
-def offline_settings() -> dict[str, str]:
-    """Return the settings of Pulumi.offline.yaml by their keys without the project's name."""
-    config = yaml.safe_load((ROOT / "Pulumi.offline.yaml").read_text())["config"]
+def settings_of(stack_file: str) -> dict[str, str]:
+    """Return the settings of a stack file by their keys without the project's name."""
+    config = yaml.safe_load((ROOT / stack_file).read_text())["config"]
     return {key.removeprefix(f"{PROJECT}:"): str(value) for key, value in config.items()}
 
 
-IMAGES = offline_settings()
+IMAGES = settings_of(SIMULATOR_FILE)
 POSTGRES, VALKEY, NGINX = IMAGES["databaseImage"], IMAGES["cacheImage"], IMAGES["loadBalancerImage"]
 SIMULATOR = IMAGES["image"]

@@ -18,12 +18,15 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from tests.support.commands import execute, logs, sql, try_sql
-from tests.support.project import PROJECT, ROOT, offline_settings
+from tests.support.project import PROJECT, ROOT, SIMULATOR_FILE, settings_of
 from tests.support.waiting import until
 
 PASSPHRASE = "end-to-end"  # noqa: S105 - of states that live as long as a test
 UP_SECONDS = 900
 ADMIN = ("admin", "district")
+# The nightly workflow tests official images: with another stack file and a version of DHIS2.
+STACK_FILE = os.environ.get("E2E_STACK_FILE", SIMULATOR_FILE)
+VERSION = {"version": os.environ["E2E_VERSION"]} if "E2E_VERSION" in os.environ else {}
 # Smaller than the defaults, so that several stacks fit on one machine; the simulator needs no more.
 SMALL = {"coreMemory": "512", "databaseMemory": "384", "cacheMemory": "64", "readyTimeout": "240"}
 # Variables that lead `pulumi` to the stacks of the person who runs this.
@@ -59,7 +62,8 @@ class Stack:
             (self.folder / shared).symlink_to(ROOT / shared)
         for copied in ("Pulumi.yaml", "__main__.py"):
             shutil.copy(ROOT / copied, self.folder)
-        settings = {**offline_settings(), **SMALL, "port": str(self.port), **self.settings}
+        small = SMALL if STACK_FILE == SIMULATOR_FILE else {}
+        settings = {**settings_of(STACK_FILE), **VERSION, **small, "port": str(self.port), **self.settings}
         config = {f"{PROJECT}:{key}": value for key, value in settings.items()}
         (self.folder / f"Pulumi.{self.name}.yaml").write_text(yaml.safe_dump({"config": config}))
         self.must("stack", "init", self.name)
