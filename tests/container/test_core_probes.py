@@ -9,12 +9,12 @@ import pytest
 from docker.models.containers import Container
 
 from components.core.core_pool import TOMCAT
-from tests.container.simulators import PRIMARY
 from tests.container.tomcat import ALONE, PING, ROOT, core, program_files, readiness, restarts
 from tests.support.commands import execute, logs, shell_output
 from tests.support.containers import Containers
 from tests.support.http import ask
 from tests.support.project import POSTGRES
+from tests.support.simulators import PRIMARY
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.container

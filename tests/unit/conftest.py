@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.unit.program import Recorded, Run, run
+from tests.support.program import Recorded, Run, run
 
 __all__ = ["run"]
 

@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components.orchestrator.readiness import NotReady, WaitTarget
-from tests.unit.program import (
+from tests.support.program import (
     CONTAINER,
     IMAGE,
     NETWORK,

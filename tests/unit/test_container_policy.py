@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.program import GENERATED, PREFIX, Registered, Run, visible
+from tests.support.program import GENERATED, PREFIX, Registered, Run, visible
 
 PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
 STACKS: dict[str, dict[str, object]] = {

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.program import IMAGE, NETWORK, PREFIX, VOLUME, Recorded, Registered, Run
+from tests.support.program import IMAGE, NETWORK, PREFIX, VOLUME, Recorded, Registered, Run
 
 FILES = "/opt/dhis2-cluster"
 PARTS = ("lb", "core-1", "core-2", "cache", "primary", "replica-1", "dump")

@@ -12,8 +12,8 @@ from components.preflight import needed_mb
 from components.settings.model import Settings, setting_fields
 from components.settings.parsing import parse_settings
 from offline.images.catalogue import CATALOGUE
+from tests.support.program import NETWORK, PREFIX, VOLUME, Recorded, Run
 from tests.unit.pages import PAGES, ROOT, anchors, commands, printed_texts, rows, section, spans, text_of
-from tests.unit.program import NETWORK, PREFIX, VOLUME, Recorded, Run
 from tools.__main__ import WORDS
 
 DECISIONS = [page for page in PAGES if page.startswith("docs/adr/")]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from components.dhis2.dump_source import BLANK, DumpSource, resolve_dump_source
 from components.dhis2.release import resolve_release
-from tests.unit.program import RANDOM_ID, Run
+from tests.support.program import RANDOM_ID, Run
 
 
 def source(address: str | Path) -> DumpSource:

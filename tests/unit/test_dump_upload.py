@@ -14,7 +14,7 @@ from components import deployment
 from components.orchestrator.container_state import Condition
 from components.orchestrator.dump_upload import restart_failed, upload_dump
 from components.orchestrator.readiness import WaitTarget
-from tests.unit.program import PREFIX, FakeEngine, FakeWatcher, Run
+from tests.support.program import PREFIX, FakeEngine, FakeWatcher, Run
 
 
 class Engine(FakeEngine):

@@ -3,7 +3,7 @@
 import pytest
 
 from components.naming import Naming
-from tests.unit.program import PREFIX, Run
+from tests.support.program import PREFIX, Run
 
 COMMANDS = {
     "status": f"docker ps -a --filter label=dhis2-cluster.stack={PREFIX}",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.program import GENERATED, Registered, Run
+from tests.support.program import GENERATED, Registered, Run
 
 PASSWORD = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a resource type
 HIDDEN = "https://me:secret@example.org/d.sql.gz?token=secret"

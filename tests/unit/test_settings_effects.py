@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.program import CONTAINER, IMAGE, NETWORK, RANDOM_ID, VOLUME, Recorded, Run
+from tests.support.program import CONTAINER, IMAGE, NETWORK, RANDOM_ID, VOLUME, Recorded, Run
 
 DHIS_CONF = "/opt/dhis2/dhis.conf"
 DATABASES = {"primary", "replica-1"}

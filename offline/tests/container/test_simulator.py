@@ -6,12 +6,12 @@ import pytest
 from docker.models.containers import Container
 
 from offline.dump.__main__ import main as generate_dump
-from tests.container.simulators import PRIMARY, REPLICA, Simulator, start_simulator
 from tests.support.archive import packed
 from tests.support.commands import shell_output
 from tests.support.containers import Containers
 from tests.support.http import Answer
 from tests.support.project import POSTGRES, ROOT, VALKEY
+from tests.support.simulators import PRIMARY, REPLICA, Simulator, start_simulator
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.container

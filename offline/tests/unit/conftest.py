@@ -1,5 +1,5 @@
 """Fixtures of offline's unit tests."""
 
-from tests.unit.program import run
+from tests.support.program import run
 
 __all__ = ["run"]

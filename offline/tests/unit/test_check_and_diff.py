@@ -18,7 +18,7 @@ from offline.plugins.docker_provider.networks import NETWORK, VOLUME, Network
 from offline.plugins.property_values import UNKNOWN
 from offline.plugins.random_provider import provider as random_provider
 from offline.plugins.random_provider.provider import IDENTIFIER, PASSWORD
-from tests.unit.program import Run
+from tests.support.program import Run
 
 SCHEMAS = {**images.SCHEMAS, **random_provider.SCHEMAS}
 SDK = {
