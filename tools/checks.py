@@ -1,4 +1,4 @@
-"""`make lint`, `unit`, `container`, `e2e` and `test`: everything they need is made first, then their own tools run."""
+"""`make lint`, `unit`, `container`, `e2e` and `test`: build everything they need, then run them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TIERS = {
 }
 # One run, so that its last line counts the tests of all tiers.
 TIERS["test"] = (*(folder for tier in TIERS.values() for folder in tier[:2]), *COVERAGE)
-# A test that forgets to name its own backend must not meet the stacks of the person who runs it.
+# A test without a backend of its own must not use the stacks of the person who runs it.
 PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
 
 
 def lint() -> None:
-    """Run every linter and type checker; ToolError after the first that finds something, with what it found."""
+    """Run every linter and type checker; ToolError after the first that reports something, with its report."""
     python = list(_existing(TYPED))
     scripts = [path for path in _sources() if is_shell(path)]
     dockerfiles = [path for path in _sources() if path.name == "Dockerfile" or path.suffix == ".Dockerfile"]
@@ -41,18 +41,18 @@ def lint() -> None:
     _check("workflows", [*_actionlint(), *sorted((ROOT / ".github" / "workflows").glob("*.yml"))])
 
 
-def run(tier: str, given: Mapping[str, str]) -> int:
-    """Prepare what a tier needs and run its tests; returns pytest's exit code."""
-    mode = choices.offline_mode(given.get("OFFLINE", ""))
+def run(tier: str, inherited: Mapping[str, str]) -> int:
+    """Build what a tier needs and run its tests; return pytest's exit code."""
+    mode = choices.offline_mode(inherited.get("OFFLINE", ""))
     host = engine.DEFAULT
 
     def prepare_engine() -> None:
         nonlocal host
-        host = engine.ensure(given)
-        deploy.build({**given, "DOCKER_HOST": host}, [recipe.name for recipe in CATALOGUE], sample_dump=True)
+        host = engine.ensure(inherited)
+        deploy.build({**inherited, "DOCKER_HOST": host}, [recipe.name for recipe in CATALOGUE], sample_dump=True)
 
     def prepare_tools() -> None:
-        pulumi_tools.ensure(environment.complete(given, mode), mode)
+        pulumi_tools.ensure(environment.complete(inherited, mode), mode)
 
     jobs = {
         "lint": lint if tier == "test" else None,
@@ -60,10 +60,10 @@ def run(tier: str, given: Mapping[str, str]) -> int:
         "tools": prepare_tools if tier in ("e2e", "test") else None,
     }
     together({name: job for name, job in jobs.items() if job})
-    env = isolated(environment.complete(given, mode))
+    env = isolated(environment.complete(inherited, mode))
     if host != engine.DEFAULT:
         env["DOCKER_HOST"] = host
-    # Tests of the tools themselves are in the unit tier: they need neither engine nor pulumi.
+    # Tests of the tools are in the unit tier: they need neither Docker Engine nor pulumi.
     return attached([sys.executable, "-m", "pytest", *TIERS[tier]], env)
 
 
@@ -74,7 +74,7 @@ def isolated(environment_: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_shell(path: Path) -> bool:
-    """Tell whether a file is a shell script: by its name, its first line, or because it is sourced by shells."""
+    """Return whether a file is a shell script: by its name or its first line, or because shells source it."""
     if path.suffix == ".sh" or path == ROOT / "activate":
         return True
     if path.suffix or not path.stat().st_size:
@@ -108,7 +108,7 @@ def _check(name: str, command: Sequence[str | Path]) -> None:
     done = attempt([shutil.which(str(command[0]), path=str(VENV / "bin")) or command[0], *command[1:]])
     if done.returncode:
         print((done.stdout + done.stderr).strip(), flush=True)
-        raise ToolError(f"lint: {Path(str(command[0])).name} found the above. Fix of formatting: ruff format .")
+        raise ToolError(f"lint: {Path(str(command[0])).name} reported the above. Fix of formatting: ruff format .")
     say("lint", f"{name} clean", started)
 
 
@@ -120,9 +120,9 @@ def _existing(names: Sequence[str]) -> Iterator[str]:
 
 
 def _sources() -> list[Path]:
-    found: list[Path] = []
+    sources: list[Path] = []
     for folder, folders, names in os.walk(ROOT):
         here = Path(folder)
-        folders[:] = [each for each in folders if here / each not in SKIPPED_FOLDERS and each != "target"]
-        found += [here / name for name in names]
-    return sorted(found)
+        folders[:] = [name for name in folders if here / name not in SKIPPED_FOLDERS and name != "target"]
+        sources += [here / name for name in names]
+    return sorted(sources)

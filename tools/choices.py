@@ -1,4 +1,4 @@
-"""The decisions `make` takes, apart from what they are taken on: pure functions over what was found on the machine."""
+"""The decisions of `make`: pure functions of what environment.py has probed on the machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import PurePath
 from tools.terminal import ToolError
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
-QUIET_ENGINE = {
+OFFLINE_PULUMI = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
@@ -22,7 +22,7 @@ def offline_mode(text: str) -> str:
     mode = text.strip() or AUTO
     if mode not in (AUTO, ALWAYS, NEVER):
         raise ToolError(
-            f"OFFLINE={text} is none of always, never and auto. Say for example: make up OFFLINE={AUTO}\n"
+            f"OFFLINE={text} is none of always, never and auto. For example: make up OFFLINE={AUTO}\n"
             "  always: nothing is fetched from pulumi.com or an image registry, all is built here\n"
             "  never:  the official tools and images or an error;  auto: those where they can be had"
         )
@@ -31,7 +31,7 @@ def offline_mode(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What was found: the environment, Pulumi's own records, and what this checkout holds.
+    """The probed machine: the environment, what Pulumi remembers, and what is in the checkout.
 
     `login` is the backend of an earlier `pulumi login`, `own_stacks` are those in the checkout's state folder,
     `own_home` says that the checkout has a PULUMI_HOME, `other_home` that the person has one.
@@ -51,8 +51,8 @@ class Machine:
 def backend(machine: Machine) -> tuple[str, str]:
     """Return the state backend's URL ("" = the checkout's own) and why it is that one.
 
-    An explicit variable wins; then stacks that live here already, for a login made for other work in the meantime
-    would otherwise deploy them a second time; then that login.
+    In this order: an explicit variable; stacks that were deployed from this checkout, which a later login for other
+    work would otherwise deploy a second time; that login.
     """
     named = machine.environment.get("PULUMI_BACKEND_URL")
     if named:
@@ -68,27 +68,27 @@ def backend(machine: Machine) -> tuple[str, str]:
 
 def additions(machine: Machine, mode: str, root: PurePath) -> dict[str, str]:
     """Return the variables `make` and `activate` add to the environment; none that is set already is among them."""
-    found = machine.environment
+    environment = machine.environment
     url, _ = backend(machine)
     own_url = f"file://{root / '.pulumi-state'}"
     own = url in ("", own_url)
-    wanted: dict[str, str] = {}
+    added: dict[str, str] = {}
     if own:
-        wanted["PULUMI_BACKEND_URL"] = own_url
+        added["PULUMI_BACKEND_URL"] = own_url
         # A home in the checkout leaves nothing elsewhere; a person's own has the plugins they already downloaded.
         if machine.own_home or not machine.other_home:
-            wanted["PULUMI_HOME"] = str(root / ".tools" / "home")
+            added["PULUMI_HOME"] = str(root / ".tools" / "home")
     is_service = url.startswith(("http:", "https:"))
-    passphrase_set = "PULUMI_CONFIG_PASSPHRASE" in found or found.get("PULUMI_CONFIG_PASSPHRASE_FILE")
-    # A salt without our passphrase file was made with a passphrase only its owner knows: pulumi asks for it.
-    theirs = machine.foreign_salt and not own and not machine.own_passphrase
-    if not (is_service or passphrase_set or theirs):
-        wanted["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(root / ".passphrase")
+    passphrase_set = "PULUMI_CONFIG_PASSPHRASE" in environment or environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+    # A salt without the checkout's passphrase file belongs to another passphrase: pulumi asks for it.
+    foreign_passphrase = machine.foreign_salt and not own and not machine.own_passphrase
+    if not (is_service or passphrase_set or foreign_passphrase):
+        added["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(root / ".passphrase")
     if machine.fake_plugins or mode == ALWAYS:
-        wanted |= QUIET_ENGINE
+        added |= OFFLINE_PULUMI
     if machine.docker_host:
-        wanted["DOCKER_HOST"] = machine.docker_host
-    return {name: value for name, value in wanted.items() if not found.get(name)}
+        added["DOCKER_HOST"] = machine.docker_host
+    return {name: value for name, value in added.items() if not environment.get(name)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,26 +99,26 @@ class Stack:
     why: str
 
 
-def named_stack(wanted: str, variable: str, selected: str) -> Stack | None:
-    """Return the stack somebody chose: STACK=, PULUMI_STACK, or the one selected in Pulumi; None leaves it to us."""
-    for name, why in ((wanted, "STACK"), (variable, "PULUMI_STACK"), (selected, "selected before")):
+def named_stack(requested: str, variable: str, selected: str) -> Stack | None:
+    """Return the stack of STACK=, of PULUMI_STACK, or the one selected in Pulumi; None when there is none."""
+    for name, why in ((requested, "STACK"), (variable, "PULUMI_STACK"), (selected, "selected before")):
         if name:
             return Stack(name=name, why=why)
     return None
 
 
-def stack_to_deploy(wanted: str, variable: str, selected: str, mode: str) -> Stack | None:
-    """Return the stack `make up` deploys as far as it is decided; None when the registries have to be asked.
+def stack_to_deploy(requested: str, variable: str, selected: str, mode: str) -> Stack | None:
+    """Return the stack that `make up` deploys; None when it depends on what the registries answer.
 
-    OFFLINE=always|never decides between our own two stacks; it takes nobody away from a stack of their own.
+    OFFLINE=always and OFFLINE=never choose between `offline` and `dev` only: any other selected stack stays selected.
     """
     by_mode = {
         ALWAYS: Stack(name="offline", why="OFFLINE=always; images built here, DHIS2 is a simulator"),
         NEVER: Stack(name="dev", why="OFFLINE=never; real images"),
     }.get(mode)
-    if by_mode and not wanted and not variable and selected in ("", "dev", "offline"):
+    if by_mode and not requested and not variable and selected in ("", "dev", "offline"):
         return by_mode
-    return named_stack(wanted, variable, selected)
+    return named_stack(requested, variable, selected)
 
 
 def stack_by_images(reasons: Mapping[str, str]) -> Stack:

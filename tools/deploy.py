@@ -19,25 +19,29 @@ from tools.terminal import INTERRUPTED, ToolError, attached, attempt, capture, s
 
 
 class Session:
-    """One run of `make up`, `down` or `recover`: who asked for what, and what was found so far."""
+    """One run of `make up`, `down` or `recover`: its options, and what was decided so far."""
 
-    def __init__(self, given: Mapping[str, str]) -> None:
-        """Take the caller's environment; STACK, OFFLINE and ARGS in it are the words of the make command."""
-        self.given = {name: value for name, value in given.items() if name not in ("STACK", "OFFLINE", "ARGS")}
-        self.mode = choices.offline_mode(given.get("OFFLINE", ""))
+    def __init__(self, environment_: Mapping[str, str]) -> None:
+        """Take the caller's environment, in which STACK, OFFLINE and ARGS are the options of the make command."""
+        self.inherited = {
+            name: value for name, value in environment_.items() if name not in ("STACK", "OFFLINE", "ARGS")
+        }
+        self.mode = choices.offline_mode(environment_.get("OFFLINE", ""))
         try:
-            self.arguments = shlex.split(given.get("ARGS", ""))
+            self.arguments = shlex.split(environment_.get("ARGS", ""))
         except ValueError as error:
-            raise ToolError(f"ARGS={given['ARGS']} cannot be split into words: {error}. Check its quotes") from error
-        self.wanted = given.get("STACK", "").strip()
-        self.env = environment.complete(self.given, self.mode)
+            raise ToolError(
+                f"ARGS={environment_['ARGS']} cannot be split into words: {error}. Check its quotes"
+            ) from error
+        self.requested = environment_.get("STACK", "").strip()
+        self.env = environment.complete(self.inherited, self.mode)
         self.host = engine.DEFAULT
         self.stack: Stack | None = None
 
     def up(self) -> int:
         """Deploy and return pulumi's exit code."""
         self.stack = choices.stack_to_deploy(
-            self.wanted, self.given.get("PULUMI_STACK", ""), self._selected(), self.mode
+            self.requested, self.inherited.get("PULUMI_STACK", ""), self._selected(), self.mode
         )
         together({"tools": self._tools, "engine": self._engine_and_images})
         self._enter()
@@ -82,15 +86,15 @@ class Session:
         return 0
 
     def _explain(self) -> None:
-        """After a failure, say how to get at the commands its messages name, and whether images cannot be had."""
+        """After a failure, log how to run the commands that its messages name, and where images cannot be pulled."""
         print()
         stack = self._known().name
         reasons = {} if self.mode == choices.NEVER else self._unavailable(stack)
-        # Where the images of dev can be had, the fault lies with this image and not with the registries.
+        # Where the images of dev can be pulled, the registries are reachable and this image is the problem.
         if reasons and (stack == "dev" or self._unavailable("dev")):
             image, reason = next(iter(reasons.items()))
             say("next", f"{image} cannot be pulled ({reason}); {choices.way_to_built_images(stack)}")
-        if not shutil.which("pulumi", path=self.given.get("PATH")):
+        if not shutil.which("pulumi", path=self.inherited.get("PATH")):
             say("next", ". ./activate      makes the pulumi commands above work in this shell; then again: make up")
 
     def _is_own_backend(self) -> bool:
@@ -98,19 +102,19 @@ class Session:
 
     def _selected(self) -> str:
         if not shutil.which("pulumi", path=self.env["PATH"]):
-            # It cannot be asked yet; what is deployed from here must not get a second stack beside it.
+            # Without it, the stack that is deployed from here is the selected one.
             live = [name for name, number in environment.own_stacks().items() if number]
             return live[0] if len(live) == 1 and self._is_own_backend() else ""
         without = {name: value for name, value in self.env.items() if name != "PULUMI_STACK"}
         return attempt(["pulumi", "stack", "--show-name"], without).stdout.strip()
 
     def _named(self) -> Stack | None:
-        return choices.named_stack(self.wanted, self.given.get("PULUMI_STACK", ""), self._selected())
+        return choices.named_stack(self.requested, self.inherited.get("PULUMI_STACK", ""), self._selected())
 
     def _tools(self) -> None:
         pulumi_tools.ensure(self.env, self.mode)
-        # What was found decides what the engine may ask the network for.
-        self.env = environment.complete(self.given, self.mode)
+        # Fake plugins keep pulumi from the network.
+        self.env = environment.complete(self.inherited, self.mode)
 
     def _engine_and_images(self) -> None:
         self.host = engine.ensure(self.env, self._docker_host())
@@ -132,11 +136,13 @@ class Session:
 
     def _unavailable(self, stack: str) -> dict[str, str]:
         try:
-            found = images.settings_of(stack)
-            core = resolve_release(found.version, found.image, found.dump_url).image
+            settings = images.settings_of(stack)
+            core = resolve_release(settings.version, settings.image, settings.dump_url).image
         except (SettingsError, ValueError):
-            return {}  # the program lists every mistake of the settings; it shall come to it
-        return images.missing(self.host, [found.load_balancer_image, core, found.database_image, found.cache_image])
+            return {}  # the program lists all setting errors
+        return images.missing(
+            self.host, [settings.load_balancer_image, core, settings.database_image, settings.cache_image]
+        )
 
     def _docker_host(self) -> str:
         return str(images.raw_settings(self.stack.name if self.stack else "dev").get("dhis2-cluster:dockerHost") or "")
@@ -148,7 +154,7 @@ class Session:
             self.env["DOCKER_HOST"] = self.host
         if "PULUMI_STACK" in self.env:
             self.env["PULUMI_STACK"] = stack.name  # or it would override what is selected here
-        _, why = choices.backend(environment.machine(self.given))
+        _, why = choices.backend(environment.machine(self.inherited))
         place = self.env.get("PULUMI_BACKEND_URL", "the backend pulumi is logged in to")
         say("state", f"in {STATE.name}" if self._is_own_backend() else f"in {place} ({why})")
         environment.hide_salts()
@@ -173,8 +179,8 @@ def build(env: Mapping[str, str], images: Sequence[str], sample_dump: bool) -> N
         jobs["images"] = partial(stream, "images", [sys.executable, "-m", "offline.images", *images], env)
     if sample_dump and not SAMPLE_DUMP.exists():
         SAMPLE_DUMP.parent.mkdir(exist_ok=True)
-        make_dump = [sys.executable, "-m", "offline.dump", os.path.relpath(SAMPLE_DUMP)]
-        jobs["dump"] = partial(stream, "dump", make_dump, env)
+        write_dump = [sys.executable, "-m", "offline.dump", os.path.relpath(SAMPLE_DUMP)]
+        jobs["dump"] = partial(stream, "dump", write_dump, env)
     together(jobs)
     if jobs:
-        say("images", "all here", started)
+        say("images", "all present", started)

@@ -19,12 +19,12 @@ from tools.terminal import ToolError, attempt
 
 def own_stacks() -> dict[str, int]:
     """Return the stacks in the checkout's state folder with the number of resources each still has."""
-    found = {}
+    stacks = {}
     for path in sorted((STATE / ".pulumi" / "stacks" / PROJECT).glob("*.json")):
         latest = (json.loads(path.read_text()).get("checkpoint") or {}).get("latest") or {}
-        made = [each for each in latest.get("resources", []) if each.get("custom") and not _is_provider(each)]
-        found[path.stem] = len(made) + len(latest.get("pending_operations", []))
-    return found
+        created = [item for item in latest.get("resources", []) if item.get("custom") and not _is_provider(item)]
+        stacks[path.stem] = len(created) + len(latest.get("pending_operations", []))
+    return stacks
 
 
 def pulumi_home(environment: Mapping[str, str]) -> Path:
@@ -73,7 +73,7 @@ def complete(environment: Mapping[str, str], mode: str) -> dict[str, str]:
 
 
 def own_path(path: str) -> str:
-    """Return PATH with the virtual environment first and the tools made here last: what a person has comes before."""
+    """Return PATH with the virtual environment first and the checkout's tools last: a person's own are used first."""
     others = [part for part in path.split(os.pathsep) if part not in (str(VENV / "bin"), str(BIN))]
     return os.pathsep.join([str(VENV / "bin"), *others, str(BIN)])
 
@@ -97,7 +97,7 @@ def ensure_passphrase() -> None:
         return
     if own_stacks():
         raise ToolError(
-            f"{PASSPHRASE.name} is gone, and the stacks in {STATE.name} cannot be read without it.\n"
+            f"{PASSPHRASE.name} no longer exists, and the stacks in {STATE.name} cannot be read without it.\n"
             "  Put your copy of the file back, or name the passphrase: export PULUMI_CONFIG_PASSPHRASE=…"
         )
     for path in ROOT.glob("Pulumi.*.yaml"):  # a salt of an earlier passphrase would refuse the new one
@@ -109,7 +109,7 @@ def ensure_passphrase() -> None:
 
 
 def hide_salts() -> None:
-    """Tell this clone's git to leave out the salt line Pulumi adds to stack files (tools/stack_file.py)."""
+    """Configure this clone's git to leave out the salt that Pulumi adds to stack files (tools/stack_file.py)."""
     if shutil.which("git") and (ROOT / ".git").exists():
         attempt(["git", "config", "filter.pulumi-salt.clean", "python3 tools/stack_file.py"])
 

@@ -1,4 +1,4 @@
-"""Finds or gets `pulumi`, its Python language host and its plugins: the person's own, official or fake ones."""
+"""Find or get `pulumi`, its Python language host and its plugins: the person's own, official or fake ones."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def ensure(environment: Mapping[str, str], mode: str) -> None:
 
 def sdk_version(package: str) -> str:
     """Return the version requirements.txt pins a package to; Pulumi's plugins follow their SDK's."""
-    found = re.search(rf"^{re.escape(package)}==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    if not found:
+    pin = re.search(rf"^{re.escape(package)}==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    if not pin:
         raise ToolError(f"requirements.txt pins no {package}. Restore it: git checkout -- requirements.txt")
-    return found[1]
+    return pin[1]
 
 
 def others(path: str) -> str:
-    """Return PATH without the checkout's own tools: what is found there is the person's."""
+    """Return PATH without the checkout's own tools: what is there is the person's."""
     return os.pathsep.join(part for part in path.split(os.pathsep) if part != str(BIN))
 
 
@@ -133,7 +133,7 @@ def _fetch(url: str) -> bytes:
 
 
 def _missing(pulumi: Path, environment: Mapping[str, str], mode: str) -> list[Fake]:
-    """Return the plugins of which no real one can be found, after trying to install the official ones."""
+    """Return the plugins of which there is no real one, after trying to install the official ones."""
     home = pulumi_home(environment)
     missing = [fake for fake in FAKES if not _is_here(fake, pulumi, environment)]
     # Where a fake plugin is in use, the network is asked again only with OFFLINE=never.
@@ -153,12 +153,12 @@ def _is_here(fake: Fake, pulumi: Path, environment: Mapping[str, str]) -> bool:
     folder = plugin_folder(pulumi_home(environment), fake)
     on_path = shutil.which(fake.executable, path=others(environment["PATH"]))
     beside = pulumi.resolve().parent
-    found = [
+    candidates = [
         *([Path(on_path)] if on_path else []),
         *([beside / fake.executable] if fake.kind == "language" and beside != BIN else []),
         *([folder / fake.executable] if not folder.with_name(f"{folder.name}.partial").exists() else []),
     ]
-    return any(path.exists() and not is_fake(path) for path in found)
+    return any(path.exists() and not is_fake(path) for path in candidates)
 
 
 def _place(fake: Fake, home: Path) -> Path:

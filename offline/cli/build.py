@@ -27,18 +27,18 @@ BUILD_FLAGS = ("-trimpath", "-buildvcs=false", TAGS, "-gcflags=all=-l -dwarf=fal
 BUILD_HINT = "Is there enough memory and disk (about 2 GB each)? Then try again: python -m offline.cli"
 
 
-def ensure(say: Callable[[str], None]) -> Path:
+def ensure(log: Callable[[str], None]) -> Path:
     """Return the built `pulumi`, from the cache when these pins were built for this machine before.
 
     Raises OfflineError naming what is missing: Go, a module proxy, or what the compiler found.
     """
     settings = _go_settings()
     folder = cache_folder("cli")
-    # One name for all versions of one pin set, so that old ones can be told from new ones and removed.
+    # Named by the pins: the binary of older pins is another file, and is removed later.
     binary = folder / f"pulumi-{digest(FOLDER, settings)}"
     with locked("cli"):
         if not binary.exists():
-            _build(binary, settings, say)
+            _build(binary, settings, log)
             keep_newest(folder, "pulumi-*")
     return binary.resolve()
 
@@ -77,19 +77,19 @@ def _go_settings() -> dict[str, str]:
     return {str(name): str(value) for name, value in json.loads(answer).items()}
 
 
-def _build(binary: Path, settings: dict[str, str], say: Callable[[str], None]) -> None:
+def _build(binary: Path, settings: dict[str, str], log: Callable[[str], None]) -> None:
     pins = (FOLDER / "go.mod").read_text()
     check_go(settings, pins)
     version = pinned_version(pins)
     started = time.monotonic()
-    say(f"fetching the modules of pulumi {version}")
+    log(f"fetching the modules of pulumi {version}")
     run(
         ["go", "list", "-deps", TAGS, COMMAND],
         f"fetching the Go modules of pulumi {version}",
         DOWNLOAD_HINT.format(proxy=settings.get("GOPROXY") or "none"),
         cwd=FOLDER,
     )
-    say(f"compiling pulumi {version} (some minutes, once for this machine)")
+    log(f"compiling pulumi {version} (some minutes, once for this machine)")
     flags = f"-s -w -X {VERSION_VARIABLE}={version}"
     with unfinished(binary) as part:
         run(
@@ -98,4 +98,4 @@ def _build(binary: Path, settings: dict[str, str], say: Callable[[str], None]) -
             BUILD_HINT,
             cwd=FOLDER,
         )
-    say(f"pulumi {version} built in {time.monotonic() - started:.0f} s")
+    log(f"pulumi {version} built in {time.monotonic() - started:.0f} s")

@@ -34,9 +34,9 @@ def lines(table: Table, rows: Iterable[Row]) -> Iterator[str]:
     names = [column.name for column in table.copied]
     required = [column.name for column in table.copied if column.required]
     for row in rows:
-        wrong = [name for name in row if name not in names] + [name for name in required if row.get(name) is None]
-        if wrong:
-            raise ValueError(f"{table.name}: no such column, or required and missing: {', '.join(wrong)}")
+        invalid = [name for name in row if name not in names] + [name for name in required if row.get(name) is None]
+        if invalid:
+            raise ValueError(f"{table.name}: no such column, or required and missing: {', '.join(invalid)}")
         yield "\t".join([field(row.get(name)) for name in names]) + "\n"
 
 

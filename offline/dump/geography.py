@@ -8,7 +8,7 @@ from offline.dump.objects import ADMIN_ID, Objects, random_of
 PROVINCES = 8
 DISTRICTS = 5  # in each province
 FACILITIES = 16  # in each district
-WEST, SOUTH = -31.0, 2.0  # open ocean: nobody's country
+WEST, SOUTH = -31.0, 2.0  # open ocean, in no country
 DISTRICT_DEGREES = 0.5
 FACILITY_LEVEL = 4
 SYLLABLES = ("ba", "do", "fe", "gu", "ka", "lo", "mi", "na", "po", "ri", "sa", "tu", "wa", "ye", "zo", "mbe")

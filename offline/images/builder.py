@@ -1,4 +1,4 @@
-"""Make the images of a recipe present on the Docker engine: found there, loaded from the cache, or built."""
+"""Make the images of a recipe present on Docker Engine: found there, loaded from the cache, or built."""
 
 import gzip
 import os
@@ -19,14 +19,18 @@ from offline.images.machine import TAIL_LINES, OfflineError, cache_folder, keep_
 LABEL = "dhis2-cluster.content"
 RECIPE_LABEL = "dhis2-cluster.recipe"
 CHUNK_BYTES = 1 << 20
-PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")  # build arguments the engine knows and does not record
+PROXY_VARIABLES = (
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)  # build arguments that Docker Engine knows and does not record
 
 
 @dataclass(frozen=True)
 class Builder:
-    """Builds on one Docker engine, through its API: the classic builder needs neither buildx nor the docker command."""
+    """Builds on one Docker Engine, through its API: the classic builder needs neither buildx nor the docker command."""
 
-    engine: docker.DockerClient
+    client: docker.DockerClient
 
     def ensure(self, recipe: Recipe, tags: Sequence[str]) -> str:
         """Make images of a recipe present and current; returns how: `cached`, `loaded` or `built`."""
@@ -51,7 +55,7 @@ class Builder:
     def find(self, tag: str) -> Image | None:
         """Return Docker Engine's image of that name, None when it has none."""
         try:
-            return self.engine.images.get(tag)
+            return self.client.images.get(tag)
         except ImageNotFound:
             return None
 
@@ -68,7 +72,7 @@ class Builder:
         """Load saved images; a damaged tarball is removed, so that a build follows."""
         try:
             with gzip.open(tarball) as unpacked:
-                self.engine.images.load(iter(lambda: unpacked.read(CHUNK_BYTES), b""))  # type: ignore[arg-type]
+                self.client.images.load(iter(lambda: unpacked.read(CHUNK_BYTES), b""))  # type: ignore[arg-type]
         except (OSError, EOFError, DockerException):
             tarball.unlink(missing_ok=True)
 
@@ -76,7 +80,7 @@ class Builder:
         """Save the current images of a recipe, shared layers once: an empty Docker Engine is filled from there."""
         tags = [tag for tag in recipe.tags if self.is_current(tag, digest)]
         with unfinished(tarball) as part, gzip.open(part, "wb", compresslevel=1) as packed:
-            for chunk in saved(self.engine, tags):
+            for chunk in saved(self.client, tags):
                 packed.write(chunk)
         keep_newest(tarball.parent, f"{recipe.name}-*.tar.gz")
 
@@ -99,7 +103,7 @@ class Builder:
     def build_one(self, tag: str, context: Path, arguments: dict[str, str], labels: dict[str, str]) -> None:
         """Build one image from a prepared context; raises OfflineError with the last lines of the build."""
         try:
-            self.engine.images.build(
+            self.client.images.build(
                 path=str(context),
                 tag=tag,
                 buildargs=arguments,
@@ -114,26 +118,26 @@ class Builder:
             raise OfflineError(f"images: {tag} could not be built:\n{tail}") from error
 
     def ensure_base(self) -> str:
-        """Import the base into the engine unless it is there; returns its name."""
+        """Import the base into Docker Engine unless it is there; returns its name."""
         wanted = base_digest()
         name = f"{REPOSITORY}/base:{wanted}"
         if not self.find(name):
             with base_tarball(wanted).open("rb") as tree:
-                self.engine.api.import_image_from_data(tree, repository=f"{REPOSITORY}/base", tag=wanted)
+                self.client.api.import_image_from_data(tree, repository=f"{REPOSITORY}/base", tag=wanted)
         if not self.find(name):
-            raise OfflineError(f"images: the engine did not keep {name}. Is its disk full? See: docker system df")
+            raise OfflineError(f"images: Docker Engine did not keep {name}. Is its disk full? See: docker system df")
         return name
 
     def discard_nameless(self, recipe: Recipe) -> None:
         """Remove images of the recipe that lost their name to a newer one, as far as nothing uses them."""
-        for image in self.engine.images.list(filters={"dangling": True, "label": f"{RECIPE_LABEL}={recipe.name}"}):
+        for image in self.client.images.list(filters={"dangling": True, "label": f"{RECIPE_LABEL}={recipe.name}"}):
             with suppress(APIError):
-                self.engine.images.remove(image.id)
+                self.client.images.remove(image.id)
 
 
-def saved(engine: docker.DockerClient, tags: list[str]) -> Iterator[bytes]:
+def saved(client: docker.DockerClient, tags: list[str]) -> Iterator[bytes]:
     """Yield one tar stream with all the named images (the SDK's own method takes a single image)."""
-    api = engine.api
+    api = client.api
     address = f"{api.base_url}/v{api.api_version}/images/get"
     with api.get(address, params={"names": tags}, stream=True, timeout=api.timeout) as answer:
         answer.raise_for_status()

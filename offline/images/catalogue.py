@@ -1,4 +1,4 @@
-"""Which images there are, what goes into each, and the content hash that says whether a built one is still right."""
+"""The images, what they are built from, and the content hash by which a current one is recognised."""
 
 import hashlib
 import platform
@@ -12,7 +12,7 @@ from offline.images.machine import OfflineError
 REPOSITORY = "dhis2-cluster"
 RECIPES = Path(__file__).parent / "recipes"
 DIGEST_LENGTH = 16
-NOT_SOURCES = {"target", "__pycache__", ".pytest_cache"}
+NOT_SOURCES = {"target", "__pycache__", ".pytest_cache", "README.md"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def base_digest() -> str:
 
 
 def recipe_digest(recipe: Recipe) -> str:
-    """Return the content hash of a recipe: base, pins, tags, and every file that goes into the images."""
+    """Return the content hash of a recipe: base, pins, tags, and every file that the images are built from."""
     texts = [base_digest(), *recipe.pins, *recipe.tags, *recipe.versions.values()]
     return digest(texts, [*files(recipe.folder), *(file for source in recipe.sources for file in files(source))])
 

@@ -1,4 +1,4 @@
-"""What this machine offers a build: a cache outside the checkout, locks, commands whose failures are explained."""
+"""What the builds share: a cache outside the checkout, locks, commands with errors that name their purpose."""
 
 import fcntl
 import os
@@ -11,11 +11,11 @@ TAIL_LINES = 15
 
 
 class OfflineError(Exception):
-    """A build step that cannot go on; the message says what is wrong, where, and what mends it."""
+    """A build step that failed; the message names what is wrong, where, and the command that fixes it."""
 
 
 def cache_folder(*parts: str) -> Path:
-    """Return (and make) a folder of the machine cache, which outlives checkouts and Docker engines."""
+    """Return (and create) a folder of the cache that all checkouts share, also after Docker Engine was emptied."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = Path(home, "dhis2-cluster", *parts)
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def locked(name: str) -> Iterator[None]:
 
 @contextmanager
 def unfinished(final: Path) -> Iterator[Path]:
-    """Yield a path beside `final` that becomes `final` only when the block ends well, and is gone otherwise.
+    """Yield a path beside `final` that becomes `final` only when the block succeeds, and is removed otherwise.
 
     The caller holds a lock on `final`: what a killed process left beside it is removed.
     """
@@ -55,7 +55,7 @@ def keep_newest(folder: Path, pattern: str, number: int = 2) -> None:
 def run(command: Sequence[str], purpose: str, hint: str = "", cwd: Path | None = None) -> str:
     """Run a command and return its standard output.
 
-    Raises OfflineError naming `purpose`, the last lines the command wrote and, when given, the `hint` that mends it.
+    Raises OfflineError naming `purpose`, the last lines the command wrote, and the `hint` that fixes it.
     """
     try:
         done = subprocess.run(  # noqa: S603 - commands are the project's own, never a user's text
@@ -65,5 +65,5 @@ def run(command: Sequence[str], purpose: str, hint: str = "", cwd: Path | None =
         raise OfflineError(f"{purpose}: {command[0]} is not installed. {hint}".rstrip()) from error
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-TAIL_LINES:])
-        raise OfflineError(f"{purpose}: {command[0]} ended with {done.returncode}:\n{tail}\n{hint}".rstrip())
+        raise OfflineError(f"{purpose}: {command[0]} exited with {done.returncode}:\n{tail}\n{hint}".rstrip())
     return done.stdout

@@ -1,4 +1,4 @@
-"""The decisions of make: what a person has chosen stands, the rest follows from what the machine offers."""
+"""The decisions of make: what a person has chosen is used, the rest follows from what the machine offers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OWN_URL = "file:///checkout/.pulumi-state"
 @pytest.mark.parametrize(
     ("text", "mode"), [("", AUTO), (" ", AUTO), ("auto", AUTO), ("always", ALWAYS), ("never", NEVER)]
 )
-def test_offline_is_one_of_three_words(text: str, mode: str) -> None:
+def test_offline_is_one_of_three_modes(text: str, mode: str) -> None:
     assert choices.offline_mode(text) == mode, "an unset OFFLINE leaves the choice to the machine"
 
 
 @pytest.mark.parametrize("text", ["yes", "1", "Always", "alwyas"])
-def test_another_word_for_offline_is_refused_with_the_three_that_work(text: str) -> None:
+def test_another_value_of_offline_is_refused_with_the_three_modes(text: str) -> None:
     with pytest.raises(ToolError, match=r"always, never and auto"):
         choices.offline_mode(text)
 
@@ -54,9 +54,7 @@ def test_a_variable_that_is_set_is_never_overridden(name: str) -> None:
 
 def test_an_empty_passphrase_is_a_passphrase() -> None:
     added = choices.additions(Machine(environment={"PULUMI_CONFIG_PASSPHRASE": ""}), AUTO, ROOT)
-    assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in added, (
-        "Pulumi takes a set, empty passphrase; a file would contradict it"
-    )
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in added, "Pulumi accepts an empty passphrase; a file would override it"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +87,7 @@ def test_the_pulumi_service_keeps_secrets_itself(found: Machine) -> None:
 
 def test_a_salt_of_anothers_passphrase_leaves_asking_for_it_to_pulumi() -> None:
     found = Machine(environment={}, login="file://~", foreign_salt=True)
-    assert choices.additions(found, AUTO, ROOT) == {}, "a made-up passphrase would be refused as incorrect"
+    assert choices.additions(found, AUTO, ROOT) == {}, "a generated passphrase would be refused as incorrect"
 
 
 @pytest.mark.parametrize(
@@ -121,9 +119,9 @@ def test_a_persons_own_pulumi_home_is_used_unless_the_checkout_has_one_already()
         (Machine(environment={}, fake_plugins=True), AUTO, True),
     ],
 )
-def test_the_engine_is_kept_from_the_network_only_offline(found: Machine, mode: str, quiet: bool) -> None:
+def test_pulumi_is_kept_from_the_network_only_offline(found: Machine, mode: str, quiet: bool) -> None:
     added = choices.additions(found, mode, ROOT)
-    assert (choices.QUIET_ENGINE.keys() <= added.keys()) == quiet, "online, Pulumi's checks and downloads are its own"
+    assert (choices.OFFLINE_PULUMI.keys() <= added.keys()) == quiet, "online, Pulumi's checks and downloads are its own"
 
 
 @pytest.mark.parametrize(
@@ -142,12 +140,12 @@ def test_the_engine_is_kept_from_the_network_only_offline(found: Machine, mode: 
 )
 def test_a_chosen_stack_stands(wanted: str, variable: str, selected: str, mode: str, name: str, why: str) -> None:  # noqa: PLR0917
     stack = choices.stack_to_deploy(wanted, variable, selected, mode)
-    assert stack, "somebody chose"
+    assert stack, "one was chosen"
     assert stack.name == name, f"{why} decides"
     assert why in stack.why, "the line says who decided"
 
 
-def test_where_nobody_chose_the_registries_decide() -> None:
+def test_without_a_choice_the_registries_decide() -> None:
     assert choices.stack_to_deploy("", "", "", AUTO) is None, "only then are they asked"
     assert choices.stack_by_images({}).name == "dev", "real images are preferred"
 

@@ -42,7 +42,7 @@ def test_committed_stack_files_have_no_salt() -> None:
     names = subprocess.run(["git", "ls-files", "Pulumi.*.yaml"], cwd=ROOT, capture_output=True, text=True, check=False)
     for name in names.stdout.split():
         shown = subprocess.run(["git", "show", f":{name}"], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert not has_salt(shown.stdout), f"{name}: with one user's salt, no other user's passphrase is accepted"
+        assert not has_salt(shown.stdout), f"{name}: with one person's salt, no other passphrase is accepted"
 
 
 Git = Callable[..., str]

@@ -1,4 +1,4 @@
-"""The offline images on a real engine: what the program and its scripts need of the official ones, and the dump."""
+"""The offline images on Docker Engine: what the program and its scripts need of the official ones, and the dump."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Building the CLI: what its cache is keyed by, and what a person without Go or a network is told."""
+"""Building the CLI: the key of its cache, and the errors without Go or a network."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_a_go_that_is_too_old_is_named_with_the_one_that_is_needed() -> None:
         build.check_go({"GOVERSION": "go1.19.8"}, pins)
 
 
-def test_without_go_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_go_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OfflineError, match=r"building pulumi: go is not installed\. Install Go"):
         build.ensure(lambda _: None)
@@ -52,5 +52,5 @@ def test_an_unreachable_module_proxy_is_named(monkeypatch: pytest.MonkeyPatch, t
     with pytest.raises(OfflineError) as raised:
         build.ensure(lambda _: None)
     for part in ("fetching the Go modules", "connection refused", "export GOPROXY=", "now: http://127.0.0.1:9"):
-        assert part in str(raised.value), f"{part!r} tells what is wrong or mends it"
+        assert part in str(raised.value), f"{part!r} is missing in the error"
     assert not list((tmp_path / "cache").rglob("pulumi-*")), "nothing half built stays"

@@ -111,7 +111,7 @@ def test_the_text_is_ordered_as_pg_dump_orders_it(text: str) -> None:
     order += ["PostgreSQL database dump complete", r"\unrestrict "]
     found = [text.index(part) for part in order]
     assert found == sorted(found), "programs that split a dump rely on it"
-    assert text.rindex("COPY public.") < text.index("ADD CONSTRAINT"), "data is loaded before keys and indexes"
+    assert text.rindex("COPY public.") < text.index("ADD CONSTRAINT"), "data is restored before keys and indexes"
 
 
 def test_every_statement_has_its_heading(text: str) -> None:
@@ -135,7 +135,7 @@ def test_names_of_constraints_and_indexes_are_unique(text: str) -> None:
 
 @pytest.mark.parametrize("method", ["btree", "gin", "gist"])
 def test_every_kind_of_index_is_there(method: str, text: str) -> None:
-    assert f" USING {method} (" in text, "each takes another path when a seed is loaded in parallel"
+    assert f" USING {method} (" in text, "each is created by another command of a restore"
 
 
 def test_a_plain_dump_names_no_role_and_drops_nothing(text: str) -> None:
@@ -162,7 +162,7 @@ def test_an_interrupted_dump_leaves_no_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("offline.dump.__main__.sample", broken)
     with pytest.raises(OSError, match="no space left"):
         main([str(tmp_path / "dump.sql.gz")])
-    assert not list(tmp_path.iterdir()), "half a dump must not be found by the next run"
+    assert not list(tmp_path.iterdir()), "the next run would use half a dump"
 
 
 def test_negative_sizes_are_refused(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_negative_sizes_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_values_are_written_as_copy_reads_them(value: object, written: str) -> None:
-    assert copytext.field(value) == written, "one wrong escape shifts every column after it"
+    assert copytext.field(value) == written, "an invalid escape shifts every column after it"
 
 
 def test_a_row_with_a_missing_or_unknown_column_is_refused() -> None:
@@ -197,7 +197,7 @@ def test_geometry_is_ewkb_with_its_reference_system() -> None:
     assert copytext.point(1.0, 2.0) == "0101000020E6100000000000000000F03F0000000000000040", "as PostGIS prints it"
 
 
-def test_a_wrong_line_in_the_table_file_is_named() -> None:
+def test_an_invalid_line_in_the_table_file_is_named() -> None:
     with pytest.raises(ValueError, match=r"tables.txt: not a column: 'broken'"):
         schema.table("sample id\n  broken")
 

@@ -1,4 +1,4 @@
-"""What the offline images are made from: mirror, downloads, and the helpers that keep half of anything out."""
+"""What the images are built from: mirror, downloads, and the helpers that leave nothing unfinished."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from offline.images import artefacts, base
 from offline.images.machine import OfflineError, cache_folder, keep_newest, run, unfinished
 
 
-def test_an_unfinished_file_is_gone_after_a_failure(tmp_path: Path) -> None:
+def test_an_unfinished_file_is_removed_after_a_failure(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), unfinished(tmp_path / "out") as part:
         part.write_text("half")
         raise RuntimeError
@@ -34,8 +34,8 @@ def test_only_the_newest_tarballs_are_kept(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a-2", "a-1", "b-1"}, "other recipes keep theirs"
 
 
-def test_a_failing_command_is_named_with_its_words_and_the_mend() -> None:
-    with pytest.raises(OfflineError, match=r"trying: sh ended with 3:\nno room\nRun: df"):
+def test_a_failing_command_is_named_with_its_output_and_the_fix() -> None:
+    with pytest.raises(OfflineError, match=r"trying: sh exited with 3:\nno room\nRun: df"):
         run(["sh", "-c", "echo no room >&2; exit 3"], "trying", "Run: df")
     with pytest.raises(OfflineError, match=r"no-such-tool is not installed\. Install it"):
         run(["no-such-tool"], "trying", "Install it")
@@ -45,8 +45,8 @@ def test_the_mirror_is_the_one_apt_uses(monkeypatch: pytest.MonkeyPatch) -> None
     listed = (
         "Packages|Debian|Debian|http://mirror.test/debian/\n"
         "Packages|Debian|Debian-Security|http://mirror.test/security/\n"
-        "Translations|Debian|Debian|http://wrong.test/\n"
-        "Packages|Elsewhere|Elsewhere|http://wrong.test/\n"
+        "Translations|Debian|Debian|http://other.test/\n"
+        "Packages|Elsewhere|Elsewhere|http://other.test/\n"
     )
     monkeypatch.setattr(base, "run", lambda *_: listed)
     monkeypatch.delenv(base.MIRROR_VARIABLE, raising=False)
@@ -54,10 +54,10 @@ def test_the_mirror_is_the_one_apt_uses(monkeypatch: pytest.MonkeyPatch) -> None
         "deb http://mirror.test/debian/ trixie main",
         "deb http://mirror.test/debian/ trixie-updates main",
         "deb http://mirror.test/security/ trixie-security main",
-    ], "only Debian's own archives, by apt's knowledge and not by name"
+    ], "only Debian's own archives, by what apt reports and not by name"
 
 
-def test_a_machine_without_debian_mirror_is_told_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_debian_mirror_the_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "run", lambda *_: "Packages|Ubuntu|Ubuntu|http://mirror.test/ubuntu/\n")
     monkeypatch.delenv(base.MIRROR_VARIABLE, raising=False)
     with pytest.raises(OfflineError, match=f"export {base.MIRROR_VARIABLE}="):
@@ -66,7 +66,7 @@ def test_a_machine_without_debian_mirror_is_told_how_to_name_one(monkeypatch: py
     assert base.debian_sources() == ["deb http://chosen.test/debian trixie main"], "the variable wins"
 
 
-def test_without_root_a_missing_mmdebstrap_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_root_a_missing_mmdebstrap_is_an_error_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(OfflineError, match="sudo apt-get install -y mmdebstrap"):
@@ -76,8 +76,8 @@ def test_without_root_a_missing_mmdebstrap_is_asked_for(monkeypatch: pytest.Monk
 def test_a_download_that_is_not_the_pinned_file_is_not_kept(tmp_path: Path) -> None:
     (tmp_path / "download").write_text("something else")
     with pytest.raises(OfflineError, match="download is not the pinned file"):
-        artefacts.keep(tmp_path / "download", tmp_path / "cached", "0" * 64)
-    assert not (tmp_path / "cached").exists(), "a later run would take it for the right one"
+        artefacts.store(tmp_path / "download", tmp_path / "cached", "0" * 64)
+    assert not (tmp_path / "cached").exists(), "a later run would use it"
 
 
 def test_tomcat_in_the_context_is_readable_by_every_uid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

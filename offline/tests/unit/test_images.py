@@ -1,4 +1,4 @@
-"""Offline images: when an image counts as right, and that nothing half made is ever taken for finished."""
+"""Offline images: which images are current, and that nothing unfinished is used."""
 
 import dataclasses
 import gzip
@@ -29,14 +29,14 @@ class FakeImage:
     labels: dict[str, str]
 
 
-class FakeEngine:
-    """A Docker engine that keeps names and labels; `fail` makes its next build end with an error."""
+class FakeDocker:
+    """A Docker Engine that stores names and labels; `fail` makes its next build fail."""
 
     def __init__(self) -> None:
         self.images = self
         self.api = self
         self.base_url, self.api_version, self.timeout = "http+docker://test", "1.41", 60
-        self.kept: dict[str, FakeImage] = {}
+        self.stored: dict[str, FakeImage] = {}
         self.built: list[str] = []
         self.nameless: list[FakeImage] = []
         self.fail = False
@@ -44,23 +44,23 @@ class FakeEngine:
     def get(self, name: str, **request: Any) -> Any:  # noqa: ANN401 - two methods of the SDK in one
         if name.startswith(self.base_url):
             names = request["params"]["names"]
-            return FakeAnswer("\n".join(f"{tag} {self.kept[tag].labels[LABEL]}" for tag in names))
-        if name not in self.kept:
+            return FakeAnswer("\n".join(f"{tag} {self.stored[tag].labels[LABEL]}" for tag in names))
+        if name not in self.stored:
             raise ImageNotFound(name)
-        return self.kept[name]
+        return self.stored[name]
 
     def build(self, *, tag: str, labels: dict[str, str], path: str, **_: object) -> None:
         assert Path(path, "Dockerfile").exists(), "a build context needs its Dockerfile"
         if self.fail:
             raise BuildError("the command returned 100", iter([{"stream": "E: no such package"}]))
         self.built.append(tag)
-        self.nameless += [self.kept[tag]] if tag in self.kept else []
-        self.kept[tag] = FakeImage(f"id-{len(self.built)}", labels)
+        self.nameless += [self.stored[tag]] if tag in self.stored else []
+        self.stored[tag] = FakeImage(f"id-{len(self.built)}", labels)
 
     def load(self, chunks: Iterator[bytes]) -> None:
         for line in b"".join(chunks).decode().splitlines():
             tag, digest = line.split()
-            self.kept[tag] = FakeImage("loaded", {LABEL: digest})
+            self.stored[tag] = FakeImage("loaded", {LABEL: digest})
 
     def list(self, filters: dict[str, object]) -> list[FakeImage]:
         label, _, value = str(filters["label"]).partition("=")
@@ -70,14 +70,14 @@ class FakeEngine:
         self.nameless = [image for image in self.nameless if image.id != name]
 
     def import_image_from_data(self, _: object, repository: str, tag: str) -> None:
-        self.kept[f"{repository}:{tag}"] = FakeImage("base", {})
+        self.stored[f"{repository}:{tag}"] = FakeImage("base", {})
 
 
 class FakeAnswer(io.StringIO):
-    """The engine's answer to a request for saved images."""
+    """Docker Engine's answer to a request for saved images."""
 
     def raise_for_status(self) -> None:
-        """Be fine."""
+        """Raise nothing."""
 
     def iter_content(self, _: int) -> Iterator[bytes]:
         yield self.getvalue().encode()
@@ -104,88 +104,94 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Reci
 
 
 @pytest.fixture
-def engine() -> FakeEngine:
-    """An engine without images."""
-    return FakeEngine()
+def docker_engine() -> FakeDocker:
+    """A Docker Engine without images."""
+    return FakeDocker()
 
 
-def ensure(engine: FakeEngine, recipe: Recipe, *tags: str) -> str:
-    return Builder(engine).ensure(recipe, tags or recipe.tags)  # type: ignore[arg-type]
+def ensure(docker_engine: FakeDocker, recipe: Recipe, *tags: str) -> str:
+    return Builder(docker_engine).ensure(recipe, tags or recipe.tags)  # type: ignore[arg-type]
 
 
-def test_a_second_run_builds_nothing(engine: FakeEngine, recipe: Recipe) -> None:
-    assert [ensure(engine, recipe), ensure(engine, recipe)] == ["built", "cached"], "the label says it is right"
-    assert engine.built == recipe.tags, "each image is built once"
+def test_a_second_run_builds_nothing(docker_engine: FakeDocker, recipe: Recipe) -> None:
+    assert [ensure(docker_engine, recipe), ensure(docker_engine, recipe)] == ["built", "cached"], (
+        "the label shows that it is current"
+    )
+    assert docker_engine.built == recipe.tags, "each image is built once"
 
 
 def test_only_the_named_image_is_built_and_the_others_are_added_later(
-    engine: FakeEngine, recipe: Recipe, cache: Path
+    docker_engine: FakeDocker, recipe: Recipe, cache: Path
 ) -> None:
     one, two = recipe.tags
-    assert ensure(engine, recipe, two) == "built"
-    assert engine.built == [two], "`make up` waits for no image that only tests need"
-    assert ensure(engine, recipe) == "built"
-    assert engine.built == [two, one], "what is current is not built again"
-    engine.kept.clear()
-    assert ensure(engine, recipe) == "loaded", "both are in the cache"
+    assert ensure(docker_engine, recipe, two) == "built"
+    assert docker_engine.built == [two], "`make up` waits for no image that only tests need"
+    assert ensure(docker_engine, recipe) == "built"
+    assert docker_engine.built == [two, one], "what is current is not built again"
+    docker_engine.stored.clear()
+    assert ensure(docker_engine, recipe) == "loaded", "both are in the cache"
     assert len(list(cache.glob("sample-*.tar.gz"))) == 1, "in one file, which holds shared layers once"
 
 
-def test_a_wiped_engine_is_refilled_from_the_cache(engine: FakeEngine, recipe: Recipe) -> None:
-    ensure(engine, recipe)
-    engine.kept.clear()
-    assert ensure(engine, recipe) == "loaded", "no network is needed to get the images back"
-    assert set(engine.kept) == set(recipe.tags), "all images of the recipe come back, the base is not needed"
+def test_an_emptied_docker_engine_is_filled_from_the_cache(docker_engine: FakeDocker, recipe: Recipe) -> None:
+    ensure(docker_engine, recipe)
+    docker_engine.stored.clear()
+    assert ensure(docker_engine, recipe) == "loaded", "no network is needed to get the images back"
+    assert set(docker_engine.stored) == set(recipe.tags), "all images of the recipe come back, the base is not needed"
 
 
-def test_images_that_were_never_saved_are_saved_when_found(engine: FakeEngine, recipe: Recipe, cache: Path) -> None:
-    ensure(engine, recipe)
+def test_images_that_were_never_saved_are_saved_when_found(
+    docker_engine: FakeDocker, recipe: Recipe, cache: Path
+) -> None:
+    ensure(docker_engine, recipe)
     for path in cache.glob("*.gz"):
         path.unlink()
-    assert ensure(engine, recipe) == "cached"
-    assert list(cache.glob("sample-*.tar.gz")), "the next wiped engine needs the tarball"
+    assert ensure(docker_engine, recipe) == "cached"
+    assert list(cache.glob("sample-*.tar.gz")), "an emptied Docker Engine needs the tarball"
 
 
-def test_what_a_killed_run_left_in_the_cache_is_removed(engine: FakeEngine, recipe: Recipe, cache: Path) -> None:
+def test_what_a_killed_run_left_in_the_cache_is_removed(docker_engine: FakeDocker, recipe: Recipe, cache: Path) -> None:
     (cache / "sample-0123.tar.gz.77.part").touch()
     (cache_folder("build") / "sample").mkdir()
     (cache_folder("build") / "sample" / "Dockerfile.old").touch()
-    ensure(engine, recipe)
-    assert not list(cache.glob("*.part")), "it would stay for ever"
+    ensure(docker_engine, recipe)
+    assert not list(cache.glob("*.part")), "it would stay forever"
     assert not list(cache_folder("build").iterdir()), "neither old nor new build contexts stay"
 
 
-def test_a_damaged_tarball_is_removed_and_the_image_built(engine: FakeEngine, recipe: Recipe, cache: Path) -> None:
-    ensure(engine, recipe)
+def test_a_damaged_tarball_is_removed_and_the_image_built(
+    docker_engine: FakeDocker, recipe: Recipe, cache: Path
+) -> None:
+    ensure(docker_engine, recipe)
     tarball = next(cache.glob("sample-*.tar.gz"))
     tarball.write_bytes(tarball.read_bytes()[:-10])
-    engine.kept.clear()
-    assert ensure(engine, recipe) == "built", "half an archive is no image"
+    docker_engine.stored.clear()
+    assert ensure(docker_engine, recipe) == "built", "half an archive is no image"
     assert gzip.decompress(tarball.read_bytes()), "a whole tarball replaces it"
 
 
-def test_a_tarball_with_other_contents_does_not_count(engine: FakeEngine, recipe: Recipe, cache: Path) -> None:
-    wrong = "\n".join(f"{tag} 0123" for tag in recipe.tags)
-    (cache / f"sample-{recipe_digest(recipe)}.tar.gz").write_bytes(gzip.compress(wrong.encode()))
-    assert ensure(engine, recipe) == "built", "only the label of what was loaded proves what it is"
+def test_a_tarball_with_other_contents_does_not_count(docker_engine: FakeDocker, recipe: Recipe, cache: Path) -> None:
+    other = "\n".join(f"{tag} 0123" for tag in recipe.tags)
+    (cache / f"sample-{recipe_digest(recipe)}.tar.gz").write_bytes(gzip.compress(other.encode()))
+    assert ensure(docker_engine, recipe) == "built", "only the label of what was loaded proves what it is"
 
 
-def test_a_changed_dockerfile_is_built_again(engine: FakeEngine, recipe: Recipe) -> None:
-    ensure(engine, recipe)
+def test_a_changed_dockerfile_is_built_again(docker_engine: FakeDocker, recipe: Recipe) -> None:
+    ensure(docker_engine, recipe)
     (recipe.folder / "Dockerfile").write_text("FROM base\nRUN true\n")
-    assert ensure(engine, recipe) == "built", "the package list stands in the Dockerfile"
-    assert not engine.nameless, "the images it replaces must not fill the disk"
+    assert ensure(docker_engine, recipe) == "built", "the package list is in the Dockerfile"
+    assert not docker_engine.nameless, "the images it replaces must not fill the disk"
 
 
 def test_a_failed_build_leaves_nothing_and_shows_its_last_lines(
-    engine: FakeEngine, recipe: Recipe, cache: Path
+    docker_engine: FakeDocker, recipe: Recipe, cache: Path
 ) -> None:
-    engine.fail = True
+    docker_engine.fail = True
     with pytest.raises(OfflineError, match="sample:1 could not be built:\nE: no such package"):
-        ensure(engine, recipe)
-    assert not list(cache.glob("sample-*")), "nothing may look finished"
-    engine.fail = False
-    assert ensure(engine, recipe) == "built", "the next run begins again"
+        ensure(docker_engine, recipe)
+    assert not list(cache.glob("sample-*")), "nothing unfinished may look like an image"
+    docker_engine.fail = False
+    assert ensure(docker_engine, recipe) == "built", "the next run succeeds"
 
 
 @pytest.mark.parametrize("change", ["pin", "tag", "version", "base", "source", "new file", "moved text"])
@@ -251,4 +257,4 @@ def test_the_images_carry_the_names_the_program_asks_for() -> None:
         "dhis2-cluster/valkey:8",
         NGINX_TAG,
         *(f"dhis2-cluster/dhis2-simulator:{version}" for version in ("2.41.4", "2.42.5", "2.43.1")),
-    ], "stack files of the offline mode name them"
+    ], "stack files name them"

@@ -22,8 +22,8 @@ def pom() -> ElementTree.Element:
 
 def text(element: ElementTree.Element, name: str) -> str:
     """Return the text of a child, properties put in; empty where there is none."""
-    found = element.findtext(f"m:{name}", "", NAMESPACE)
-    return re.sub(r"\$\{(.+?)\}", lambda match: pom().findtext(f"m:properties/m:{match[1]}", "", NAMESPACE), found)
+    content = element.findtext(f"m:{name}", "", NAMESPACE)
+    return re.sub(r"\$\{(.+?)\}", lambda match: pom().findtext(f"m:properties/m:{match[1]}", "", NAMESPACE), content)
 
 
 def parts() -> Iterator[tuple[str, ElementTree.Element]]:
@@ -60,9 +60,9 @@ def test_nothing_is_built_from_a_repository_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
-def test_a_class_fits_on_a_few_screens_and_says_what_it_is(path: Path) -> None:
+def test_a_class_is_short_and_has_a_comment(path: Path) -> None:
     lines = path.read_text().splitlines()
-    assert len(lines) <= MOST_LINES, "look for the missing concept"
+    assert len(lines) <= MOST_LINES, "split it"
     first = next(index for index, line in enumerate(lines) if re.match(r"(public )?(final )?(class|record)", line))
     described = any(line.startswith(("/**", " */")) for line in lines[max(0, first - 2) : first])
     assert described, "a reader learns from its first line what a class is for"
@@ -81,7 +81,7 @@ def test_the_simulator_knows_every_release_there_is_an_image_of() -> None:
     assert all(release.fullmatch(version) for version in versions), "another form stops its boot"
 
 
-def test_no_log_line_is_given_a_password() -> None:
+def test_no_log_line_has_a_password() -> None:
     for path in sources():
         calls = re.findall(r"LOG\.\w+\([^;]*;", path.read_text())
-        assert not [call for call in calls if re.search(r"\bpassword\)|, password\b", call)], f"{path.name} tells it"
+        assert not [call for call in calls if re.search(r"\bpassword\)|, password\b", call)], f"{path.name} logs it"
