@@ -216,7 +216,7 @@ def test_the_docker_context_a_person_uses_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "shortened"),
     [
         (
             'Get "https://registry.example/v2/": dial tcp: lookup registry.example on 10.0.0.1:53: no such host',
@@ -228,8 +228,8 @@ def test_the_docker_context_a_person_uses_is_followed(tmp_path: Path) -> None:
         ("X(Caused by Y('Z: [Errno 111] Connection refused'))", "Connection refused"),
     ],
 )
-def test_an_engines_long_message_becomes_its_telling_end(message: str, said: str) -> None:
-    assert short(message) == said, "the reason has to fit into the one line about the stack"
+def test_a_long_message_of_docker_is_shortened_to_its_end(message: str, shortened: str) -> None:
+    assert short(message) == shortened, "the reason has to fit into the one line about the stack"
 
 
 def test_tests_never_meet_a_persons_own_stacks() -> None:
