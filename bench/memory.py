@@ -34,10 +34,7 @@ def run(chosen: argparse.Namespace) -> str:
                 used[part].append(shown)
             anonymous.append(sum(own for _, own in found.values()))
         others = sum(memory_mb(client, stack, part)[0] for part in stack.containers() if part not in PARTS)
-    title = (
-        f"memory: after {chosen.requests:,} requests of 16 clients, 2 cores, 1 replica "
-        f"(cores and databases: {others:,.0f} MB), {chosen.repetitions} repetitions, {engine.machine(client)}"
-    )
+    title = f"memory: after {chosen.requests:,} requests of 16 clients, 2 cores, 1 replica (cores and databases: {others:,.0f} MB), {chosen.repetitions} repetitions, {engine.machine(client)}"
     sums = Series(tuple(sum(values) for values in zip(*used.values(), strict=True)))
     rows = [
         *(Row(f"{part}, MB", Series.of(values), 1) for part, values in used.items()),

@@ -45,10 +45,7 @@ def run(chosen: argparse.Namespace) -> str:
             whole_alone.append(engine.seconds(stack.up))
             nothing_alone.append(engine.seconds(empty.up))
         resources = len(stack.must("stack", "--show-urns", "--stack", stack.name).split("urn:pulumi:")) - 1
-    title = (
-        f"noop: {resources} resources ({chosen.cores} cores, 1 replica), {chosen.repetitions} repetitions, "
-        f"{engine.machine(client)}"
-    )
+    title = f"noop: {resources} resources ({chosen.cores} cores, 1 replica), {chosen.repetitions} repetitions, {engine.machine(client)}"
     rows = [
         Row("pulumi up, s", Series.of(whole)),
         Row("pulumi up of an empty program, s", Series.of(nothing)),

@@ -47,10 +47,7 @@ def run(chosen: argparse.Namespace) -> str:
             quick = measure(ways(stack, made, quick_core(stack, made)), chosen)
         finally:
             made.close()  # before the stack's network
-    title = (
-        f"proxy: GET {PATH}, latency with 1 connection, throughput with {chosen.connections}, {chosen.seconds} s each, "
-        f"{chosen.repetitions} repetitions, {engine.machine(client)}"
-    )
+    title = f"proxy: GET {PATH}, latency with 1 connection, throughput with {chosen.connections}, {chosen.seconds} s each, {chosen.repetitions} repetitions, {engine.machine(client)}"
     quickest = table("a core that does nothing but answer", rows(quick))
     return "\n\n".join([title, quickest, table("a simulator", rows(simulator))])
 

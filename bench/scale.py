@@ -37,10 +37,7 @@ def run(chosen: argparse.Namespace) -> str:
             alone.append(engine.seconds(partial(boot, core, client.networks.get(f"{stack.prefix}-app"))))
             stack.set(cores=1)
             stack.up()
-    title = (
-        f"scale: 1 to 2 cores, {chosen.boot_seconds} s added to the simulator's boot, "
-        f"{chosen.repetitions} repetitions, {engine.machine(client)}"
-    )
+    title = f"scale: 1 to 2 cores, {chosen.boot_seconds} s added to the simulator's boot, {chosen.repetitions} repetitions, {engine.machine(client)}"
     rows = [
         Row("pulumi up, s", Series.of(ups)),
         Row("the added core's boot alone, start to ping, s", Series.of(alone)),

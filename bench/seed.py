@@ -64,11 +64,7 @@ def run(chosen: argparse.Namespace) -> str:
         others.append(other[0])
         if other[1] != counted:
             raise BenchError(f"not the same was loaded (rows, indexes, constraints): {counted} and {other[1]}")
-    title = (
-        f"seed: {dump.name} ({dump.stat().st_size / 1e6:.1f} MB, {size} in the database, "
-        f"rows|indexes|constraints {counted}), databaseMemory {chosen.memory}, "
-        f"{chosen.repetitions} repetitions, {engine.machine(client)}"
-    )
+    title = f"seed: {dump.name} ({dump.stat().st_size / 1e6:.1f} MB, {size} in the database, rows|indexes|constraints {counted}), databaseMemory {chosen.memory}, {chosen.repetitions} repetitions, {engine.machine(client)}"
     names = [name for name in parts[0] if all(name in each for each in parts)]
     rows = [
         Row("our primary, start to TCP, s", Series.of(ours), 1),

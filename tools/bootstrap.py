@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tools import choices, cleaning, environment, venv
-from tools.terminal import INTERRUPTED, ToolError, say
+from tools.terminal import INTERRUPTED, ToolError, report
 
 RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"
 NEEDS = {"up": RUNTIME, "down": RUNTIME, "recover": RUNTIME}
@@ -23,7 +23,7 @@ def run(word: str) -> int:
             python = venv.ensure(NEEDS.get(word, DEVELOPMENT))
             os.execv(python, [str(python), "-m", "tools.inside", word])  # noqa: S606 - our own interpreter
     except ToolError as error:
-        say("error", str(error))
+        report("error", str(error))
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

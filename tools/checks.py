@@ -12,7 +12,7 @@ from pathlib import Path
 from offline.images.catalogue import CATALOGUE
 from tools import choices, deploy, engine, environment, pulumi_tools
 from tools.paths import OFFLINE, ROOT, STATE, TOOLS, VENV
-from tools.terminal import ToolError, attached, attempt, say, together
+from tools.terminal import ToolError, attached, attempt, report, together
 
 SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
 TYPED = ("components", "offline", "tools", "tests", "bench", "__main__.py")
@@ -109,7 +109,7 @@ def _check(name: str, command: Sequence[str | Path]) -> None:
     if done.returncode:
         print((done.stdout + done.stderr).strip(), flush=True)
         raise ToolError(f"lint: {Path(str(command[0])).name} reported the above. Fix of formatting: ruff format .")
-    say("lint", f"{name} clean", started)
+    report("lint", f"{name} clean", started)
 
 
 def _existing(names: Sequence[str]) -> Iterator[str]:

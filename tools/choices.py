@@ -22,9 +22,7 @@ def offline_mode(text: str) -> str:
     mode = text.strip() or AUTO
     if mode not in (AUTO, ALWAYS, NEVER):
         raise ToolError(
-            f"OFFLINE={text} is none of always, never and auto. For example: make up OFFLINE={AUTO}\n"
-            "  always: nothing is fetched from pulumi.com or an image registry, all is built here\n"
-            "  never:  the official tools and images or an error;  auto: those where they can be had"
+            f"OFFLINE={text} is none of always, never and auto. For example: make up OFFLINE={AUTO}\n  always: nothing is fetched from pulumi.com or an image registry, all is built here\n  never:  the official tools and images or an error;  auto: those where they can be had"
         )
     return mode
 

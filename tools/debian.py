@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from tools.terminal import ToolError, attempt, capture, say
+from tools.terminal import ToolError, attempt, capture, report
 
 _apt = threading.Lock()  # steps run side by side, apt does not
 _options = ("-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
@@ -33,7 +33,7 @@ def install(packages: Mapping[str, str]) -> None:
         if attempt(command, env).returncode:
             capture(["apt-get", *_options, "update", "-qq"], env)
             capture(command, env)
-        say("debian", f"{' '.join(names)} installed for {purpose}", started)
+        report("debian", f"{' '.join(names)} installed for {purpose}", started)
 
 
 def need(commands: Mapping[str, str], purpose: str) -> None:

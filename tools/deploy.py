@@ -15,7 +15,7 @@ from components.settings.parsing import SettingsError
 from tools import choices, debian, engine, environment, foreign_containers, images, pulumi_tools, recovery
 from tools.choices import Stack
 from tools.paths import SAMPLE_DUMP, STATE, stack_file
-from tools.terminal import INTERRUPTED, ToolError, attached, attempt, capture, say, stream, together
+from tools.terminal import INTERRUPTED, ToolError, attached, attempt, capture, report, stream, together
 
 
 class Session:
@@ -51,8 +51,10 @@ class Session:
             url = attempt(["pulumi", "stack", "output", "url", "--stack", stack.name], self.env).stdout.strip()
             print()
             if url:
-                say("ready", url)
-            say("next", ". ./activate      and then plain Pulumi, for example: pulumi config set cores 2 && pulumi up")
+                report("ready", url)
+            report(
+                "next", ". ./activate      and then plain Pulumi, for example: pulumi config set cores 2 && pulumi up"
+            )
         elif code != INTERRUPTED:
             self._explain()
         return code
@@ -60,12 +62,12 @@ class Session:
     def down(self) -> int:
         """Destroy the stack that is selected or named and return pulumi's exit code."""
         if self._is_own_backend() and not environment.own_stacks():
-            say("stack", f"none was made from this folder ({STATE.name} is empty): there is nothing to remove")
+            report("stack", f"none was made from this folder ({STATE.name} is empty): there is nothing to remove")
             return 0
         self._tools()
         self.stack = self._named()
         if not self.stack:
-            say("stack", "none is selected: there is nothing to remove. Another one: make down STACK=name")
+            report("stack", "none is selected: there is nothing to remove. Another one: make down STACK=name")
             return 0
         self.host = engine.ensure(self.env, self._docker_host())
         self._enter(create=False)
@@ -78,11 +80,11 @@ class Session:
         self._tools()
         self.stack = self._named()
         if not self.stack:
-            say("stack", "none is selected: there is nothing to put in order. Another one: make recover STACK=name")
+            report("stack", "none is selected: there is nothing to put in order. Another one: make recover STACK=name")
             return 0
         self.host = engine.ensure(self.env, self._docker_host())
         self._enter(create=False)
-        say("recover", f"stack {self.stack.name} is in order")
+        report("recover", f"stack {self.stack.name} is in order")
         return 0
 
     def _explain(self) -> None:
@@ -93,9 +95,9 @@ class Session:
         # Where the images of dev can be pulled, the registries are reachable and this image is the problem.
         if reasons and (stack == "dev" or self._unavailable("dev")):
             image, reason = next(iter(reasons.items()))
-            say("next", f"{image} cannot be pulled ({reason}); {choices.way_to_built_images(stack)}")
+            report("next", f"{image} cannot be pulled ({reason}); {choices.way_to_built_images(stack)}")
         if not shutil.which("pulumi", path=self.inherited.get("PATH")):
-            say("next", ". ./activate      makes the pulumi commands above work in this shell; then again: make up")
+            report("next", ". ./activate      makes the pulumi commands above work in this shell; then again: make up")
 
     def _is_own_backend(self) -> bool:
         return self.env.get("PULUMI_BACKEND_URL") == f"file://{STATE}"
@@ -124,7 +126,7 @@ class Session:
             shutil.copyfile(stack_file("offline"), stack_file(self.stack.name))
             why = f"{self.stack.why}; new, with the settings of offline: no real images here"
             self.stack = Stack(name=self.stack.name, why=why)
-        say("stack", f"{self.stack.name}: {self.stack.why}")
+        report("stack", f"{self.stack.name}: {self.stack.why}")
         path = stack_file(self.stack.name)
         text = path.read_text() if path.exists() else ""
         build({**self.env, "DOCKER_HOST": self.host}, choices.built_images(text), choices.uses_sample_dump(text))
@@ -156,7 +158,7 @@ class Session:
             self.env["PULUMI_STACK"] = stack.name  # or it would override what is selected here
         _, why = choices.backend(environment.machine(self.inherited))
         place = self.env.get("PULUMI_BACKEND_URL", "the backend pulumi is logged in to")
-        say("state", f"in {STATE.name}" if self._is_own_backend() else f"in {place} ({why})")
+        report("state", f"in {STATE.name}" if self._is_own_backend() else f"in {place} ({why})")
         environment.hide_salts()
         if create:
             capture(["pulumi", "stack", "select", "--create", stack.name], self.env)
@@ -183,4 +185,4 @@ def build(env: Mapping[str, str], images: Sequence[str], sample_dump: bool) -> N
         jobs["dump"] = partial(stream, "dump", write_dump, env)
     together(jobs)
     if jobs:
-        say("images", "all present", started)
+        report("images", "all present", started)

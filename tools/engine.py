@@ -17,7 +17,7 @@ from requests.exceptions import RequestException
 from components.orchestrator.error_text import short
 from tools import debian
 from tools.docker_context import candidate_sockets, current_host
-from tools.terminal import ToolError, attempt, capture, say
+from tools.terminal import ToolError, attempt, capture, report
 
 DEFAULT = "unix:///var/run/docker.sock"
 LOG = Path("/var/log/dockerd.log")
@@ -37,15 +37,14 @@ def ensure(environment: Mapping[str, str], chosen: str = "") -> str:
     for host in [named] if named else candidate_sockets(environment):
         version, tried[host] = _version(host)
         if version:
-            say("engine", f"Docker {version} at {host}" + (f", from {source}" if source else ""))
+            report("engine", f"Docker {version} at {host}" + (f", from {source}" if source else ""))
             return host
     if named:
         raise ToolError(
-            f"Docker Engine at {named} ({source}) does not answer: {tried[named]}\n"
-            f"  Start it, or use another: unset {source.split()[0]}"
+            f"Docker Engine at {named} ({source}) does not answer: {tried[named]}\n  Start it, or use another: unset {source.split()[0]}"
         )
     version = _wait(_start(tried[DEFAULT]))
-    say("engine", f"Docker {version} started, log in {LOG}", started)
+    report("engine", f"Docker {version} started, log in {LOG}", started)
     return DEFAULT
 
 
@@ -82,8 +81,7 @@ def _start(reason: str) -> subprocess.Popen[bytes] | None:
     """
     if reason == "Permission denied":
         raise ToolError(
-            f"Docker Engine runs, but this user may not use it ({DEFAULT}: {reason}).\n"
-            '  Run: sudo usermod -aG docker "$USER" and log in again'
+            f'Docker Engine runs, but this user may not use it ({DEFAULT}: {reason}).\n  Run: sudo usermod -aG docker "$USER" and log in again'
         )
     if os.geteuid():
         fix = "sudo systemctl start docker" if shutil.which("dockerd") else "sudo apt-get install -y docker.io"

@@ -97,8 +97,7 @@ def ensure_passphrase() -> None:
         return
     if own_stacks():
         raise ToolError(
-            f"{PASSPHRASE.name} no longer exists, and the stacks in {STATE.name} cannot be read without it.\n"
-            "  Put your copy of the file back, or name the passphrase: export PULUMI_CONFIG_PASSPHRASE=…"
+            f"{PASSPHRASE.name} no longer exists, and the stacks in {STATE.name} cannot be read without it.\n  Put your copy of the file back, or name the passphrase: export PULUMI_CONFIG_PASSPHRASE=…"
         )
     for path in ROOT.glob("Pulumi.*.yaml"):  # a salt of an earlier passphrase would refuse the new one
         text = path.read_text()

@@ -8,7 +8,7 @@ import docker
 
 from components.naming import STACK_LABEL, Naming
 from tools.paths import PROJECT
-from tools.terminal import say
+from tools.terminal import report
 
 
 def warn(docker_host: str, stack: str, *, volumes: bool) -> None:
@@ -16,7 +16,7 @@ def warn(docker_host: str, stack: str, *, volumes: bool) -> None:
     client = docker.DockerClient(base_url=docker_host, use_ssh_client=docker_host.startswith("ssh:"))
     prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
     for text in (*in_networks(client, prefix), *(in_volumes(client, prefix) if volumes else ())):
-        say("warning", text)
+        report("warning", text)
 
 
 def in_networks(client: docker.DockerClient, prefix: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from tools import checks, deploy
-from tools.terminal import INTERRUPTED, ToolError, say
+from tools.terminal import INTERRUPTED, ToolError, report
 
 
 def main(word: str) -> int:
@@ -20,7 +20,7 @@ def main(word: str) -> int:
         session = deploy.Session(os.environ)
         return {"up": session.up, "down": session.down, "recover": session.recover}[word]()
     except ToolError as error:
-        say("error", str(error))
+        report("error", str(error))
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

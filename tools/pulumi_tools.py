@@ -20,7 +20,7 @@ from offline.plugins.install import FAKES, Fake, is_fake, plugin_folder, uninsta
 from tools.choices import ALWAYS, NEVER
 from tools.environment import fake_plugins, pulumi_home
 from tools.paths import BIN, OFFICIAL, PULUMI_HOME, ROOT, TOOLS
-from tools.terminal import ToolError, ask, attempt, capture, say
+from tools.terminal import ToolError, ask, attempt, capture, report
 
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 SUMS = "https://github.com/pulumi/pulumi/releases/download"  # the digests come from another place than the archive
@@ -37,7 +37,7 @@ def ensure(environment: Mapping[str, str], mode: str) -> None:
     where = _pulumi(environment, mode)
     version = capture([where, "version"], dict(environment)).strip()
     origin = "" if BIN not in where.parents else ", official" if OFFICIAL in where.resolve().parents else ", built here"
-    say("pulumi", f"{version or 'of unknown version'}{origin or f' at {where}'}")
+    report("pulumi", f"{version or 'of unknown version'}{origin or f' at {where}'}")
     missing = _missing(where, environment, mode)
     if missing and mode == NEVER:
         listed = ", ".join(fake.executable for fake in missing)
@@ -45,15 +45,15 @@ def ensure(environment: Mapping[str, str], mode: str) -> None:
     installed = [write(_place(fake, home), fake) for fake in missing]
     _remove_fakes(home, but=installed)
     if not missing:
-        say("plugins", f"{NAMES} and the Python language host are here")
+        report("plugins", f"{NAMES} and the Python language host are here")
         return
     listed = ", ".join(f"{fake.kind} {fake.name}" for fake in missing)
     why = (
         "OFFLINE=always" if mode == ALWAYS else "the official ones are or were out of reach; OFFLINE=never tries again"
     )
-    say("plugins", f"fake plugins for {listed} ({why})")
+    report("plugins", f"fake plugins for {listed} ({why})")
     if any(path.parent == BIN for path in installed):
-        say("plugins", f"they are on PATH, of which Pulumi warns: none is installed into your PULUMI_HOME {home}")
+        report("plugins", f"they are on PATH, of which Pulumi warns: none is installed into your PULUMI_HOME {home}")
 
 
 def sdk_version(package: str) -> str:
@@ -103,7 +103,7 @@ def _pulumi(environment: Mapping[str, str], mode: str) -> Path:
             reason = short(getattr(error, "reason", error))
             if mode == NEVER:
                 raise ToolError(f"OFFLINE=never, and {ARCHIVES} cannot be reached: {reason}. Run: make up") from error
-            say("pulumi", f"no official one ({reason}), building it from its Go module")
+            report("pulumi", f"no official one ({reason}), building it from its Go module")
     _copy(ask("pulumi", [sys.executable, "-m", "offline.cli"]), link)  # at once, unless its pin has changed
     return link
 
@@ -124,7 +124,7 @@ def _download() -> None:
         archive.extractall(TOOLS, filter="data")  # holds one folder: pulumi/
     part.unlink()
     _link(BIN / "pulumi", OFFICIAL / "pulumi")
-    say("pulumi", f"official v{version} downloaded", started)
+    report("pulumi", f"official v{version} downloaded", started)
 
 
 def _fetch(url: str) -> bytes:
@@ -178,7 +178,7 @@ def _install(pulumi: Path, fake: Fake, environment: Mapping[str, str]) -> bool:
     if not _reachable("https://github.com") and not _reachable("https://get.pulumi.com"):
         return False
     version = f"v{sdk_version(fake.package)}"
-    say("plugins", f"installing {fake.name} {version}")
+    report("plugins", f"installing {fake.name} {version}")
     allowed = {k: v for k, v in environment.items() if k != "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"}
     return attempt([pulumi, "plugin", "install", fake.kind, fake.name, version], allowed).returncode == 0
 

@@ -19,7 +19,7 @@ import docker
 from docker.errors import DockerException, NotFound
 
 from tools.paths import PROJECT
-from tools.terminal import ToolError, attempt, capture, say
+from tools.terminal import ToolError, attempt, capture, report
 
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
@@ -52,12 +52,11 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
     for lock in held:
         if not is_stale(lock, socket.gethostname(), runs_pulumi):
             raise ToolError(
-                f"stack {stack} is locked by {lock.user}@{lock.host} (pulumi, pid {lock.pid}).\n"
-                "  Wait for it, or stop it there with Ctrl-C; if it certainly no longer runs: pulumi cancel --yes"
+                f"stack {stack} is locked by {lock.user}@{lock.host} (pulumi, pid {lock.pid}).\n  Wait for it, or stop it there with Ctrl-C; if it certainly no longer runs: pulumi cancel --yes"
             )
     if held:
         capture(["pulumi", "cancel", "--yes", "--stack", stack], environment)
-        say("recover", f"an earlier run was killed (pid {held[0].pid}): its lock is removed")
+        report("recover", f"an earlier run was killed (pid {held[0].pid}): its lock is removed")
     exported = attempt(["pulumi", "stack", "export", "--stack", stack], environment)
     if exported.returncode:
         raise ToolError(f"the state of stack {stack} cannot be read: {exported.stderr.strip()}")
@@ -70,7 +69,7 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
         each for each in deployment["pending_operations"] if not is_pending_create(each)
     ]
     capture(["pulumi", "stack", "import", "--stack", stack], environment, stdin=json.dumps(state))
-    say("recover", f"removed what the killed run had not recorded: {', '.join(removed) or 'nothing'}")
+    report("recover", f"removed what the killed run had not recorded: {', '.join(removed) or 'nothing'}")
 
 
 def locks(environment: Mapping[str, str], stack: str) -> list[Lock]:

@@ -25,7 +25,7 @@ class ToolError(Exception):
     """A step that failed; the message names what is wrong, where, and the command that fixes it."""
 
 
-def say(topic: str, text: str, started: float | None = None) -> None:
+def report(topic: str, text: str, started: float | None = None) -> None:
     """Print one progress line; with `started` (time.monotonic) the seconds are added where they are worth reporting."""
     seconds = 0.0 if started is None else time.monotonic() - started
     with _printing:
@@ -67,7 +67,7 @@ def stream(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | N
     """Run a command in the checkout and show its lines behind `topic`; ToolError when it fails."""
     with _child(command, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
         for line in child.stdout or ():
-            say(topic, line.rstrip())
+            report(topic, line.rstrip())
     if child.returncode:
         raise ToolError(_failure(command, child.returncode, []))
 
@@ -81,7 +81,7 @@ def ask(topic: str, command: Sequence[str | Path], env: Mapping[str, str] | None
             if named.is_absolute() and named.is_file():
                 answer = named
             else:
-                say(topic, line.rstrip())
+                report(topic, line.rstrip())
     if child.returncode or not answer:
         raise ToolError(_failure(command, child.returncode, [] if answer else ["it printed no path of a file"]))
     return answer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools import debian
 from tools.paths import ROOT, VENV
-from tools.terminal import ToolError, attempt, capture, say
+from tools.terminal import ToolError, attempt, capture, report
 
 PYTHON = VENV / "bin" / "python"
 
@@ -35,19 +35,19 @@ def ensure(name: str) -> Path:
     wanted = digest(ROOT / name, capture([PYTHON, "-c", "import sys; print(sys.version)"]))
     mark = VENV / f".installed-{name}"
     if not mark.exists() or mark.read_text() != wanted:
-        say("python", f"installing {name} into {VENV.name}")
+        report("python", f"installing {name} into {VENV.name}")
         pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         try:
             capture([*pip, "-r", name], env=_pip_environment(os.environ))
         except ToolError as error:
             raise ToolError(f"{error}\n  Is the package index reachable? Then try again: make") from error
         mark.write_text(wanted)
-        say("python", f"{VENV.name} ready", started)
+        report("python", f"{VENV.name} ready", started)
     return PYTHON
 
 
 def _create() -> None:
-    say("python", f"creating {VENV.name} with Python {sys.version.split()[0]}")
+    report("python", f"creating {VENV.name} with Python {sys.version.split()[0]}")
     make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", VENV]
     if attempt([sys.executable, "-c", "import ensurepip"]).returncode:
         # Debian's own Python comes without what venv needs.

@@ -24,8 +24,7 @@ def find(root: str, virtualenv: str | None) -> str:
     folder = Path(root, virtualenv)
     if not (folder / "bin" / "python").exists():
         raise InterpreterError(
-            f"The 'virtualenv' option in Pulumi.yaml is set to {virtualenv!r}, but {str(folder)!r} is not a virtual"
-            " environment. Fix: make up"
+            f"The 'virtualenv' option in Pulumi.yaml is set to {virtualenv!r}, but {str(folder)!r} is not a virtual environment. Fix: make up"
         )
     return str(folder / "bin" / "python")
 
