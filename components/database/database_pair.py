@@ -30,7 +30,7 @@ STOP_TIMEOUT_SECONDS = 60  # a fast shutdown writes a checkpoint
 START_PERIOD_SECONDS = 600
 DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
 PORT = 5432
-REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh")
+REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ class DatabasePair(pulumi.ComponentResource):
             hostname=part,
             labels={**args.context.naming.labels(f"postgres-{role}", number), **labels},
             networks=(NetworkAttachment(network=args.networks.data, aliases=(endpoint.host,)),),
-            entrypoint=("/bin/sh", f"{FILES}/database.sh", role),
+            entrypoint=("/bin/bash", f"{FILES}/database.sh", role),
             environment=environment,
             files=(
                 *(
@@ -215,4 +215,4 @@ def scripts_of(role: str) -> list[str]:
     if role == "replica":
         return list(REPLICA_SCRIPTS)
     scripts = file_names("database", ".sh", ".awk", ".sql")
-    return [name for name in scripts if name not in (FETCH_SCRIPT, "replica.sh")]
+    return [name for name in scripts if name not in (FETCH_SCRIPT, "replica.sh", "standby-checks.sh")]

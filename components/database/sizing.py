@@ -27,10 +27,10 @@ def postgres(memory_mb: int) -> dict[str, int]:
         "maintenance_work_mem_mb": _between(16, memory_mb // 16, 2048),
         # How much a checkpoint may have to replay after a crash, and stay on disk.
         "max_wal_size_mb": _between(512, memory_mb, 8192),
-        # What a replica may be behind before it is given up: the bound of the primary's disk use.
+        # What a replica may be behind before its slot is lost: the bound of the primary's disk use.
         "max_slot_wal_keep_size_mb": _between(1024, memory_mb, 16384),
-        # Split among the indexes built at the same time: nothing else runs while a dump is loaded.
-        "seed_memory_mb": _between(64, memory_mb // 2, 16384),
+        # Split among the jobs of pg_restore: nothing else runs while a dump is restored.
+        "restore_memory_mb": _between(64, memory_mb // 2, 16384),
     }
 
 

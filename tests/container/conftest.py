@@ -1,14 +1,5 @@
-"""Fixtures of the container tier: what a file starts is removed at its end."""
+"""Fixtures of the container tier."""
 
-from collections.abc import Iterator
+from tests.support.fixtures import containers
 
-import pytest
-
-from tests.support.containers import Containers
-
-
-@pytest.fixture(scope="module")
-def containers() -> Iterator[Containers]:
-    """Containers of the tests of one file."""
-    with Containers() as containers:
-        yield containers
+__all__ = ["containers"]

@@ -86,7 +86,7 @@ class Databases:
         create = self.containers.start if start else self.containers.create
         return create(
             POSTGRES,
-            entrypoint=["/bin/sh", f"{FILES}/database.sh", role],
+            entrypoint=["/bin/bash", f"{FILES}/database.sh", role],
             files=files,
             alias=alias,
             network=self.network,

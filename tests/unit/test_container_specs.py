@@ -65,7 +65,7 @@ UPLOADS: dict[str, tuple[set[str], set[str]]] = {
     "cache": ({f"{FILES}/valkey.conf", f"{FILES}/secrets/cache-password"}, {f"{FILES}/health.sh"}),
     "replica-1": (
         {f"{FILES}/{name}" for name in ("postgresql.conf", "pg_hba.conf", "secrets/replication-password")},
-        {f"{FILES}/{name}.sh" for name in ("database", "health", "lib", "replica")},
+        {f"{FILES}/{name}.sh" for name in ("database", "health", "lib", "replica", "standby-checks")},
     ),
     "dump": ({f"{FILES}/secrets/dump-url"}, {f"{FILES}/fetch-dump.sh"}),
 }
@@ -113,13 +113,13 @@ PROCESSES: dict[str, tuple[int, dict[str, int], int, list[str] | None]] = {
         999,
         {"/var/run/postgresql": 16, "/tmp": 64},  # noqa: S108
         384,
-        ["/bin/sh", f"{FILES}/database.sh", "primary"],
+        ["/bin/bash", f"{FILES}/database.sh", "primary"],
     ),
     "replica-1": (
         999,
         {"/var/run/postgresql": 16, "/tmp": 64},  # noqa: S108
         384,
-        ["/bin/sh", f"{FILES}/database.sh", "replica"],
+        ["/bin/bash", f"{FILES}/database.sh", "replica"],
     ),
     "dump": (101, {}, 64, ["/bin/sh", f"{FILES}/fetch-dump.sh"]),
 }

@@ -1,53 +1,58 @@
-# What both roles of database.sh use. Sourced, POSIX sh; `set -eu` is on.
-# shellcheck shell=sh
+# What both roles of database.sh use. Sourced by it.
+# shellcheck shell=bash
 
 : "${home:?}" "${data:?}" "${run:?}"
 
-say() { printf '%s\n' "$*" >&2; }
+major=0   # of this image's PostgreSQL
+user=''   # the name of the user this runs as
+server='' # process id of the server
+socket='' # folder of the temporary server's socket, while there is one
+
+log() { printf '%s\n' "$*" >&2; }
 
 fatal() {
-    say "fatal: $*"
+    log "fatal: $*"
     exit 1
 }
 
 # Put the newest server's programs on PATH where the image has not.
 find_binaries() {
-    if ! command -v initdb >/dev/null 2>&1; then
-        newest=0
-        for found in /usr/lib/postgresql/*/bin /usr/libexec/postgresql*; do
-            [ -x "$found/initdb" ] || continue
-            version=$("$found/initdb" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
-            [ "$version" -gt "$newest" ] && newest=$version PATH="$found:$PATH"
+    local folder version newest=0
+    if ! command -v initdb >/dev/null; then
+        for folder in /usr/lib/postgresql/*/bin; do
+            [[ -x $folder/initdb ]] || continue
+            version=$("$folder/initdb" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+            ((version <= newest)) || { newest=$version && PATH=$folder:$PATH; }
         done
     fi
-    command -v initdb >/dev/null 2>&1 ||
+    command -v initdb >/dev/null ||
         fatal 'this image has no PostgreSQL server; choose another: pulumi config set databaseImage ghcr.io/baosystems/postgis:16-3.5'
     major=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
-    [ "$major" -ge 12 ] ||
+    ((major >= 12)) ||
         fatal "PostgreSQL $major is too old, 12 is needed: pulumi config set databaseImage ghcr.io/baosystems/postgis:16-3.5"
 }
 
-check_places() {
-    me=$(id -un 2>/dev/null) ||
-        fatal "this image has no user $(id -u), which PostgreSQL insists on; choose one made from Debian's postgres image"
+check_folders() {
+    user=$(id -un 2>/dev/null) ||
+        fatal "this image has no user $(id -u), which PostgreSQL insists on; choose one built on Debian's postgres image"
     (: >"$data/.writable") 2>/dev/null ||
-        fatal "$data is not writable for user $(id -u): the volume belongs to someone else or its disk is full; see df and docker volume inspect"
+        fatal "$data is not writable for user $(id -u): the volume belongs to another user or its disk is full; see df and docker volume inspect"
     rm -f "$data/.writable"
     (: >"$run/.writable") 2>/dev/null || fatal "$run is not writable for user $(id -u): a tmpfs is missing there"
 }
 
-# The uploaded configuration with the lines that need this version (and, with `seed`, those for loading) made active.
+# The uploaded configuration with the lines that need this version (and, with `restore`, those for restoring) active.
 write_configuration() {
-    awk -v major="$major" -v seed="${1:-}" '
+    awk -v major="$major" -v restore="${1:-}" '
         /^#from [0-9]+: / { from = $2; sub(/:/, "", from); if (major >= from + 0) sub(/^#from [0-9]+: /, "") }
-        /^#seed: / && seed { sub(/^#seed: /, "") }
+        /^#restore: / && restore { sub(/^#restore: /, "") }
         { print }' "$home/postgresql.conf" >"$run/postgresql.conf"
-    printf 'server %s postgres\n' "$me" >"$run/pg_ident.conf"
+    printf 'server %s postgres\n' "$user" >"$run/pg_ident.conf"
 }
 
-# Become ready to `exec` or background the server of a data directory with the final configuration.
+# Become the server of a data directory with the final configuration; further arguments are the server's.
 serve() {
-    directory=$1
+    local directory=$1
     shift
     exec postgres -D "$directory" -c config_file="$run/postgresql.conf" -c hba_file="$home/pg_hba.conf" \
         -c ident_file="$run/pg_ident.conf" "$@"
@@ -55,13 +60,13 @@ serve() {
 
 # SQL as superuser over the unix socket: sql DATABASE [psql options].
 sql() {
-    database=$1
+    local database=$1
     shift
     psql -X -q -A -t -w -v ON_ERROR_STOP=1 -h "${socket:-$run}" -U postgres -d "$database" "$@"
 }
 
 # Wait until the server started as $server answers on the socket; false when it ended.
-await_server() {
+wait_until_ready() {
     until sql postgres -c 'SELECT 1' >/dev/null 2>&1; do
         kill -0 "$server" 2>/dev/null || return 1
         sleep 0.2
@@ -69,11 +74,11 @@ await_server() {
 }
 
 # The value of a key in a marker file; empty without it.
-marked() {
-    [ ! -f "$1" ] || sed -n "s/^$2=//p" "$1"
+marker_value() {
+    [[ ! -f $1 ]] || sed -n "s/^$2=//p" "$1"
 }
 
-# Write a file whole or not at all, what it vouches for being on the disk first: its text is stdin.
+# Write a file whole or not at all, after everything it vouches for has reached the disk: its text is stdin.
 write_marker() {
     cat >"$1.new"
     sync
@@ -83,6 +88,7 @@ write_marker() {
 
 # Wait for a process whatever signals arrive meanwhile; its exit code is the result.
 wait_for() {
+    local code
     while :; do
         code=0
         wait "$1" || code=$?
@@ -91,15 +97,15 @@ wait_for() {
 }
 
 stopping=
-asked_to_stop() { [ -n "$stopping" ]; }
+stop_requested() { [[ -n $stopping ]]; }
 
-# On TERM or INT: end the server as users expect (fast, with a checkpoint), or at once what may be thrown away.
+# On TERM or INT: stop the server as users expect (fast, with a checkpoint), or at once what may be thrown away.
 stop() {
     stopping=1
-    if [ -n "${server:-}" ] && [ -z "${socket:-}" ]; then
+    if [[ -n ${server:-} && -z ${socket:-} ]]; then
         kill -INT "$server" 2>/dev/null || :
     else
-        say 'stopped before it was finished; the next start begins this step again'
+        log 'stopped before it was finished; the next start begins this step again'
         exit 143
     fi
 }

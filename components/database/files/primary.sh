@@ -1,83 +1,124 @@
-# The primary: seeded once, then served, and looked after while it runs. Sourced, POSIX sh.
-# shellcheck shell=sh
+# The primary: restored once, then served, and maintained while it runs. Sourced by database.sh.
+# shellcheck shell=bash
 
-: "${home:?}" "${cluster:?}" "${staging:?}" "${run:?}"
+: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}"
 
 primary() {
+    local code=0
     DUMP_KEY=${DUMP_KEY:-none} DUMP_NAME=${DUMP_NAME:-none}
-    if must_seed; then seed; fi
+    convert_marker
+    if must_restore; then restore; fi
     rm -rf "$staging"
     check_version
     write_configuration
     serve "$cluster" &
     server=$!
-    if await_server; then
-        sql dhis -f "$home/roles.sql" >/dev/null || { kill -INT "$server"; fatal 'the roles could not be given their passwords'; }
-        admin_password "${data:?}"
-        say "PostgreSQL ${major:?} is ready"
-        tend &
+    if wait_until_ready; then
+        sql dhis -f "$home/set-role-passwords.sql" >/dev/null || {
+            kill -INT "$server"
+            fatal 'the passwords of the roles could not be set'
+        }
+        sql postgres -v id="$(cat /proc/sys/kernel/random/uuid)" -f "$home/record-start.sql" >/dev/null ||
+            log 'warning: this start is not recorded: a replica cannot find out that the primary is restored from an older backup'
+        admin_password "$data"
+        log "PostgreSQL ${major:?} is ready"
+        maintain &
     fi
-    code=0
     wait_for "$server" || code=$?
-    asked_to_stop || fatal "the server ended by itself ($code); its last lines above say why"
+    stop_requested || fatal "the server ended by itself ($code); its last lines above say why"
 }
 
-# Whether to load the database: not yet done, or another dump is wanted and keepData does not forbid it.
-must_seed() {
-    if [ ! -f "${seeded:?}" ]; then
-        [ ! -e "$cluster" ] || say 'a database is here that was never finished; beginning again'
+# The marker of version 0.1 had another name and other keys.
+convert_marker() {
+    if [[ -f $data/seeded && ! -f $restored ]]; then
+        sed -e 's/^seed_/dump_/' -e 's/^loaded_at=/restored_at=/' "$data/seeded" | write_marker "$restored"
+    fi
+    rm -f "$data/seeded"
+}
+
+# Whether to restore the database: not yet done, or another dump is wanted and keepData does not forbid it.
+must_restore() {
+    local old
+    if [[ ! -f $restored ]]; then
+        [[ ! -e $cluster ]] || log 'the data directory was never finished; beginning again'
         return 0
     fi
-    accepted=$(marked "$seeded" accepted_key)
-    [ "$accepted" != "$DUMP_KEY" ] || return 1
-    old=$(marked "$seeded" seed_name)
-    if [ "${KEEP_DATA:-false}" = true ]; then
-        say "kept the database loaded from $old; dump $DUMP_NAME is not loaded because keepData is true"
-        sed "s/^accepted_key=.*/accepted_key=$DUMP_KEY/" "$seeded" >"$seeded.kept"
-        write_marker "$seeded" <"$seeded.kept"
-        rm -f "$seeded.kept"
-        return 1
+    [[ $(marker_value "$restored" accepted_key) != "$DUMP_KEY" ]] || return 1
+    old=$(marker_value "$restored" dump_name)
+    if [[ -n $(dump_sha256) && $(dump_sha256) == "$(accepted_sha256)" ]]; then
+        log "the dump $DUMP_NAME has the content of the one before, so nothing is restored again"
+        change_marker "accepted_key=$DUMP_KEY"
+        [[ $(accepted_sha256) != "$(marker_value "$restored" sha256)" ]] || change_marker "dump_key=$DUMP_KEY" "dump_name=$DUMP_NAME"
+    elif [[ ${KEEP_DATA:-false} == true ]]; then
+        log "kept the database restored from $old; dump $DUMP_NAME is not restored because keepData is true"
+        change_marker "accepted_key=$DUMP_KEY" "accepted_sha256=$(dump_sha256)"
+    else
+        log "the dump has changed: the database restored from $old is replaced by $DUMP_NAME once that is restored (keepData is false)"
+        return 0
     fi
-    say "the dump has changed: the database loaded from $old is replaced by $DUMP_NAME once that is loaded (keepData is false)"
+    return 1
+}
+
+# The SHA-256 of the dump in the dump cache; empty without one.
+dump_sha256() {
+    [[ ! -f /dumps/$DUMP_KEY.sha256 ]] || cut -d ' ' -f 1 "/dumps/$DUMP_KEY.sha256"
+}
+
+# The SHA-256 of the dump that was restored, or that keepData kept from being restored.
+accepted_sha256() {
+    local sha256
+    sha256=$(marker_value "$restored" accepted_sha256)
+    echo "${sha256:-$(marker_value "$restored" sha256)}"
+}
+
+# Replace lines of the marker: change_marker KEY=VALUE...
+change_marker() {
+    local line
+    cp "$restored" "$run/marker"
+    for line in "$@"; do
+        sed -i "/^${line%%=*}=/d" "$run/marker"
+        printf '%s\n' "$line" >>"$run/marker"
+    done
+    write_marker "$restored" <"$run/marker"
 }
 
 check_version() {
+    local made_by
     made_by=$(cat "$cluster/PG_VERSION")
-    [ "$made_by" = "$major" ] ||
-        fatal "the database was made by PostgreSQL $made_by and this image has $major; nothing was touched." \
-            "Go back to an image with $made_by (pulumi config set databaseImage …)," \
-            "or remove the database and load it again: pulumi destroy && pulumi up"
+    [[ $made_by == "$major" ]] ||
+        fatal "the database was initialised by PostgreSQL $made_by and this image has $major; nothing was changed. Use an image with $made_by (pulumi config set databaseImage …), or remove the database and restore it again: pulumi destroy && pulumi up"
 }
 
-# While the primary runs, every ten seconds: a password that waits for its user, and slots nobody comes back for.
-tend() {
+# Set the password of DHIS2's user admin once, when one is set and the user exists; a later start or `maintain` does it
+# otherwise. The folder keeps the mark of it. bcrypt is computed in another database, which leaves no extension in DHIS2's.
+admin_password() {
+    local mark=$1/admin-password-set
+    [[ -f $secrets/admin-password && ! -f $mark ]] || return 0
+    [[ $(sql dhis -f "$home/admin-password.sql" 2>/dev/null) == "done" ]] || return 0
+    : >"$mark"
+    log "the password of DHIS2's user admin is set"
+}
+
+# While the primary runs, every ten seconds: a password that waits for its user, and slots of replicas that are removed.
+maintain() {
     : >"$run/idle-slots"
     while sleep 10; do
         admin_password "$data" || :
-        tend_slots || :
+        drop_stale_slots || :
     done
 }
 
-# Drop slots whose log is gone, and those idle for an hour: a removed replica's would hold the log for ever. A replica
-# that comes back later clones itself again.
-tend_slots() {
+# Drop slots that have been idle for an hour: one of a removed replica would hold WAL until its limit. A replica that comes
+# back later creates its slot again, or clones.
+drop_stale_slots() {
+    local now slot since
     now=$(date +%s)
-    lost=
-    [ "$major" -lt 13 ] || lost=", coalesce(wal_status, '') = 'lost'"
-    sql postgres -F ' ' -c "SELECT slot_name${lost:-, false} FROM pg_replication_slots WHERE NOT active AND NOT temporary" \
-        >"$run/idle-slots.now"
     : >"$run/idle-slots.new"
-    while read -r slot gone; do
+    while read -r slot; do
         since=$(sed -n "s/^$slot //p" "$run/idle-slots")
         echo "$slot ${since:-$now}" >>"$run/idle-slots.new"
-        if [ "$gone" = t ]; then
-            why='its log is gone'
-        elif [ $((now - ${since:-$now})) -ge 3600 ]; then
-            why='nobody has used it for an hour'
-        else
-            continue
-        fi
-        sql postgres -c "SELECT pg_drop_replication_slot('$slot')" >/dev/null && say "dropped the slot $slot: $why"
-    done <"$run/idle-slots.now"
+        ((now - ${since:-$now} < 3600)) ||
+            { sql postgres -c "SELECT pg_drop_replication_slot('$slot')" >/dev/null && log "dropped the stale slot $slot: idle for an hour"; }
+    done < <(sql postgres -c 'SELECT slot_name FROM pg_replication_slots WHERE NOT active AND NOT temporary')
     mv "$run/idle-slots.new" "$run/idle-slots"
 }

@@ -1,210 +1,150 @@
-# A replica: cloned from its primary, then served and watched; cloned again when it can never catch up. POSIX sh.
-# shellcheck shell=sh
+# A replica: cloned from its primary, then served as a standby and watched; cloned again when it can never stream again.
+# Sourced by database.sh.
+# shellcheck shell=bash
 
 : "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}"
 
 cloned=$data/cloned # the marker
 passfile=/tmp/replication.passfile
-other_history="the primary's history is another one"
+host=''
+slot=''
+connection=''
 
 replica() {
-    name=${REPLICA_NAME:?}
-    slot=$(echo "$name" | tr - _)
+    local name=${REPLICA_NAME:?} reason
     host=${PRIMARY_HOST:?}
+    slot=${name//-/_}
     connection="host=$host port=5432 user=replicator passfile=$passfile application_name=$name connect_timeout=5"
     # A colon or backslash of the password is escaped: that is how a passfile has them.
     printf '%s:5432:*:replicator:%s\n' "$host" "$(sed 's/[\\:]/\\&/g' "$secrets/replication-password")" >"$passfile"
+    reason=$(why_clone) || exit 1
     while :; do
-        why=$(why_clone)
-        [ -z "$why" ] || clone "$why"
+        [[ -z $reason ]] || clone "$reason"
         rm -rf "$staging"
-        follow && return
+        run_standby
+        ! stop_requested || return 0
+        reason=$(cat "$run/must-reclone")
     done
 }
 
-# Ask the primary over the replication protocol.
-ask_primary() {
-    psql -X -q -A -t -w -F ' ' -d "$connection dbname=replication replication=true" -c "$1" 2>&1
-}
-
-# Print why there is nothing to start from; nothing when there is, also while the primary does not answer.
+# Print why the primary is to be cloned before a server can be started; nothing when there is one to start.
 why_clone() {
-    if [ ! -f "$cloned" ]; then
-        if [ -e "$cluster" ]; then echo 'the last clone was not finished'; else echo 'the first start'; fi
-    elif [ "$(cat "$cluster/PG_VERSION")" != "${major:?}" ]; then
+    if [[ ! -f $cloned ]]; then
+        if [[ -e $cluster ]]; then echo 'the last clone was not finished'; else echo 'the first start'; fi
+    elif [[ $(cat "$cluster/PG_VERSION") != "${major:?}" ]]; then
         echo "the clone was made by PostgreSQL $(cat "$cluster/PG_VERSION"), this is $major"
-    elif [ ! -f "$cluster/standby.signal" ]; then
-        fatal "this replica was promoted and is a database of its own now; nothing was touched." \
-            "Save what is in it, then remove its volume and deploy again: pulumi up --refresh"
-    elif identity=$(ask_primary IDENTIFY_SYSTEM); then
-        other_primary "$identity"
+    elif [[ ! -f $cluster/standby.signal ]]; then
+        fatal "this replica was promoted and is a database of its own now; nothing was changed. Save what is in it, then remove its volume and deploy again: pulumi up --refresh"
+    else
+        must_reclone || :
     fi
 }
 
-# Print what tells another primary in the answer to IDENTIFY_SYSTEM, if it is one.
-other_primary() {
-    theirs=${1%% *}
-    ours=$(marked "$cloned" system_identifier)
-    [ "$theirs" = "$ours" ] || echo "the primary is another database (system identifier $theirs, not $ours)"
-}
-
-# Print what tells an older copy of the primary: it has less log than it once sent, which was on its disk by then.
-older_primary() {
-    had=$(echo "$1" | cut -d ' ' -f 3)
-    [ "$(sql postgres -c "SELECT pg_lsn '$2' > '$had'" 2>/dev/null)" != t ] ||
-        echo "it is ahead of its primary ($2, not $had), which is an older copy"
-}
-
 clone() {
-    say "cloning the primary: $1"
+    local failures=0
+    log "cloning the primary: $1"
     rm -f "$cloned"
     rm -rf "$cluster" "$staging"
-    failures=0
     until try_clone; do
         failures=$((failures + 1))
-        [ "$failures" -lt 10 ] ||
-            fatal "the primary could not be cloned: $reason. See why in its log, then: pulumi up --refresh"
-        say "cloning did not work, trying again: $reason"
+        ((failures < 10)) || fatal "the primary could not be cloned: $reason. See why in its log, then: pulumi up --refresh"
+        log "cloning failed, trying again: $reason"
         sleep 3
     done
     mv "$staging" "$cluster"
     printf 'system_identifier=%s\nprimary=%s\n' "$system" "$host" | write_marker "$cloned"
-    say 'the clone is complete'
+    log 'the clone is complete'
 }
 
-# One base backup into the staging folder; on failure `reason` says what the server or pg_basebackup said.
+# One base backup into the staging folder; on failure `reason` is what the server or pg_basebackup reported.
 try_clone() {
+    local waited=0 identity
     rm -rf "$staging"
-    waited=0
-    until identity=$(ask_primary IDENTIFY_SYSTEM); do
-        case $identity in *'authentication failed'*) reason=$identity; return 1 ;; esac
-        [ $((waited % 10)) -ne 0 ] || say "waiting for the primary $host"
+    until identity=$(replication_command IDENTIFY_SYSTEM); do
+        if pg_isready -q -h "$host" -t 5; then
+            reason=$identity
+            return 1
+        fi
+        ((waited % 10)) || log "waiting for the primary $host"
         sleep 1
         waited=$((waited + 1))
     done
     system=${identity%% *}
-    # A slot once used may have moved past what a new clone needs: always one of its own.
-    if ! reason=$(make_slot); then
-        case $reason in *'already exists'*) ;; *) return 1 ;; esac
-        ask_primary "DROP_REPLICATION_SLOT $slot" >/dev/null || :
-        if ! reason=$(make_slot); then return 1; fi
+    # A slot once used may have moved past what a new clone needs: always a new one.
+    if [[ $(primary_sql "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$slot'") != 0 ]]; then
+        reason=$(replication_command "DROP_REPLICATION_SLOT $slot") || return 1
     fi
-    rm -f "$run/backup-failed"
-    {
-        pg_basebackup -d "$connection" -w -D "$staging" -S "$slot" -X stream -c fast -P 2>&1 ||
-            : >"$run/backup-failed"
-    } | backup_progress
-    if [ -f "$run/backup-failed" ]; then
-        reason=$(cat "$run/backup-said")
+    reason=$(create_slot) || return 1
+    pg_basebackup -d "$connection" -w -D "$staging" -S "$slot" -X stream -c fast -P 2>&1 | report_backup
+    if ((PIPESTATUS[0])); then
+        reason=$(cat "$run/backup-error")
         return 1
     fi
     : >"$staging/standby.signal"
 }
 
-make_slot() {
-    ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL"
+create_slot() {
+    replication_command "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL"
 }
 
-# pg_basebackup reports each second; of it a line every five, and the last words for a failure.
-backup_progress() {
-    next=0
-    : >"$run/backup-said"
+# pg_basebackup reports each second: log a line every five, and keep its last error.
+report_backup() {
+    local line now next=0
+    : >"$run/backup-error"
     while IFS= read -r line; do
         case $line in
         *%*)
             now=$(date +%s)
-            [ "$now" -ge "$next" ] || continue
+            ((now >= next)) || continue
             next=$((now + 5))
-            say "base backup $(echo "$line" | sed 's/.*(\([0-9]*\)%.*/\1/') %"
+            line=${line%\%*} && log "base backup ${line##*(} %"
             ;;
-        *error*) printf '%s\n' "$line" >"$run/backup-said" ;;
+        *error*) printf '%s\n' "$line" >"$run/backup-error" ;;
         esac
     done
 }
 
-# Serve and watch. True when the container is to end, false when the primary has to be cloned again.
-follow() {
+# Serve until the container is to stop, or until the primary must be cloned again: the reason is in $run/must-reclone.
+run_standby() {
+    local code=0 watcher
     write_configuration
-    rm -f "$run/hopeless" "$run/log"
-    mkfifo "$run/log"
-    read_log <"$run/log" &
-    reader=$!
-    serve "$cluster" -c primary_conninfo="$connection" -c primary_slot_name="$slot" 2>"$run/log" &
+    rm -f "$run/must-reclone"
+    serve "$cluster" -c primary_conninfo="$connection" -c primary_slot_name="$slot" &
     server=$!
-    say "PostgreSQL $major follows $host"
+    log "PostgreSQL $major runs as standby of $host"
     watch_primary &
     watcher=$!
-    code=0
     wait_for "$server" || code=$?
     kill "$watcher" 2>/dev/null || :
-    # Unless it was killed it has ended its children too, and the reader comes to its last words.
-    [ "$code" -gt 128 ] || wait "$reader" || :
     server=
-    ! asked_to_stop || return 0
-    if [ -f "$run/reclone" ]; then
-        say "cloning again: $(cat "$run/reclone")"
-        rm -f "$run/reclone" "$cloned"
-        return 1
-    fi
-    fatal "the server ended by itself ($code); its last lines above say why"
+    ! stop_requested || return 0
+    [[ -s $run/must-reclone ]] || must_reclone >"$run/must-reclone"
+    [[ -s $run/must-reclone ]] || fatal "the server ended by itself ($code); its last lines above say why"
 }
 
-# Pass the server's log on, and keep the last line that says streaming can never go on.
-read_log() {
-    refused='' times=0
-    while IFS= read -r line; do
-        printf '%s\n' "$line" >&2
-        case $line in
-        *'requested WAL segment'*'has already been removed'*) hopeless "the primary has removed the log it needs" ;;
-        *'forked off current database system timeline'* | *'highest timeline'*'is behind recovery timeline'*)
-            hopeless "$other_history" ;;
-        # The last words of a server that has learned of the other history before it was ended.
-        *'FATAL:'*'requested timeline'*'is not a child of this server'*) echo "$other_history" >"$run/reclone" ;;
-        *"replication slot \"$slot\" does not exist"*) : >"$run/no-slot" ;;
-        # One such line is what the end of the log looks like. The same again, with no failed connection in between: what
-        # the primary has sent does not go on from there, since it has written that part of the log anew.
-        *'LOG:  invalid '*' at '*/* | *'LOG:  incorrect '*' at '*/* | *'LOG:  record with '*' at '*/* | \
-            *'LOG:  there is no contrecord flag at '* | *'LOG:  unexpected pageaddr '* | *'LOG:  invalid magic number '*)
-            if [ "$refused" = "${line#*LOG:  }" ]; then times=$((times + 1)); else refused=${line#*LOG:  } times=1; fi
-            [ "$times" -lt 3 ] || hopeless "$other_history"
-            ;;
-        *'FATAL:  could not '*) times=0 ;;
-        esac
-    done
-}
-
-hopeless() {
-    echo "$1" >"$run/hopeless.new"
-    mv "$run/hopeless.new" "$run/hopeless"
-}
-
-# Every five seconds: see whether the primary is another one or this one out of reach. One that sends was looked at when
-# it began to: that it is an older copy shows only until it has written as much again.
+# Every five seconds: whether this standby can still stream. One that does is checked when it begins to.
 watch_primary() {
-    known=
+    local receiver checked='' reason lsn previous='' created='' waits=0
     while sleep 5; do
         receiver=$(sql postgres -c "SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'" 2>/dev/null) || receiver=
-        if [ -n "$receiver" ]; then
-            rm -f "$run/hopeless" "$run/no-slot"
-            [ "$receiver" != "$known" ] || continue
+        [[ -z $receiver || $receiver != "$checked" ]] || continue
+        reason=$(must_reclone) || continue
+        checked=$receiver
+        if [[ -n $receiver ]]; then
+            created=
+        elif [[ $(slot_status) == missing ]]; then
+            log "the slot $slot is missing on the primary; creating it again"
+            create_slot >/dev/null && created=1 waits=0
+        elif [[ -n $created ]]; then
+            # What the new slot does not hold may have been removed. First this standby replays all it has.
+            lsn=$(sql postgres -c 'SELECT pg_last_wal_replay_lsn()' 2>/dev/null) || continue
+            if [[ $lsn == "$previous" ]]; then waits=$((waits + 1)); else waits=0; fi
+            previous=$lsn
+            ((waits < 2)) || [[ $(wal_removed "$lsn") != t ]] || reason="required WAL segment was removed (at $lsn)"
         fi
-        # Before the primary is asked how far it is: a little later this may have more.
-        position=$(sql postgres -c 'SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())' 2>/dev/null) || position=
-        identity=$(ask_primary IDENTIFY_SYSTEM) || continue
-        known=$receiver
-        why=$(other_primary "$identity")
-        if [ -z "$why" ] && [ -n "$position" ]; then why=$(older_primary "$identity" "$position"); fi
-        if [ -z "$why" ] && [ -f "$run/hopeless" ]; then why=$(cat "$run/hopeless"); fi
-        if [ -n "$why" ]; then
-            echo "$why" >"$run/reclone"
-            kill -INT "$server"
-            return
-        fi
-        # Its log may still be there: with a slot it goes on, or is told that it is gone.
-        if [ -f "$run/no-slot" ]; then
-            rm -f "$run/no-slot"
-            say "the slot $slot is missing on the primary; making it again"
-            make_slot >/dev/null || :
-        fi
+        [[ -n $reason ]] || continue
+        echo "$reason" >"$run/must-reclone"
+        kill -INT "$server"
+        return
     done
 }

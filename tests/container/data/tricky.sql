@@ -1,4 +1,4 @@
--- A database with everything that makes splitting a dump hard. Its dumps must load into the same database.
+-- A database with everything that makes a dump hard to filter. Its dumps must restore into the same database.
 CREATE SCHEMA "odd; name";
 CREATE DOMAIN public.percent AS integer CHECK (VALUE BETWEEN 0 AND 100);
 CREATE TYPE public.mood AS ENUM ('it''s; fine', 'CREATE INDEX', '$$');
@@ -36,7 +36,7 @@ CREATE TABLE public.child (
     spot geometry(Point, 4326),
     UNIQUE (parent, other)
 );
--- References in a circle: two of them built at the same time could wait for each other.
+-- References in a circle: no order of the two tables satisfies both.
 ALTER TABLE public.parent ADD COLUMN favourite bigint REFERENCES public.child;
 CREATE TABLE "odd; name"."Table ""x"" (y)" ("a;b" integer PRIMARY KEY, "group" text UNIQUE);
 CREATE TABLE public.parts (id integer, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);

@@ -1,0 +1,227 @@
+# First start of a primary: initialise the data directory in staging, restore the dump with a temporary server, publish it.
+# Sourced by database.sh.
+# shellcheck shell=bash
+
+: "${home:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${major:?}"
+
+restored=$data/restored # the marker
+work=$staging/work
+jobs=1
+memory_mb=64 # for what jobs sort
+
+# Restore the database and mark it. One that is there is removed only when the new one is complete: a dump that cannot be
+# restored costs no data, and the old dump's name brings the old database back.
+restore() {
+    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 started
+    started=$(date +%s)
+    rm -rf "$staging"
+    [[ -f $restored ]] || rm -rf "$cluster"
+    mkdir -p "$work"
+    [[ $DUMP_KEY == none ]] || check_dump "$dump"
+    size_restore
+    initialise
+    start_temporary_server
+    sql postgres -f "$home/create-roles-and-extensions.sql" >/dev/null
+    if [[ $DUMP_KEY == none ]]; then
+        log 'creating a blank database'
+    else
+        log "restoring $DUMP_NAME with $jobs jobs"
+        # In the background: bash runs a trap only after a command in the foreground has ended.
+        restore_dump "$dump" &
+        wait_for $! || exit 1
+    fi
+    sql dhis -c 'SET client_min_messages = warning' -f "$home/reassign-ownership.sql" >/dev/null
+    log 'gathering statistics'
+    vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
+    admin_password "$staging"
+    stop_temporary_server
+    rm -f "$restored" "$data/admin-password-set"
+    rm -rf "$cluster"
+    mv "$staging/pgdata" "$cluster"
+    [[ ! -f $staging/admin-password-set ]] || mv "$staging/admin-password-set" "$data"
+    rm -rf "$staging"
+    write_marker "$restored" <<MARKER
+dump_key=$DUMP_KEY
+dump_name=$DUMP_NAME
+bytes=$bytes
+sha256=$sha256
+role=dhis
+accepted_key=$DUMP_KEY
+restored_at=$(date +%s)
+MARKER
+    log "the database is restored ($(($(date +%s) - started)) s)"
+}
+
+# Wait for the dump and compare it with what was fetched: `sha256` and `bytes` of the caller.
+check_dump() {
+    local waited=0 again="fetch it again: docker rm $DUMP_CONTAINER && pulumi up --refresh"
+    until [[ -f $1 && -f $1.sha256 ]]; do
+        ((waited < 600)) || fatal "the dump $DUMP_NAME is not in the cache (volume at /dumps); $again"
+        ((waited % 15)) || log "waiting for the dump $DUMP_NAME"
+        sleep 1
+        waited=$((waited + 1))
+    done
+    read -r sha256 bytes <"$1.sha256"
+    [[ $(sha256sum "$1" | cut -d ' ' -f 1) == "$sha256" ]] || fatal "the dump $DUMP_NAME in the cache is damaged; $again"
+}
+
+# How many jobs run at a time, and with how much memory each.
+size_restore() {
+    local most
+    write_configuration restore
+    memory_mb=$(sed -n 's/^maintenance_work_mem = \([0-9]*\)MB$/\1/p' "$run/postgresql.conf" | tail -n 1)
+    jobs=$(nproc)
+    most=$((memory_mb / 32 < 16 ? memory_mb / 32 : 16)) # more gain nothing, and the server has no connections for them
+    jobs=$((jobs < most ? jobs : most))
+    jobs=$((jobs > 1 ? jobs : 1))
+}
+
+initialise() {
+    local locale=(--locale=C.UTF-8)
+    locale -a 2>/dev/null | grep -qi '^c\.utf-*8$' || locale=()
+    initdb -D "$staging/pgdata" -U postgres --auth-local=peer --auth-host=scram-sha-256 -E UTF8 --no-sync \
+        "${locale[@]}" --data-checksums >"$work/initdb.log" 2>&1 ||
+        fatal "initdb failed: $(tail -n 3 "$work/initdb.log" | tr '\n' ' ')"
+}
+
+# A server only this script can reach, without WAL for what is restored (wal_level = minimal). Nothing has to outlive a
+# crash before the marker is there, and that is written after everything else has reached the disk.
+start_temporary_server() {
+    socket=$run/temporary
+    rm -rf "$socket"
+    mkdir -m 700 "$socket"
+    echo 'local all all trust' >"$socket/pg_hba.conf"
+    postgres -D "$staging/pgdata" -c config_file="$run/postgresql.conf" -c hba_file="$socket/pg_hba.conf" \
+        -c ident_file="$run/pg_ident.conf" -c listen_addresses= -c unix_socket_directories="$socket" \
+        -c wal_level=minimal -c max_wal_senders=0 -c archive_mode=off -c max_wal_size=8GB -c checkpoint_timeout=1h \
+        -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off \
+        -c max_connections=50 -c max_locks_per_transaction=2048 \
+        -c max_parallel_maintenance_workers="$jobs" -c log_lock_waits=off -c log_min_messages=fatal \
+        >"$work/server.log" 2>&1 &
+    server=$!
+    wait_until_ready || fatal "the temporary server did not start: $(tail -n 3 "$work/server.log" | tr '\n' ' ')"
+}
+
+stop_temporary_server() {
+    kill -INT "$server"
+    wait_for "$server" || fatal "the temporary server did not stop: $(tail -n 3 "$work/server.log" | tr '\n' ' ')"
+    rm -rf "$socket"
+    socket='' server=''
+}
+
+# Restore a dump of any format, each maybe gzip'd, into the database dhis.
+restore_dump() {
+    local dump=$1 format reporter
+    format=$(dump_format "$dump")
+    [[ $format != utf16 ]] ||
+        refuse 'it is UTF-16 text, as a Windows shell writes what is redirected' 'let pg_dump write the file, pg_dump -f FILE DATABASE'
+    report_progress "$dump" &
+    reporter=$!
+    "restore_$format" "$dump"
+    kill "$reporter" 2>/dev/null || :
+    [[ ! -s $work/left-out ]] || log "left out: $(sort -u "$work/left-out" | paste -s -d ';' | sed 's/;/; /g')"
+    [[ $(sql dhis -c "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relowner = 'loader'::regrole") != 0 ]] ||
+        log "warning: the dump $DUMP_NAME has no tables; DHIS2 begins with a blank database"
+}
+
+# Print the format of a dump, by its first bytes: plain, custom, tar, directory (packed with tar) or utf16.
+dump_format() {
+    local first
+    first=$(unpacked "$1" 2>/dev/null | head -c 523 | od -An -v -tx1 | tr -d ' \n') || :
+    case $first in
+    5047444d50*) echo custom ;; # PGDMP
+    fffe* | feff*) echo utf16 ;;
+    746f632e64617400*03) echo tar ;;                                                       # its first file is toc.dat, and that says so
+    *) if [[ ${first:514:10} == 7573746172 ]]; then echo directory; else echo plain; fi ;; # ustar
+    esac
+}
+
+is_gzip() {
+    [[ $(od -An -N2 -tx1 "$1" | tr -d ' \n') == 1f8b ]]
+}
+
+# The content of a dump. The process id is for report_progress, which looks how far the file is read.
+unpacked() {
+    echo "$BASHPID" >"$work/reader"
+    if is_gzip "$1"; then exec gzip -dc <"$1"; else exec cat <"$1"; fi
+}
+
+# The extensions that a dump's SQL creates, a line each: name, schema. They come before everything that can use them.
+extensions_in_dump() {
+    awk '/^(CREATE (UNLOGGED |FOREIGN )?TABLE|COPY|INSERT INTO) / { exit }
+        toupper($0) ~ /^CREATE EXTENSION / {
+            gsub(/[";\r]/, "")
+            schema = ""
+            for (i = 4; i < NF; i++) if (toupper($i) == "SCHEMA") schema = $(i + 1)
+            print toupper($3) == "IF" ? $6 : $3, schema
+        }'
+}
+
+# Create the extensions on stdin, and note those this image cannot have; then what the filters compare the dump with.
+create_extensions() {
+    local name schema
+    : >"$work/extensions"
+    while read -r name schema; do
+        echo "$name" >>"$work/extensions"
+        [[ $name == plpgsql ]] ||
+            sql dhis -1 -v name="$name" ${schema:+-v schema="$schema"} -f "$home/create-extension.sql" >/dev/null 2>"$work/psql.log" || {
+            echo "$name" >>"$work/missing-extensions"
+            log "the extension $name is left out, with what belongs to it: $(psql_error "$work/psql.log")"
+        }
+    done
+    sql dhis -f "$home/prepare-extension-tables.sql" >/dev/null
+    sql dhis -c 'SELECT lower(name) FROM pg_settings' >"$work/parameters"
+    sql dhis -c 'SELECT nspname FROM pg_namespace' >"$work/schemas"
+    sql dhis -c "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND nspname !~ '^pg_'" >"$work/relations"
+}
+
+# The versions of PostgreSQL and pg_dump that a dump or an archive's list names, one a line.
+dump_versions() {
+    sed -n 's/^.*Dumped \(from database\|by pg_dump\) version:\{0,1\} *\([0-9][0-9.]*\).*/\2/p' "$1" | head -n 2
+}
+
+# Report what is being done, when that has changed, every few seconds.
+report_progress() {
+    local size at now last=
+    size=$(stat -c %s "$1")
+    while sleep 3; do
+        if [[ -s $work/items ]]; then
+            now="restoring: $(grep -cE '^pg_restore: (processing|finished) item' "$work/pg_restore.log" || :) of $(cat "$work/items") objects"
+        else
+            at=$(sed -n 's/^pos:[^0-9]*//p' "/proc/$(cat "$work/reader")/fdinfo/0" 2>/dev/null || echo "$size")
+            now="restoring: $((at * 100 / size)) % of the dump, $(running_statement)"
+        fi
+        [[ $now == "$last" ]] || log "$now"
+        last=$now
+    done
+}
+
+# What the server is doing for the dump, short: COPY public.datavalue, CREATE INDEX in_parent.
+running_statement() {
+    sql dhis -c "SELECT left(regexp_replace(regexp_replace(query, '\s+', ' ', 'g'), ' ?(\(|FROM|USING|VALUES|;).*', ''), 90)
+        FROM pg_stat_activity WHERE usename = 'loader' AND state <> 'idle' LIMIT 1" 2>/dev/null || :
+}
+
+# End because the server or pg_restore refused something of the dump.
+restore_failed() {
+    local reason=$1 made_by dumped_by='' fix=
+    if [[ -s $work/missing-extensions ]]; then
+        reason+="; extensions this image does not have: $(paste -s -d ' ' "$work/missing-extensions")"
+        fix='pulumi config set databaseImage IMAGE, one that has them'
+    fi
+    if { read -r made_by && read -r dumped_by; } <"$work/versions" && ((${made_by%%.*} > major || ${dumped_by%%.*} > major)); then
+        reason+="; it was made by PostgreSQL $made_by with pg_dump $dumped_by, newer than this image's PostgreSQL $(server_version)"
+        fix="pulumi config set databaseImage IMAGE, one with PostgreSQL ${made_by%%.*} or newer"
+    fi
+    refuse "$reason" "$fix"
+}
+
+server_version() {
+    postgres --version | sed 's/[^0-9]*\([0-9.]*\).*/\1/'
+}
+
+# End with the reason a dump cannot be restored, and what to do.
+refuse() {
+    fatal "the dump $DUMP_NAME cannot be restored: $1; nothing of it is kept. Fix: ${2:-choose another, pulumi config set dumpUrl https://…}"
+}
