@@ -8,7 +8,7 @@ import docker
 from bench import engine
 from bench.figures import Row, Series, table
 from tests.support.load import Load
-from tests.support.stack import ADMIN, Stack
+from tests.support.stack import Stack, log_in
 
 AIM = 80.0
 REQUESTS = 2000
@@ -46,11 +46,8 @@ def run(chosen: argparse.Namespace) -> str:
 
 def load(stack: Stack, requests: int) -> None:
     """Sixteen logged-in clients until so many requests are answered."""
-    with stack.client() as browser:
-        answer = browser.post("/api/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
-        answer.raise_for_status()
-        with Load(f"http://127.0.0.1:{stack.port}", browser.cookies) as clients:
-            engine.wait_until(lambda: clients.answered() >= requests, f"{requests} requests")
+    with Load(f"http://127.0.0.1:{stack.port}", log_in(stack)) as clients:
+        engine.wait_until(lambda: clients.answered() >= requests, f"{requests} requests")
 
 
 def memory_mb(client: docker.DockerClient, stack: Stack, part: str) -> tuple[float, float]:

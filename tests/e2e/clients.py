@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from tests.support.http import Answer, ask_inside
-from tests.support.stack import ADMIN, Stack
+from tests.support.stack import Stack
 from tests.support.waiting import until
 
 # The simulator closes pooled connections at their maximum age divided by this.
@@ -14,14 +14,6 @@ SHORT_CONNECTION_AGE = {"simulator.pool.age.divisor": str(AGE_DIVISOR)}
 # Five minutes of age, and ten seconds until the driver tries the replica again.
 RETURN_SECONDS = 300 / AGE_DIVISOR + 10
 SLACK_SECONDS = 20  # for a busy machine
-
-
-def log_in(stack: Stack) -> httpx.Cookies:
-    """Return the cookies of a user who has logged in through the load balancer."""
-    with stack.client() as client:
-        response = client.post("/api/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
-        assert response.status_code == httpx.codes.OK, response.text
-        return client.cookies
 
 
 def at_core(stack: Stack, core: str, session: httpx.Cookies, path: str, *options: str) -> Answer:

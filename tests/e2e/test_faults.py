@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
-from tests.e2e.clients import SHORT_CONNECTION_AGE, log_in, reads_return
+from tests.e2e.clients import SHORT_CONNECTION_AGE, reads_return
 from tests.e2e.conftest import MakeStack
 from tests.support.load import Load
-from tests.support.stack import Stack
+from tests.support.stack import Stack, log_in
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.simulator]

@@ -5,11 +5,11 @@ import json
 import httpx
 import pytest
 
-from tests.e2e.clients import at_core, json_at_core, log_in, nodes, readers
+from tests.e2e.clients import at_core, json_at_core, nodes, readers
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
 from tests.support.load import Load, reads
-from tests.support.stack import ADMIN, PASSPHRASE, Stack
+from tests.support.stack import ADMIN, PASSPHRASE, Stack, log_in
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario]

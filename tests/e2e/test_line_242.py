@@ -4,10 +4,10 @@ to the next line: steps in their order."""
 import httpx
 import pytest
 
-from tests.e2e.clients import SHORT_CONNECTION_AGE, json_at_core, log_in, nodes, readers, reads_return
+from tests.e2e.clients import SHORT_CONNECTION_AGE, json_at_core, nodes, readers, reads_return
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
-from tests.support.stack import Stack
+from tests.support.stack import Stack, log_in
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]

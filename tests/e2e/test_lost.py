@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.e2e.clients import log_in
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import ADMIN, Stack
+from tests.support.stack import ADMIN, Stack, log_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.simulator]
 

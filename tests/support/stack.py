@@ -228,6 +228,14 @@ class Stack:
         return containers
 
 
+def log_in(stack: Stack) -> httpx.Cookies:
+    """Return the cookies of a user who has logged in through the load balancer."""
+    with stack.client() as client:
+        response = client.post("/api/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert response.status_code == httpx.codes.OK, response.text
+        return client.cookies
+
+
 def free_port() -> int:
     """Return a port that nothing listens on now."""
     with socket.socket() as probe:
