@@ -32,14 +32,14 @@ class Machine:
     """The probed machine: the environment, what Pulumi remembers, and what is in the checkout.
 
     `login` is the backend of an earlier `pulumi login`, `own_stacks` are those in the checkout's state folder,
-    `own_home` says that the checkout has a PULUMI_HOME, `other_home` that the person has one.
+    `own_home` says that the checkout has a PULUMI_HOME, `plugin_at_home` that the person's own has a docker plugin.
     """
 
     environment: Mapping[str, str]
     login: str = ""
     own_stacks: Sequence[str] = ()
     own_home: bool = False
-    other_home: bool = False
+    plugin_at_home: bool = False
     own_passphrase: bool = False
     foreign_salt: bool = False
     docker_host: str = ""
@@ -73,8 +73,8 @@ def additions(machine: Machine, mode: str, root: PurePath) -> dict[str, str]:
     added: dict[str, str] = {}
     if own:
         added["PULUMI_BACKEND_URL"] = own_url
-        # A home in the checkout leaves nothing elsewhere; a person's own has the plugins they already downloaded.
-        if machine.own_home or not machine.other_home:
+        # A home in the checkout leaves nothing elsewhere; in a person's own the plugin need not be downloaded again.
+        if machine.own_home or not machine.plugin_at_home:
             added["PULUMI_HOME"] = str(root / ".tools" / "home")
     is_service = url.startswith(("http:", "https:"))
     passphrase_set = "PULUMI_CONFIG_PASSPHRASE" in environment or environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from offline.plugins.install import installed
+from offline.plugins.install import installed, is_fake
 from tools import choices, docker_context
 from tools.paths import BIN, PASSPHRASE, PROJECT, PULUMI_HOME, ROOT, STATE, VENV
 from tools.stack_file import has_salt, without_idle_salt
@@ -48,7 +48,9 @@ def machine(environment: Mapping[str, str]) -> choices.Machine:
         login=_login(home),
         own_stacks=tuple(own_stacks()),
         own_home=PULUMI_HOME.exists(),
-        other_home=home.exists(),
+        plugin_at_home=any(
+            not is_fake(path) for path in home.glob("plugins/resource-docker-v*/pulumi-resource-docker")
+        ),
         own_passphrase=PASSPHRASE.exists(),
         foreign_salt=any(has_salt(path.read_text()) for path in ROOT.glob("Pulumi.*.yaml")),
         docker_host=docker_context.current_host(environment),

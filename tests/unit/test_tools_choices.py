@@ -104,8 +104,8 @@ def test_a_checkouts_own_passphrase_is_used_whatever_salt_there_is(found: Machin
 
 
 def test_a_persons_own_pulumi_home_is_used_unless_the_checkout_has_one_already() -> None:
-    theirs = choices.additions(Machine(environment={}, other_home=True), AUTO, ROOT)
-    begun = choices.additions(Machine(environment={}, other_home=True, own_home=True), AUTO, ROOT)
+    theirs = choices.additions(Machine(environment={}, plugin_at_home=True), AUTO, ROOT)
+    begun = choices.additions(Machine(environment={}, plugin_at_home=True, own_home=True), AUTO, ROOT)
     assert "PULUMI_HOME" not in theirs, "plugins they downloaded are there"
     assert begun["PULUMI_HOME"] == "/checkout/.tools/home", "the selected stack is remembered there"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,17 @@ def test_a_checkout_is_completed_as_often_as_one_likes(checkout: Path) -> None:
     again = environment.complete({"HOME": str(checkout), "PATH": "/bin"}, "auto")
     assert again == first, "every command of make does it"
     assert (checkout / ".passphrase").read_text() == passphrase, "another one could not read the stacks"
+
+
+def test_a_persons_own_home_is_used_only_when_it_has_the_docker_plugin(checkout: Path) -> None:
+    person = {"HOME": str(checkout / "person"), "PATH": "/bin"}
+    install.install(checkout / "person" / ".pulumi", install.FAKES)
+    assert environment.complete(person, "auto")["PULUMI_HOME"] == f"{checkout}/.tools/home", "a fake one does not count"
+    shutil.rmtree(checkout / ".tools")
+    plugin = checkout / "person" / ".pulumi" / "plugins" / "resource-docker-v5.1.0" / "pulumi-resource-docker"
+    plugin.parent.mkdir()
+    plugin.write_text("real")
+    assert "PULUMI_HOME" not in environment.complete(person, "auto"), "it need not be downloaded again"
 
 
 def test_what_is_chosen_elsewhere_makes_nothing_in_the_checkout(checkout: Path) -> None:
