@@ -4,10 +4,10 @@ import argparse
 import sys
 from types import ModuleType
 
-from bench import memory, noop, proxy, scale, seed
+from bench import memory, noop, proxy, restore, scale
 from bench.engine import BenchError
 
-BENCHES: dict[str, ModuleType] = {"seed": seed, "noop": noop, "scale": scale, "proxy": proxy, "memory": memory}
+BENCHES: dict[str, ModuleType] = {"restore": restore, "noop": noop, "scale": scale, "proxy": proxy, "memory": memory}
 REPETITIONS = 3
 
 

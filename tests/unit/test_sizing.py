@@ -30,7 +30,7 @@ def test_everything_reserved_at_start_fits_with_room_for_sessions(memory_mb: int
         "three autovacuum workers at once must not end the server"
     )
     assert values["effective_cache_size_mb"] < memory_mb, "nothing outside the container's limit is its cache"
-    assert values["shared_buffers_mb"] + values["seed_memory_mb"] <= memory_mb * 0.75, "a dump loads in it"
+    assert values["shared_buffers_mb"] + values["restore_memory_mb"] <= memory_mb * 0.75, "a dump is restored in it"
 
 
 @pytest.mark.parametrize("memory_mb", SIZES)
