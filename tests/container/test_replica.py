@@ -100,7 +100,7 @@ def test_no_committed_row_is_lost_with_a_killed_primary(pair: Pair) -> None:
     assert sql(pair.replica, "SELECT count(*) FROM written") == str(len(kept))
 
 
-def test_a_missing_slot_is_made_again_while_the_log_is_there(pair: Pair) -> None:
+def test_a_missing_slot_is_created_again_while_the_wal_is_there(pair: Pair) -> None:
     before = pair.clones()
     pair.replica.stop(timeout=20)
     sql(pair.primary, "SELECT pg_drop_replication_slot('replica_1')")
@@ -110,7 +110,7 @@ def test_a_missing_slot_is_made_again_while_the_log_is_there(pair: Pair) -> None
     assert pair.clones() == before
 
 
-def test_a_replica_away_for_too_long_clones_again_and_the_primary_s_disk_stays_bounded(pair: Pair) -> None:
+def test_a_replica_away_for_too_long_is_cloned_again_and_the_wal_kept_for_it_is_bounded(pair: Pair) -> None:
     before = pair.clones()
     pair.replica.stop(timeout=20)
     sql(pair.primary, "CREATE TABLE much (filler text)")
@@ -120,13 +120,13 @@ def test_a_replica_away_for_too_long_clones_again_and_the_primary_s_disk_stays_b
     size = int(sql(pair.primary, "SELECT sum(size) / 1000000 FROM pg_ls_waldir()").split(".")[0])
     assert size < BOUND_MB, "a replica that is away must not fill the disk"
     pair.replica.start()
-    until_logged(pair.replica, "cloning again: the primary has removed the log it needs")
+    until_logged(pair.replica, "cloning the primary: required WAL segment was removed")
     until_healthy(pair.replica, "replica")
     assert pair.clones() == before + 1
     pair.arrives("after_clone")
 
 
-def test_a_removed_replica_s_slot_does_not_stay_for_ever(pair: Pair) -> None:
+def test_a_removed_replica_s_slot_is_dropped(pair: Pair) -> None:
     sql(pair.primary, "SELECT pg_create_physical_replication_slot('replica_9', true)")
     idle = "/var/run/postgresql/idle-slots"
     until(lambda: shell(pair.primary, f"grep -q replica_9 {idle}")[0] == 0, "noticed", container=pair.primary)
@@ -136,7 +136,7 @@ def test_a_removed_replica_s_slot_does_not_stay_for_ever(pair: Pair) -> None:
     until(lambda: sql(pair.primary, slots) == "replica_1", "dropped", container=pair.primary)
 
 
-def test_a_clone_killed_midway_is_begun_again(pair: Pair) -> None:
+def test_a_clone_killed_midway_begins_again(pair: Pair) -> None:
     # Enough to send that the backup can be frozen after its first file; killed only when it is.
     pair.replica.kill()
     sql(pair.primary, "CREATE TABLE big AS SELECT repeat('y', 1000) AS filler FROM generate_series(1, 100000)")
@@ -169,14 +169,14 @@ def test_a_promoted_replica_is_left_alone(pair: Pair) -> None:
     pair.containers.remove(third)
 
 
-def test_a_replica_of_another_primary_clones_again_by_itself(pair: Pair) -> None:
+def test_a_replica_of_another_primary_is_cloned_again(pair: Pair) -> None:
     # The last of this pair: its primary is replaced.
     before = pair.clones()
     pair.containers.remove(pair.primary)
     until(lambda: health(pair.replica, "replica")[0] == 1, "unhealthy", container=pair.replica)
     pair.primary = pair.databases.primary(pair.containers.volume("another"))
     until_healthy(pair.primary, "primary")
-    until_logged(pair.replica, "cloning again: the primary is another database (system identifier")
+    until_logged(pair.replica, "cloning the primary: the primary is another database (system identifier")
     until_healthy(pair.replica, "replica")
     assert pair.clones() == before + 1
     assert sql(pair.replica, "SELECT to_regclass('streamed') IS NULL") == "t", "nothing of the old one is served"

@@ -1,4 +1,4 @@
-"""Replicas whose primary was put back to an older copy of its volume: their history is no longer its own."""
+"""Replicas whose primary was restored from an older copy of its volume: they have WAL that it has not."""
 
 import pytest
 
@@ -11,8 +11,8 @@ from tests.support.waiting import until, until_logged
 
 pytestmark = pytest.mark.container
 
-ANOTHER = "cloning again: the primary's history is another one"
-# Recovery from a backup, as PostgreSQL's manual has it: it ends where the log ends, and begins a new timeline there.
+OLDER = "the primary is restored from an older backup"
+# Recovery from a backup, as PostgreSQL's manual has it: it ends where the WAL ends, and begins a new timeline there.
 RECOVER = """
 PATH=$PATH:$(echo /usr/lib/postgresql/*/bin)
 touch cluster/recovery.signal
@@ -24,7 +24,7 @@ pg_ctl -s -D cluster -w stop
 
 
 class Restorable(Pair):
-    """A pair whose primary can be put back."""
+    """A pair whose primary can be restored from a copy of its volume."""
 
     def backup(self, *, recovered: bool = False) -> str:
         """Copy the primary's volume while it is down; `recovered`: the copy begins a new timeline."""
@@ -51,7 +51,7 @@ class Restorable(Pair):
         until_healthy(self.primary, "primary")
 
     def outgrow(self) -> None:
-        """Write on the primary until it has more log than the replica, whose own is a few kilobytes longer."""
+        """Write on the primary until it has more WAL than the replica, whose own is a few kilobytes longer."""
         sql(self.primary, "CREATE TABLE IF NOT EXISTS more (filler text)")
         sql(self.primary, "INSERT INTO more SELECT repeat('z', 1000) FROM generate_series(1, 5000)")
 
@@ -67,27 +67,27 @@ def pair(containers: Containers) -> Restorable:
     return Restorable(containers, "history")
 
 
-def test_a_replica_ahead_of_its_restored_primary_clones_again(pair: Restorable) -> None:
+def test_a_replica_ahead_of_its_restored_primary_is_cloned_again(pair: Restorable) -> None:
     backup = pair.backup()
     pair.arrives("undone")
     pair.restore(backup)
     # PostgreSQL says nothing, or that it waits: it calls this streaming, and the replica has rows nobody else has.
-    until_logged(pair.replica, "cloning again: it is ahead of its primary")
+    until_logged(pair.replica, "cloning the primary: the primary is behind this standby")
     pair.follows(gone="undone")
 
 
-def test_a_replica_that_was_away_while_its_restored_primary_outgrew_it_clones_again(pair: Restorable) -> None:
+def test_a_replica_that_was_away_while_its_restored_primary_outgrew_it_is_cloned_again(pair: Restorable) -> None:
     backup = pair.backup()
     pair.arrives("undone_while_away")
     pair.replica.stop(timeout=20)
     pair.restore(backup)
     pair.outgrow()
     pair.replica.start()
-    until_logged(pair.replica, ANOTHER)
+    until_logged(pair.replica, OLDER)
     pair.follows(gone="undone_while_away")
 
 
-def test_a_replica_of_a_primary_on_another_timeline_clones_again(pair: Restorable) -> None:
+def test_a_replica_of_a_primary_on_another_timeline_is_cloned_again(pair: Restorable) -> None:
     backup = pair.backup(recovered=True)
     pair.arrives("forked")
     pair.replica.stop(timeout=20)
@@ -95,12 +95,12 @@ def test_a_replica_of_a_primary_on_another_timeline_clones_again(pair: Restorabl
     pair.outgrow()
     before = len(logs(pair.replica))
     pair.replica.start()
-    until_logged(pair.replica, ANOTHER, before)
+    until_logged(pair.replica, OLDER, before)
     assert "forked off current database system timeline" in logs(pair.replica)[before:], "the case is the one meant"
     pair.follows(gone="forked")
 
 
-def test_a_replica_ended_when_it_had_just_learned_of_another_timeline_clones_again(pair: Restorable) -> None:
+def test_a_replica_ended_when_it_had_just_learned_of_another_timeline_is_cloned_again(pair: Restorable) -> None:
     backup = pair.backup(recovered=True)
     pair.arrives("forked_and_ended")
     for server in (pair.primary, pair.replica):
@@ -112,6 +112,6 @@ def test_a_replica_ended_when_it_had_just_learned_of_another_timeline_clones_aga
     until_logged(pair.replica, "forked off current database system timeline", before)
     pair.replica.kill()
     pair.replica.start()
-    until_logged(pair.replica, ANOTHER, before)
+    until_logged(pair.replica, OLDER, before)
     assert "is not a child of this server's history" in logs(pair.replica)[before:], "the case is the one meant"
     pair.follows(gone="forked_and_ended")
