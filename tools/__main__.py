@@ -10,7 +10,7 @@ make up       deploy: tools, Docker Engine, images, stack, and `pulumi up`; ends
 make down     remove the stack (`pulumi destroy`); keepData keeps its volumes
 make recover  remove the lock and unrecorded objects of a killed run; `make up` and `make down` do it, too
 make test     everything: lint, types, unit, container and end-to-end tests
-make lint     ruff, mypy, shellcheck, hadolint
+make lint     ruff, mypy, shellcheck, shfmt, hadolint, actionlint
 make unit     unit tests with mocks, in seconds;  make container, make e2e: against a real Docker Engine
 make clean    remove what was created in this folder; refuses while a stack is deployed
 

@@ -37,6 +37,7 @@ def lint() -> None:
     _check("format", ["ruff", "format", "--check", "--quiet", "."])
     _check("mypy", ["mypy", "--strict", "--no-error-summary", *python])
     _check("shell", ["shellcheck", *scripts])
+    _check("shell format", ["shfmt", "--diff", "--indent", "4", *scripts])
     _check("docker", ["hadolint", *dockerfiles])
     _check("workflows", [*_actionlint(), *sorted((ROOT / ".github" / "workflows").glob("*.yml"))])
 

@@ -141,7 +141,10 @@ attempt() {
 evaluate() {
     case $code in
     0) return 0 ;;
-    33) rm -f "$part" "$part.tag"; cause='the file has changed meanwhile' ;;
+    33)
+        rm -f "$part" "$part.tag"
+        cause='the file has changed meanwhile'
+        ;;
     6) cause='the name of its server is not known' ;;
     7) cause='its server refuses connections' ;;
     18) cause='the connection ended before the file did' ;;
@@ -221,10 +224,16 @@ publish() {
 
 # Print what a file is instead of a dump; nothing for plain SQL and archives of pg_dump, each maybe gzip'd.
 why_no_dump() {
-    [ -s "$1" ] || { echo 'is empty'; return; }
+    [ -s "$1" ] || {
+        echo 'is empty'
+        return
+    }
     case $(first_bytes 4 <"$1") in
     1f8b*)
-        gzip -t "$1" 2>/dev/null || { echo 'is truncated or damaged (gzip -t)'; return; }
+        gzip -t "$1" 2>/dev/null || {
+            echo 'is truncated or damaged (gzip -t)'
+            return
+        }
         gzip -dc "$1" 2>/dev/null | head -c 65536 >"$tmp/head" || :
         ;;
     *) head -c 65536 "$1" >"$tmp/head" ;;
