@@ -78,13 +78,7 @@ RULES: dict[str, tuple[Callable[[Registered], object], str]] = {
         lambda container: container.inputs["memory"] == container.inputs["memorySwap"] > 0,
         "one alone shows as changed at container refresh",
     ),
-    "logs rotate": (
-        lambda container: (
-            container.inputs["logDriver"] == "json-file"
-            and {"max-size", "max-file"} <= container.inputs["logOpts"].keys()
-        ),
-        "a disk full of logs stops the database",
-    ),
+    "logs rotate": (_logs_rotate, "a disk full of logs stops the database"),
     "it restarts after a reboot": (
         lambda container: container.inputs["restart"] == ("no" if container.name in ONE_SHOT else "unless-stopped"),
         "an unattended server has to come back",
@@ -111,10 +105,7 @@ RULES: dict[str, tuple[Callable[[Registered], object], str]] = {
         "or container refresh shows a diff",
     ),
     "a state-only property replaces it": (
-        lambda container: (
-            {"healthcheck", "init", "tmpfs"} <= set(container.request.replaceOnChanges)
-            and container.request.deleteBeforeReplace
-        ),
+        _state_only_properties_replace,
         "the change would never reach the container, or collide with the old name",
     ),
     "the plugin does not wait": (
