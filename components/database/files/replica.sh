@@ -75,11 +75,10 @@ try_clone() {
         reason=$(replication_command "DROP_REPLICATION_SLOT $slot") || return 1
     fi
     reason=$(create_slot) || return 1
-    pg_basebackup -d "$connection" -w -D "$staging" -S "$slot" -X stream -c fast -P 2>&1 | report_backup
-    if ((PIPESTATUS[0])); then
+    pg_basebackup -d "$connection" -w -D "$staging" -S "$slot" -X stream -c fast -P 2>&1 | report_backup || {
         reason=$(cat "$run/backup-error")
         return 1
-    fi
+    }
     : >"$staging/standby.signal"
 }
 

@@ -34,8 +34,7 @@ unpacked_file() {
         echo "$1"
     else
         log 'unpacking the archive'
-        # In a subshell: unpacked ends with exec.
-        (unpacked "$1") >"$work/archive" 2>"$work/unpack.log" || refuse "it cannot be unpacked: $(tail -n 1 "$work/unpack.log")"
+        unpacked "$1" >"$work/archive" 2>"$work/unpack.log" || refuse "it cannot be unpacked: $(tail -n 1 "$work/unpack.log")"
         echo "$work/archive"
     fi
 }

@@ -27,18 +27,13 @@ refuse_cluster_dump() {
 
 # Send what a command prints through the filter into psql, and end with the reason when one of the three fails.
 restore_through_psql() {
-    local status options=(-v ON_ERROR_STOP=1 -v VERBOSITY=verbose)
+    local status=(0 0 0) options=(-v ON_ERROR_STOP=1 -v VERBOSITY=verbose)
     # Where psql has it: from here on it refuses its own commands, which can run programs.
     ! sql postgres -c '\restrict dump' 2>/dev/null || options+=(-c '\restrict dump')
-    # Each of the three may fail: the reason is found below.
-    set +e
-    trap - ERR
     "$@" 2>"$work/unpack.log" |
         LC_ALL=C awk -v dir="$work" -f "$home/plain-filter.awk" 2>"$work/filter.log" |
         PGOPTIONS='-c client_min_messages=warning' psql -X -q -A -t -w -h "$socket" -U loader -d dhis -1 \
-            "${options[@]}" -f - >/dev/null 2>"$work/psql.log"
-    status=("${PIPESTATUS[@]}")
-    set -e
+            "${options[@]}" -f - >/dev/null 2>"$work/psql.log" || status=("${PIPESTATUS[@]}")
     [[ ! -s $work/refused ]] || refuse "$(cat "$work/refused")"
     ((status[2] == 0)) || restore_failed "$(psql_error "$work/psql.log")"
     ((status[0] == 0 && status[1] == 0)) ||

@@ -141,10 +141,10 @@ is_gzip() {
 }
 
 # The content of a dump. The process id is for report_progress, which looks how far the file is read.
-unpacked() {
+unpacked() (
     echo "$BASHPID" >"$work/reader"
     if is_gzip "$1"; then exec gzip -dc <"$1"; else exec cat <"$1"; fi
-}
+)
 
 # The extensions that a dump's SQL creates, a line each: name, schema. They come before everything that can use them.
 extensions_in_dump() {
