@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.conftest import MakeStack
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.simulator]
 
 READY_TIMEOUT_SECONDS = 30
 # Flyway can read its history and not add to it.

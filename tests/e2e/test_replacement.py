@@ -6,7 +6,7 @@ from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
 from tests.support.stack import ADMIN, Stack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.scenario]
+pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
 
 CORES = ("core-1", "core-2")
 
