@@ -37,37 +37,32 @@ def evaluate(inspected: Mapping[str, Any], condition: Condition, restarts_before
     would go on like that, so the wait ends.
     """
     state = inspected.get("State") or {}
-    status = str(state.get("Status", ""))
-    code = int(state.get("ExitCode") or 0)
-    completes = condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY
-    if completes and status in ("exited", "dead") and code == 0:
-        return Evaluation(ready=True)
+    status, completes = str(state.get("Status", "")), condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY
     if not completes and status == "running":
         health = str((state.get("Health") or {}).get("Status", ""))
-        return _evaluate_running(health, inspected, restarts_before)
-    if status == "created" and state.get("Error"):
-        return Evaluation(reason=f"did not start: {state['Error']}", status=status)
-    if status == "paused":
-        return Evaluation(reason="is paused", status=status)
-    if status in ("exited", "dead", "restarting", "removing"):
-        return Evaluation(reason=_exit_reason(inspected, status, completes=completes), status=status)
-    return Evaluation(status=status)
-
-
-def _evaluate_running(health: str, inspected: Mapping[str, Any], restarts_before: int) -> Evaluation:
-    if health == "healthy":
+        if health == "healthy":
+            return Evaluation(ready=True)
+        if int(inspected.get("RestartCount") or 0) > restarts_before:
+            return Evaluation(reason="exited and was restarted")
+        return Evaluation(status=health or "running")
+    if completes and status in ("exited", "dead") and not state.get("ExitCode"):
         return Evaluation(ready=True)
-    if int(inspected.get("RestartCount") or 0) > restarts_before:
-        return Evaluation(reason="exited and was restarted")
-    return Evaluation(status=health or "running")
+    return Evaluation(reason=_failure(inspected, status, completes=completes), status=status)
 
 
-def _exit_reason(inspected: Mapping[str, Any], status: str, *, completes: bool) -> str:
-    state = inspected["State"]
-    code = int(state.get("ExitCode") or 0)
+def _failure(inspected: Mapping[str, Any], status: str, *, completes: bool) -> str:
+    """Return why a container that is not running and has not completed has failed; empty while it has not."""
+    state = inspected.get("State") or {}
+    if status == "created" and state.get("Error"):
+        return f"did not start: {state['Error']}"
+    if status == "paused":
+        return "is paused"
+    if status not in ("exited", "dead", "restarting", "removing"):
+        return ""
     if state.get("OOMKilled"):
         limit_mb = int((inspected.get("HostConfig") or {}).get("Memory") or 0) // 2**20
         return f"was OOM-killed (memory limit {limit_mb} MB)"
+    code = int(state.get("ExitCode") or 0)
     if status == "exited" and not completes:
         # Docker restarts what exits by itself.
         return f"exited with code {code} and was stopped by hand; start it: pulumi up --refresh"
