@@ -18,7 +18,6 @@ from components.orchestrator.container_spec import (
     Tmpfs,
 )
 from components.orchestrator.docker import container, volume
-from components.orchestrator.gates import all_ready
 from components.orchestrator.readiness import WaitTarget, Watcher
 from components.orchestrator.restart import any_started_before, restart_all
 from components.settings.model import Settings
@@ -90,7 +89,7 @@ class CorePool(pulumi.ComponentResource):
             hooks=gates.before_create("core-1", [service.wait_target for service in backends]),
         )
         # Not a hook: when all are replaced, core-1 has to serve before the next one is deleted.
-        migrated = gates.after(first.resource, all_ready([first.wait_target]))
+        migrated = gates.after(first.resource, lambda watcher: watcher.until_ready([first.wait_target]))
         others = [self._core(number, depends_on=migrated) for number in range(2, args.settings.cores + 1)]
         self.services = [first, *others]
         self.register_outputs({"cores": args.settings.cores})

@@ -8,6 +8,7 @@ what nothing depends on: it is checked in every `up`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import pulumi
 
@@ -16,19 +17,17 @@ from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
 Check = Callable[[Watcher], Awaitable[None]]
 
 
+@dataclass(frozen=True)
 class Gates:
     """The gates of one program run; `watcher` asks Docker Engine, never in a preview."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        """Take the watcher; nothing is asked before the Pulumi engine gets there."""
-        self._watcher = watcher
+    watcher: Watcher
 
     def before_create(self, name: str, targets: Sequence[WaitTarget]) -> pulumi.ResourceHookBinding:
         """Return hooks that create a resource once `targets` are ready. `name` is unique within the program."""
-        watcher = self._watcher
 
         async def wait(_: pulumi.ResourceHookArgs) -> None:
-            await watcher.until_ready(targets)
+            await self.watcher.until_ready(targets)
 
         return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-gate", wait)])
 
@@ -38,24 +37,14 @@ class Gates:
 
     def when_ready(self, resources: Sequence[pulumi.CustomResource], check: Check) -> pulumi.Output[bool]:
         """Return true once the resources are created and `check` has returned; false in a preview."""
-        watcher = self._watcher
 
         async def run(_: Sequence[str]) -> bool:
             if pulumi.runtime.is_dry_run():
                 return False
             try:
-                await check(watcher)
+                await check(self.watcher)
             except NotReady as error:
                 raise pulumi.RunError(str(error)) from None
             return True
 
         return pulumi.Output.all(*(resource.id for resource in resources)).apply(run)
-
-
-def all_ready(targets: Sequence[WaitTarget]) -> Check:
-    """Return a check that all of these are ready."""
-
-    async def check(watcher: Watcher) -> None:
-        await watcher.until_ready(targets)
-
-    return check
