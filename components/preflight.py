@@ -9,12 +9,12 @@ import socket
 from components.database.sizing import FETCH_MEMORY_MB
 from components.load_balancer.sizing import MEMORY_MB as LOAD_BALANCER_MEMORY_MB
 from components.naming import Naming
-from components.orchestrator.client import engine_address
-from components.orchestrator.engine_info import EngineInfo, EngineUnreachable, engine_info, unavailable_images
+from components.orchestrator.client import UNREACHABLE, engine_address
+from components.orchestrator.engine_info import EngineInfo, engine_info, unavailable_images
 from components.orchestrator.error_text import TIMED_OUT
 from components.settings.model import Settings
 
-ALL_ADDRESSES = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
+ALL_ADDRESSES = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
 LEAST_CORE_MB, USEFUL_CORE_MB, STEP_MB = 512, 1536, 64
 
 
@@ -26,9 +26,10 @@ def check(settings: Settings, naming: Naming, core_image: str) -> None:
     """Raise PreflightError when the Docker Engine cannot run the stack; `core_image` is what `version` resolves to."""
     try:
         engine = engine_info(settings.docker_host)
-    except EngineUnreachable as error:
+    except UNREACHABLE as error:
+        reason = str(error).rstrip(".").rsplit("Caused by", 1)[-1]
         raise PreflightError(
-            f"Docker Engine at {engine_address(settings.docker_host)} does not answer: {error}. Start it (sudo systemctl start docker), or use another: pulumi config set dockerHost ssh://user@host"
+            f"Docker Engine at {engine_address(settings.docker_host)} does not answer: {reason}. Start it (sudo systemctl start docker), or use another: pulumi config set dockerHost ssh://user@host"
         ) from None
     _check_memory(settings, engine.memory_mb)
     _check_port(settings, naming.of("lb"), engine)
@@ -81,7 +82,7 @@ def _check_port(settings: Settings, own: str, engine: EngineInfo) -> None:
     if any(published.container == own for published in on_port):
         return  # the stack's own load balancer
     for published in on_port:
-        if _overlap(published.address, settings.bind):
+        if published.address == settings.bind or not ALL_ADDRESSES.isdisjoint((published.address, settings.bind)):
             raise PreflightError(
                 f"port {settings.port} on {settings.bind} is in use by the container {published.container}. Choose another: pulumi config set port {settings.port + 1}"
             )
@@ -123,7 +124,3 @@ def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> No
         raise PreflightError(
             f"not on the Docker host, and cannot be pulled: {images}. Choose another: {others}; or put it there yourself: docker pull {next(iter(reasons))}"
         )
-
-
-def _overlap(one: str, other: str) -> bool:
-    return one == other or one in ALL_ADDRESSES or other in ALL_ADDRESSES

@@ -18,8 +18,7 @@ def engine_address(docker_host: str | None) -> str:
 
 def connect(docker_host: str | None) -> docker.DockerClient:
     """Return a client of the Docker Engine the plugin uses. Raises one of UNREACHABLE; ssh:// runs `ssh`."""
+    ssh = engine_address(docker_host).startswith("ssh:")
     if docker_host:
-        ssh = docker_host.startswith("ssh:")
         return docker.DockerClient(base_url=docker_host, use_ssh_client=ssh, timeout=TIMEOUT_SECONDS)
-    ssh = os.environ.get("DOCKER_HOST", "").startswith("ssh:")
     return docker.from_env(use_ssh_client=ssh, timeout=TIMEOUT_SECONDS)

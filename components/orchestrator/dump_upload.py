@@ -6,15 +6,13 @@ import tarfile
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from docker import DockerClient
 
 from components.orchestrator.readiness import inspect
 
-if TYPE_CHECKING:
-    import docker
 
-
-def restart_failed(client: "docker.DockerClient", container: str) -> bool:
+def restart_failed(client: DockerClient, container: str) -> bool:
     """Restart a one-shot container that has failed before; tell whether it is running now."""
     state = (inspect(client, container) or {}).get("State") or {}
     if state.get("Status") == "exited" and state.get("ExitCode"):
@@ -23,7 +21,7 @@ def restart_failed(client: "docker.DockerClient", container: str) -> bool:
     return state.get("Status") == "running"
 
 
-def upload_dump(client: "docker.DockerClient", container: str, path: Path, *, folder: str, key: str, uid: int) -> None:
+def upload_dump(client: DockerClient, container: str, path: Path, *, folder: str, key: str, uid: int) -> None:
     """Copy a dump file to `<folder>/<key>.incoming` in a container, then mark it complete with `<key>.delivered`.
 
     Through Docker's API, because an Engine on another machine or in a virtual one cannot read local files. Both files

@@ -2,21 +2,16 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from docker import DockerClient
 from docker.errors import DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
-from components.orchestrator.client import UNREACHABLE, connect, engine_address
+from components.orchestrator.client import connect, engine_address
 from components.orchestrator.error_text import short
-
-if TYPE_CHECKING:
-    import docker
-
-
-class EngineUnreachable(Exception):
-    """Docker Engine did not answer; the text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +30,17 @@ class EngineInfo:
     address: str
     memory_mb: int
     published_ports: tuple[PublishedTcpPort, ...]
-    client: "docker.DockerClient"
+    client: DockerClient
 
 
 def engine_info(docker_host: str | None) -> EngineInfo:
-    """Return what the Docker Engine of a setting reports. Raises EngineUnreachable."""
-    try:
-        client = connect(docker_host)
-        info, containers = client.api.info(), client.api.containers()
-    except UNREACHABLE as error:
-        raise EngineUnreachable(str(error).rstrip(".").rsplit("Caused by", 1)[-1]) from None
+    """Return what the Docker Engine of a setting reports. Raises one of UNREACHABLE."""
+    client = connect(docker_host)
+    info = client.api.info()
     return EngineInfo(
         address=engine_address(docker_host),
         memory_mb=int(info.get("MemTotal") or 0) // 2**20,
-        published_ports=tuple(port for container in containers for port in _published(container)),
+        published_ports=tuple(port for container in client.api.containers() for port in _published(container)),
         client=client,
     )
 
@@ -60,7 +52,7 @@ def _published(container: dict[str, Any]) -> Iterable[PublishedTcpPort]:
             yield PublishedTcpPort(name, str(port.get("IP", "")), int(port["PublicPort"]))
 
 
-def unavailable_images(client: "docker.DockerClient", images: Iterable[str]) -> dict[str, str]:
+def unavailable_images(client: DockerClient, images: Iterable[str]) -> dict[str, str]:
     """Return the images that are not on the Docker host and cannot be pulled, each with a short reason.
 
     Docker Engine is asked for each manifest (`/distribution/<name>/json`): it goes where a pull would go, with the
@@ -69,14 +61,12 @@ def unavailable_images(client: "docker.DockerClient", images: Iterable[str]) -> 
 
     def reason(image: str) -> str:
         try:
-            client.images.get(image)
-        except ImageNotFound:
-            try:
-                client.api.inspect_distribution(image)
-            except (DockerException, RequestException) as error:
-                return short(getattr(error, "explanation", None) or error)
+            with suppress(ImageNotFound):
+                client.images.get(image)
+                return ""
+            client.api.inspect_distribution(image)
         except (DockerException, RequestException) as error:
-            return short(error)
+            return short(getattr(error, "explanation", None) or error)
         return ""
 
     names = list(dict.fromkeys(images))

@@ -1,27 +1,17 @@
 """Wait for containers to become ready, and report what they are doing meanwhile."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from docker import DockerClient
 from docker.errors import APIError, NotFound
 
 from components.orchestrator.client import UNREACHABLE, connect, engine_address
-from components.orchestrator.container_state import (
-    TAIL_LINES,
-    Condition,
-    epoch_seconds,
-    evaluate,
-    failure_lines,
-    healthcheck_output,
-)
-
-if TYPE_CHECKING:
-    import docker
+from components.orchestrator.container_state import Condition, evaluate, failure_lines, healthcheck_output
 
 POLL_SECONDS = 0.5
 PROBE_SECONDS = 1.0
@@ -54,7 +44,7 @@ class Watcher:
     docker_host: str | None
     timeout_seconds: int
     report: Callable[[str], None]
-    _client: "docker.DockerClient | None" = field(default=None, init=False)
+    _client: DockerClient | None = field(default=None, init=False)
     _reported: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
     _probed: dict[str, tuple[bool, float]] = field(default_factory=dict, init=False)
 
@@ -70,7 +60,7 @@ class Watcher:
                 raise NotReady(await self._failure(target, failure))
             await asyncio.sleep(POLL_SECONDS)
 
-    async def run(self, action: Callable[["docker.DockerClient"], Any]) -> Any:  # noqa: ANN401 - the action's result
+    async def run(self, action: Callable[[DockerClient], Any]) -> Any:  # noqa: ANN401 - the action's result
         """Return an action's result with a Docker client, off the event loop. Raises NotReady if unreachable."""
 
         def act() -> Any:  # noqa: ANN401
@@ -134,7 +124,7 @@ class Watcher:
             self._reported[target.container] = (line, time.monotonic())
 
     async def _failure(self, target: WaitTarget, reason: str) -> str:
-        lines = failure_lines(await self._log(target, LOG_LINES), TAIL_LINES)
+        lines = failure_lines(await self._log(target, LOG_LINES))
         shown = "\n".join(f"  | {line[:LONGEST_LINE]}" for line in lines)
         return f"{target.display_name} {reason}\n{shown}\n  Full log: docker logs {target.container}"
 
@@ -143,7 +133,7 @@ class Watcher:
         return [line for line in bytes(text).decode(errors="replace").splitlines() if line.strip()]
 
 
-def inspect(client: "docker.DockerClient", name: str) -> dict[str, Any] | None:
+def inspect(client: DockerClient, name: str) -> dict[str, Any] | None:
     """Return a container's inspection; None when there is no container of that name."""
     try:
         inspected: dict[str, Any] = client.api.inspect_container(name)
@@ -152,15 +142,7 @@ def inspect(client: "docker.DockerClient", name: str) -> dict[str, Any] | None:
     return inspected
 
 
-def started_at(client: "docker.DockerClient", name: str) -> float:
-    """Return when a running container was started, in epoch seconds; infinity when it does not run."""
-    state = (inspect(client, name) or {}).get("State") or {}
-    if state.get("Status") != "running":
-        return math.inf
-    return epoch_seconds(str(state["StartedAt"]))
-
-
-def probe(client: "docker.DockerClient", name: str, command: Sequence[str]) -> bool:
+def probe(client: DockerClient, name: str, command: Sequence[str]) -> bool:
     """Tell whether a healthcheck command succeeds now."""
     try:
         return execute(client, name, command)[0] == 0
@@ -168,7 +150,7 @@ def probe(client: "docker.DockerClient", name: str, command: Sequence[str]) -> b
         return False  # it has just exited, and the next inspection has the reason
 
 
-def execute(client: "docker.DockerClient", name: str, command: Sequence[str]) -> tuple[int, str]:
+def execute(client: DockerClient, name: str, command: Sequence[str]) -> tuple[int, str]:
     """Return exit code and output of a command in a container."""
     started = client.api.exec_create(name, list(command))
     output = bytes(client.api.exec_start(started["Id"])).decode(errors="replace")

@@ -1,22 +1,20 @@
 """Restart containers that have outlived what they work on."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
-from components.orchestrator.readiness import WaitTarget, Watcher, started_at
+from docker import DockerClient
 
-if TYPE_CHECKING:
-    import docker
+from components.orchestrator.container_state import epoch_seconds
+from components.orchestrator.readiness import WaitTarget, Watcher, inspect
 
 
 async def any_started_before(watcher: Watcher, targets: Sequence[WaitTarget], moment: float) -> bool:
     """Tell whether one of the containers has run since before a moment, in epoch seconds."""
-    started: list[float] = await asyncio.gather(
-        *(watcher.run(partial(started_at, name=target.container)) for target in targets)
-    )
-    return min(started) < moment
+    moments = await asyncio.gather(*(watcher.run(partial(_started_at, target.container)) for target in targets))
+    return any(started < moment for started in moments)
 
 
 async def restart_all(
@@ -33,9 +31,15 @@ async def restart_all(
         await watcher.until_ready(group)
 
 
-def _stop(name: str, stop_timeout_seconds: int, client: "docker.DockerClient") -> None:
+def _started_at(name: str, client: DockerClient) -> float:
+    """Return when a running container was started, in epoch seconds; infinity when it does not run."""
+    state = (inspect(client, name) or {}).get("State") or {}
+    return epoch_seconds(str(state["StartedAt"])) if state.get("Status") == "running" else math.inf
+
+
+def _stop(name: str, stop_timeout_seconds: int, client: DockerClient) -> None:
     client.api.stop(name, timeout=stop_timeout_seconds)
 
 
-def _start(name: str, client: "docker.DockerClient") -> None:
+def _start(name: str, client: DockerClient) -> None:
     client.api.start(name)
