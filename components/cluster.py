@@ -11,7 +11,9 @@ from components.database.database_pair import DatabasePair, DatabasePairArgs
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
 from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.naming import Naming
 from components.orchestrator.docker import image, network
+from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import Watcher
 from components.settings.model import Settings
 from components.stack_context import Images, Networks, Part, StackContext
@@ -22,9 +24,10 @@ DEMO_PASSWORD = "district"  # noqa: S105 - the public one of every DHIS2 dump an
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
-    """A stack: its context, its settings, and what these resolve to."""
+    """A stack: its names, its gates, its settings, and what these resolve to."""
 
-    context: StackContext
+    naming: Naming
+    gates: Gates
     settings: Settings
     release: Release
     dump: DumpSource
@@ -40,8 +43,7 @@ class Cluster(pulumi.ComponentResource):
         """Register all resources of the stack."""
         super().__init__("dhis2-cluster:index:Cluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # What every part takes.
-        context, settings = args.context, args.settings
+        naming, settings = args.naming, args.settings
         images = Images(
             load_balancer=image("load-balancer-image", settings.load_balancer_image, self),
             database=image("database-image", settings.database_image, self),
@@ -49,25 +51,19 @@ class Cluster(pulumi.ComponentResource):
             core=image("core-image", args.release.image, self),
         )
         networks = Networks(
-            edge=network("edge", context.naming, self),
-            app=network("app", context.naming, self),
-            data=network("data", context.naming, self, internal=True),
+            edge=network("edge", naming, self),
+            app=network("app", naming, self),
+            data=network("data", naming, self, internal=True),
         )
+        context = StackContext(naming=naming, gates=args.gates, settings=settings, networks=networks, images=images)
         chosen = settings.admin_password
         database_password, cache_password = self._password("database"), self._password("cache")
         # First, because it serves a page while DHIS2 starts, and because a busy port should be reported at once.
-        self.load_balancer = LoadBalancer(
-            "load-balancer",
-            LoadBalancerArgs(context, images.load_balancer, networks, settings, CorePool.endpoint),
-            child,
-        )
+        self.load_balancer = LoadBalancer("load-balancer", LoadBalancerArgs(context, CorePool.endpoint), child)
         self.database = DatabasePair(
             "database",
             DatabasePairArgs(
                 context=context,
-                images=images,
-                networks=networks,
-                settings=settings,
                 dump=args.dump,
                 app_password=database_password,
                 replication_password=self._password("replication"),
@@ -75,18 +71,11 @@ class Cluster(pulumi.ComponentResource):
             ),
             child,
         )
-        self.cache = Cache(
-            "cache",
-            CacheArgs(context, images.cache, networks, settings, cache_password, self.database.core_replacement),
-            child,
-        )
+        self.cache = Cache("cache", CacheArgs(context, cache_password, self.database.core_replacement), child)
         self.cores = CorePool(
             "cores",
             CorePoolArgs(
                 context=context,
-                image=images.core,
-                networks=networks,
-                settings=settings,
                 release=args.release,
                 primary=self.database.primary,
                 replicas=self.database.replicas,

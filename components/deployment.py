@@ -19,7 +19,6 @@ from components.outputs import outputs_of
 from components.preflight import PreflightError, check
 from components.settings.model import Settings, setting_fields
 from components.settings.parsing import SettingsError, parse_settings
-from components.stack_context import StackContext
 
 
 def deploy() -> dict[str, pulumi.Input[object]]:
@@ -42,10 +41,9 @@ def deploy() -> dict[str, pulumi.Input[object]]:
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)
         gates = Gates(Watcher(settings.docker_host, settings.ready_timeout_seconds, report))
-        context = StackContext(naming=naming, gates=gates, keep_data=settings.keep_data)
         cluster = Cluster(
             "cluster",
-            ClusterArgs(context=context, settings=settings, release=release, dump=dump),
+            ClusterArgs(naming=naming, gates=gates, settings=settings, release=release, dump=dump),
             pulumi.ResourceOptions(providers=providers(settings.docker_host)),
         )
         return outputs_of(cluster, settings, release, dump, naming)

@@ -1,23 +1,14 @@
-"""What travels through the components as one value: the stack's context, its networks, images and services."""
+"""What travels through the components as one value: the stack's context with its networks and images, and services."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pulumi
 
 from components.naming import Naming
 from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import WaitTarget, Watcher
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackContext:
-    """How the stack's objects are named, what holds them back, and whether its data outlives it."""
-
-    naming: Naming
-    gates: Gates
-    keep_data: bool
+from components.settings.model import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +28,7 @@ class Image:
     id: pulumi.Output[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Images:
+class Images(NamedTuple):
     """The images of a stack, by what runs from them."""
 
     core: Image
@@ -46,10 +36,16 @@ class Images:
     cache: Image
     load_balancer: Image
 
-    @property
-    def resources(self) -> Sequence[pulumi.CustomResource]:
-        """The resources of all images."""
-        return [image.resource for image in (self.load_balancer, self.database, self.cache, self.core)]
+
+@dataclass(frozen=True, kw_only=True)
+class StackContext:
+    """What every part takes: how the stack's objects are named, what holds them back, and what they are made from."""
+
+    naming: Naming
+    gates: Gates
+    settings: Settings
+    networks: Networks
+    images: Images
 
 
 @dataclass(frozen=True)
@@ -75,10 +71,7 @@ class Service:
 class Part(Protocol):
     """A component that runs containers."""
 
-    @property
-    def services(self) -> Sequence[Service]:
-        """The running containers of the part."""
-        ...
+    services: list[Service]
 
     async def until_ready(self, watcher: Watcher) -> None:
         """Return when the part is ready, in every `up`. Raises NotReady."""

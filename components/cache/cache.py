@@ -4,20 +4,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.orchestrator.container_spec import (
-    FILES,
-    SECRETS,
-    ContainerSpec,
-    File,
-    Healthcheck,
-    Mount,
-    NetworkAttachment,
-    Tmpfs,
-)
-from components.orchestrator.docker import container, volume
-from components.orchestrator.readiness import NotReady, WaitTarget, Watcher, execute
-from components.settings.model import Settings
-from components.stack_context import Endpoint, Image, Networks, Service, StackContext
+from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.docker import service, volume
+from components.orchestrator.readiness import NotReady, Watcher, execute
+from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import render
 
 UID = 999
@@ -36,9 +26,6 @@ class CacheArgs:
     """
 
     context: StackContext
-    image: Image
-    networks: Networks
-    settings: Settings
     password: pulumi.Output[str]
     core_replacement: pulumi.CustomResource
 
@@ -47,25 +34,24 @@ class Cache(pulumi.ComponentResource):
     """One Valkey server, exposed as `service`."""
 
     service: Service
+    services: list[Service]
 
     def __init__(self, name: str, args: CacheArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the volume and the container."""
         super().__init__("dhis2-cluster:index:Cache", name, None, opts)
-        naming, memory_mb = args.context.naming, args.settings.cache_memory_mb
-        data = volume("cache-data", args.context, self)
-        conf = pulumi.Output.all(args.password, args.core_replacement.id).apply(
-            lambda values: render(
-                "cache/valkey.conf.j2", endpoint=ENDPOINT, password=values[0], sessions=values[1], memory_mb=memory_mb
-            )
+        context, memory_mb = args.context, args.context.settings.cache_memory_mb
+        data = volume("cache-data", context, self)
+        conf = pulumi.Output.all(password=args.password, sessions=args.core_replacement.id).apply(
+            lambda values: render("cache/valkey.conf.j2", endpoint=ENDPOINT, memory_mb=memory_mb, **values)
         )
         spec = ContainerSpec(
-            name=naming.of("cache"),
-            image=args.image.id,
+            name=context.naming.of("cache"),
+            image=context.images.cache.id,
             uid=UID,
             memory_mb=memory_mb,
             hostname="cache",
-            labels=naming.labels("cache"),
-            networks=(NetworkAttachment(network=args.networks.data, aliases=(ENDPOINT.host,)),),
+            labels=context.naming.labels("cache"),
+            networks=(NetworkAttachment(network=context.networks.data, aliases=(ENDPOINT.host,)),),
             entrypoint=("valkey-server", f"{FILES}/valkey.conf"),
             files=(
                 File(path=f"{FILES}/valkey.conf", content=conf),
@@ -73,21 +59,14 @@ class Cache(pulumi.ComponentResource):
                 File(path=f"{SECRETS}/cache-password", content=args.password),
             ),
             mounts=(Mount(volume=data, path="/data"),),
-            tmpfs=(Tmpfs(path="/tmp", size_mb=16),),  # noqa: S108
-            healthcheck=Healthcheck(command=("/bin/sh", f"{FILES}/health.sh"), start_period_seconds=60),
+            tmpfs={"/tmp": 16},  # noqa: S108
+            healthcheck=("/bin/sh", f"{FILES}/health.sh"),
+            start_period_seconds=60,
             stop_timeout_seconds=20,
         )
-        self.service = Service(
-            resource=container("cache", spec, pulumi.ResourceOptions(parent=self)),
-            wait_target=WaitTarget(spec.name, "the cache"),
-            endpoint=ENDPOINT,
-        )
+        self.service = service("cache", spec, "the cache", ENDPOINT, pulumi.ResourceOptions(parent=self))
+        self.services = [self.service]
         self.register_outputs({"container": spec.name})
-
-    @property
-    def services(self) -> list[Service]:
-        """The one server."""
-        return [self.service]
 
     async def until_ready(self, watcher: Watcher) -> None:
         """Return when the server is healthy. Raises NotReady."""

@@ -8,20 +8,11 @@ from typing import ClassVar
 import pulumi
 
 from components.dhis2.release import ConnectionPool, Release
-from components.orchestrator.container_spec import (
-    FILES,
-    ContainerSpec,
-    File,
-    Healthcheck,
-    Mount,
-    NetworkAttachment,
-    Tmpfs,
-)
-from components.orchestrator.docker import container, volume
-from components.orchestrator.readiness import WaitTarget, Watcher
+from components.orchestrator.container_spec import FILES, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.docker import service, volume
+from components.orchestrator.readiness import Watcher
 from components.orchestrator.restart import any_started_before, restart_all
-from components.settings.model import Settings
-from components.stack_context import Endpoint, Image, Networks, Service, StackContext
+from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import render
 
 UID = 65534
@@ -34,7 +25,6 @@ TOMCAT_FILES = {
 }
 SCRIPTS = ("health.sh", "probe.sh", "watchdog.sh")
 STOP_TIMEOUT_SECONDS = 60
-START_PERIOD_SECONDS = 600
 # The heap leaves room for threads, classes and buffers. A core that runs out of memory exits and is restarted; its heap
 # holds people's data, so it is not dumped to disk.
 # A recreated container has another address; the JVM would use the old one for half a minute.
@@ -55,9 +45,6 @@ class CorePoolArgs:
     """
 
     context: StackContext
-    image: Image
-    networks: Networks
-    settings: Settings
     release: Release
     primary: Service
     replicas: Sequence[Service]
@@ -82,17 +69,17 @@ class CorePool(pulumi.ComponentResource):
         self._args = args
         self._files = volume("files", args.context, self)
         backends = [args.primary, *args.replicas, args.cache]
-        gates = args.context.gates
+        gates, cores = args.context.gates, args.context.settings.cores
         first = self._core(
             1,
-            depends_on=[service.resource for service in backends],
-            hooks=gates.before_create("core-1", [service.wait_target for service in backends]),
+            depends_on=[backend.resource for backend in backends],
+            hooks=gates.before_create("core-1", [backend.wait_target for backend in backends]),
         )
         # Not a hook: when all are replaced, core-1 has to serve before the next one is deleted.
         migrated = gates.after(first.resource, lambda watcher: watcher.until_ready([first.wait_target]))
-        others = [self._core(number, depends_on=migrated) for number in range(2, args.settings.cores + 1)]
+        others = [self._core(number, depends_on=migrated) for number in range(2, cores + 1)]
         self.services = [first, *others]
-        self.register_outputs({"cores": args.settings.cores})
+        self.register_outputs({"cores": cores})
 
     async def until_ready(self, watcher: Watcher) -> None:
         """Return when all cores are healthy. Raises NotReady.
@@ -100,7 +87,7 @@ class CorePool(pulumi.ComponentResource):
         All are restarted, the first one alone, when one was started before the database was restored: this happens
         when only the database's volume was lost, for then nothing else changes, and no core has migrated the database.
         """
-        targets = [service.wait_target for service in self.services]
+        targets = [core.wait_target for core in self.services]
         if await any_started_before(watcher, targets, await self._args.restored_at(watcher)):
             pulumi.log.warn("the database was restored again: all cores restart, and users have to log in again")
             await restart_all(watcher, targets, STOP_TIMEOUT_SECONDS, partial(self._args.flush_cache, watcher))
@@ -114,38 +101,34 @@ class CorePool(pulumi.ComponentResource):
         hooks: pulumi.ResourceHookBinding | None = None,
     ) -> Service:
         name = f"core-{number}"
-        spec = self._spec(name, number)
         options = pulumi.ResourceOptions(
             parent=self, depends_on=depends_on, hooks=hooks, replace_with=[self._args.core_replacement]
         )
-        return Service(
-            resource=container(name, spec, options),
-            wait_target=WaitTarget(spec.name, f"core {number}"),
-            endpoint=Endpoint(name, self.endpoint.port),
-        )
+        endpoint = Endpoint(name, self.endpoint.port)
+        return service(name, self._spec(name, number), f"core {number}", endpoint, options)
 
     def _spec(self, name: str, number: int) -> ContainerSpec:
-        args, home, naming = self._args, self._args.release.home, self._args.context.naming
-        memory_mb = args.settings.core_memory_mb
+        args, context, home = self._args, self._args.context, self._args.release.home
+        memory_mb = context.settings.core_memory_mb
         pool = C3P0_OPTIONS if args.release.pool is ConnectionPool.C3P0 else ""
         # The JVM reads the container's limit at its start only, while Docker can change it in a running container. With
         # the limit among the options a changed one replaces the core.
-        options = [f"-XX:MaxRAM={memory_mb}m", JVM_OPTIONS, pool, args.settings.java_options]
+        options = [f"-XX:MaxRAM={memory_mb}m", JVM_OPTIONS, pool, context.settings.java_options]
         return ContainerSpec(
-            name=naming.of(name),
-            image=args.image.id,
+            name=context.naming.of(name),
+            image=context.images.core.id,
             uid=UID,
             memory_mb=memory_mb,
             hostname=name,
             labels={
-                **naming.labels("core", number),
+                **context.naming.labels("core", number),
                 # A property that depends on it makes the Pulumi engine load the provider of an old core before deleting
                 # it; `replace_with` alone ends in "unknown provider" when an update with another provider has failed.
                 "dhis2-cluster.core-replacement": args.core_replacement.id,
             },
             networks=(
-                NetworkAttachment(network=args.networks.app, aliases=(self.endpoint.host, name)),
-                NetworkAttachment(network=args.networks.data, aliases=(name,)),
+                NetworkAttachment(network=context.networks.app, aliases=(self.endpoint.host, name)),
+                NetworkAttachment(network=context.networks.data, aliases=(name,)),
             ),
             environment={
                 "DHIS2_HOME": home,
@@ -153,7 +136,7 @@ class CorePool(pulumi.ComponentResource):
                 "JAVA_TOOL_OPTIONS": " ".join(filter(None, options)),
             },
             files=(
-                File(path=f"{home}/dhis.conf", content=self._conf(leader=number == 1 and self._needs_leader)),
+                File(path=f"{home}/dhis.conf", content=self._conf(first=number == 1)),
                 *(File(path=f"{TOMCAT}/{path}", content=render(f"core/{name}")) for name, path in TOMCAT_FILES.items()),
                 *(File(path=f"{FILES}/{name}", content=render(f"core/{name}"), executable=True) for name in SCRIPTS),
             ),
@@ -163,36 +146,27 @@ class CorePool(pulumi.ComponentResource):
                 # mode over. The folder of the first path is in no image, and would be owned by root.
                 Mount(volume=self._files, path="/var/tmp"),  # noqa: S108
             ),
-            tmpfs=(Tmpfs(path="/tmp", size_mb=64),),  # noqa: S108
-            healthcheck=Healthcheck(
-                command=("/bin/bash", f"{FILES}/health.sh"), start_period_seconds=START_PERIOD_SECONDS
-            ),
+            tmpfs={"/tmp": 64},  # noqa: S108
+            healthcheck=("/bin/bash", f"{FILES}/health.sh"),
+            start_period_seconds=600,
             stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
         )
 
-    @property
-    def _needs_leader(self) -> bool:
-        return self._args.release.needs_primary_leader and bool(self._args.replicas)
-
-    def _conf(self, *, leader: bool) -> pulumi.Output[str]:
-        args = self._args
-
-        def text(passwords: list[str]) -> str:
-            database, cache, encryption = passwords
-            return render(
-                "core/dhis.conf.j2",
-                primary=args.primary.endpoint,
-                replicas=[replica.endpoint for replica in args.replicas],
-                cache=args.cache.endpoint,
-                leader=leader,
-                pool=args.release.pool,
-                base_url=args.settings.public_url,
-                extra=args.settings.dhis_conf,
-                database_password=database,
-                cache_password=cache,
-                encryption_password=encryption,
-            )
-
-        passwords = pulumi.Output.all(args.database_password, args.cache_password, args.encryption_password)
+    def _conf(self, *, first: bool) -> pulumi.Output[str]:
+        args, settings = self._args, self._args.context.settings
+        values = {
+            "primary": args.primary.endpoint,
+            "replicas": [replica.endpoint for replica in args.replicas],
+            "cache": args.cache.endpoint,
+            "leader": first and args.release.needs_primary_leader and bool(args.replicas),
+            "pool": args.release.pool,
+            "base_url": settings.public_url,
+            "extra": settings.dhis_conf,
+        }
+        passwords = pulumi.Output.all(
+            database_password=args.database_password,
+            cache_password=args.cache_password,
+            encryption_password=args.encryption_password,
+        )
         # Further keys may be other systems' secrets.
-        return pulumi.Output.secret(passwords.apply(text))
+        return pulumi.Output.secret(passwords.apply(lambda secrets: render("core/dhis.conf.j2", **values, **secrets)))

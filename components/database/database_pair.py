@@ -1,33 +1,21 @@
 """DatabasePair: a PostgreSQL primary, restored from a dump, and its streaming replicas."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_random as random
 
 from components.database import sizing
-from components.database.dump_fetch import SCRIPT as FETCH_SCRIPT
-from components.database.dump_fetch import fetch_dump
+from components.database.dump_fetch import FETCH_SCRIPT, fetch_dump
 from components.dhis2.dump_source import BLANK, DumpSource
-from components.orchestrator.container_spec import (
-    FILES,
-    SECRETS,
-    ContainerSpec,
-    File,
-    Healthcheck,
-    Mount,
-    NetworkAttachment,
-    Tmpfs,
-)
-from components.orchestrator.docker import container, dump_cache_volume, volume
-from components.orchestrator.readiness import WaitTarget, Watcher, execute
-from components.settings.model import Settings
-from components.stack_context import Endpoint, Images, Networks, Service, StackContext
+from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.docker import dump_cache_volume, service, volume
+from components.orchestrator.readiness import Watcher, execute
+from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import file_names, render
 
 UID = 999  # postgres in the official images and those built from them
-STOP_TIMEOUT_SECONDS = 60  # a fast shutdown writes a checkpoint
-START_PERIOD_SECONDS = 600
 DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
 PORT = 5432
 REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
@@ -35,15 +23,9 @@ REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-
 
 @dataclass(frozen=True, kw_only=True)
 class DatabasePairArgs:
-    """What the databases take.
-
-    `images` are those of the whole stack: while one of them cannot be pulled, nothing of an existing database changes.
-    """
+    """What the databases take."""
 
     context: StackContext
-    images: Images
-    networks: Networks
-    settings: Settings
     dump: DumpSource
     app_password: pulumi.Input[str]
     replication_password: pulumi.Input[str]
@@ -60,50 +42,38 @@ class DatabasePair(pulumi.ComponentResource):
 
     primary: Service
     replicas: list[Service]
+    services: list[Service]
     core_replacement: pulumi.CustomResource
 
     def __init__(self, name: str, args: DatabasePairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the dump's fetch, the primary and the replicas."""
         super().__init__("dhis2-cluster:index:DatabasePair", name, None, opts)
-        self._args, dump = args, args.dump
+        self._args, context, dump = args, args.context, args.dump
         self._dump_cache = dump_cache_volume(self) if dump.key != BLANK else None
-        # Everything that may fail is there before anything of an existing database changes: the dump and the images.
+        # What may fail is there before anything of an existing database changes: the dump and all images of the stack.
         fetched = (
-            fetch_dump(
-                dump,
-                self._dump_cache,
-                context=args.context,
-                image=args.images.load_balancer,
-                networks=args.networks,
-                parent=self,
-            )
-            if self._dump_cache
-            else pulumi.Output.from_input([])
+            fetch_dump(dump, self._dump_cache, context, self) if self._dump_cache else pulumi.Output.from_input([])
         )
         self.core_replacement = random.RandomId(
             "core-replacement",
             byte_length=4,
-            keepers={"image": args.images.core.id, "dump": dump.key},
+            keepers={"image": context.images.core.id, "dump": dump.key},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                depends_on=fetched.apply(lambda resources: [*resources, *args.images.resources]),
+                depends_on=fetched.apply(lambda resources: [*resources, *(image.resource for image in context.images)]),
                 # Its name in version 0.1: stacks deployed by it are taken over with their cores deleted first, too.
                 aliases=[pulumi.Alias(name="generation", parent=opts.parent if opts else None)],
             ),
         )
         self.primary = self._primary()
-        self.replicas = [self._replica(number) for number in range(1, args.settings.replicas + 1)]
-        self.register_outputs({"replicas": args.settings.replicas})
-
-    @property
-    def services(self) -> list[Service]:
-        """The primary and its replicas."""
-        return [self.primary, *self.replicas]
+        self.replicas = [self._replica(number) for number in range(1, context.settings.replicas + 1)]
+        self.services = [self.primary, *self.replicas]
+        self.register_outputs({"replicas": context.settings.replicas})
 
     async def until_ready(self, watcher: Watcher) -> None:
         """Return when all are healthy, and warn when keepData has kept another dump's database. Raises NotReady."""
-        await watcher.until_ready([service.wait_target for service in self.services])
+        await watcher.until_ready([server.wait_target for server in self.services])
         dump, marker = self._args.dump, await self._restore_marker(watcher)
         if marker.get("dump_key", dump.key) != dump.key:
             pulumi.log.warn(
@@ -125,21 +95,17 @@ class DatabasePair(pulumi.ComponentResource):
         secrets = {"app-password": args.app_password, "replication-password": args.replication_password}
         if args.admin_password is not None:
             secrets["admin-password"] = args.admin_password
-        mounts = [Mount(volume=volume("primary-data", args.context, self), path=DATA)]
-        if self._dump_cache:
-            mounts.append(Mount(volume=self._dump_cache, path="/dumps", read_only=True))
         return self._server(
             "primary",
-            1,
-            WaitTarget(args.context.naming.of("primary"), "the primary database"),
+            "the primary database",
             environment={
                 "DUMP_KEY": dump.key,
                 "DUMP_NAME": dump.name,
                 "DUMP_CONTAINER": args.context.naming.of("dump"),
-                "KEEP_DATA": str(args.context.keep_data).lower(),
+                "KEEP_DATA": str(args.context.settings.keep_data).lower(),
             },
             secrets=secrets,
-            mounts=mounts,
+            mounts=[Mount(volume=self._dump_cache, path="/dumps", read_only=True)] if self._dump_cache else [],
             # What a preview shows when the database is going to be restored again.
             labels={"dhis2-cluster.dump": dump.name},
             # After the cores are deleted: none writes to a database that is being replaced.
@@ -147,67 +113,60 @@ class DatabasePair(pulumi.ComponentResource):
         )
 
     def _replica(self, number: int) -> Service:
-        context, name = self._args.context, f"replica-{number}"
-        hooks = context.gates.before_create(name, [self.primary.wait_target])
+        name = f"replica-{number}"
+        hooks = self._args.context.gates.before_create(name, [self.primary.wait_target])
         return self._server(
             name,
+            f"read replica {number}",
             number,
-            WaitTarget(context.naming.of(name), f"read replica {number}"),
             environment={"REPLICA_NAME": name, "PRIMARY_HOST": self.primary.endpoint.host},
             secrets={"replication-password": self._args.replication_password},
-            mounts=[Mount(volume=volume(f"{name}-data", context, self), path=DATA)],
-            labels={},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.primary.resource], hooks=hooks),
         )
 
     def _server(
         self,
         part: str,
-        number: int,
-        target: WaitTarget,
+        display_name: str,
+        number: int = 1,
         *,
-        environment: dict[str, pulumi.Input[str]],
-        secrets: dict[str, pulumi.Input[str]],
-        mounts: list[Mount],
-        labels: dict[str, pulumi.Input[str]],
+        environment: Mapping[str, pulumi.Input[str]],
+        secrets: Mapping[str, pulumi.Input[str]],
+        mounts: Iterable[Mount] = (),
+        labels: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions,
     ) -> Service:
-        """Register the container of the primary or of a replica."""
-        args = self._args
-        role = "primary" if part == "primary" else "replica"
-        memory_mb, endpoint = args.settings.database_memory_mb, Endpoint(f"postgres-{part}", PORT)
+        """Register the container and the data volume of the primary or of a replica."""
+        context = self._args.context
+        role, _, _ = part.partition("-")
+        memory_mb, endpoint = context.settings.database_memory_mb, Endpoint(f"postgres-{part}", PORT)
+        conf = render("database/postgresql.conf.j2", **sizing.postgres(memory_mb))
+        scripts = ((script, render(f"database/{script}")) for script in scripts_of(role))
         spec = ContainerSpec(
-            name=target.container,
-            image=args.images.database.id,
+            name=context.naming.of(part),
+            image=context.images.database.id,
             uid=UID,
             memory_mb=memory_mb,
             hostname=part,
-            labels={**args.context.naming.labels(f"postgres-{role}", number), **labels},
-            networks=(NetworkAttachment(network=args.networks.data, aliases=(endpoint.host,)),),
+            labels={**context.naming.labels(f"postgres-{role}", number), **(labels or {})},
+            networks=(NetworkAttachment(network=context.networks.data, aliases=(endpoint.host,)),),
             entrypoint=("/bin/bash", f"{FILES}/database.sh", role),
             environment=environment,
             files=(
-                *(
-                    File(path=f"{FILES}/{script}", content=render(f"database/{script}"), executable=True)
-                    for script in scripts_of(role)
-                ),
-                File(
-                    path=f"{FILES}/postgresql.conf",
-                    content=render("database/postgresql.conf.j2", **sizing.postgres(memory_mb)),
-                ),
+                *(File(path=f"{FILES}/{script}", content=text, executable=True) for script, text in scripts),
+                File(path=f"{FILES}/postgresql.conf", content=conf),
                 File(path=f"{FILES}/pg_hba.conf", content=render("database/pg_hba.conf")),
                 *(File(path=f"{SECRETS}/{name}", content=secret) for name, secret in secrets.items()),
             ),
-            mounts=tuple(mounts),
-            tmpfs=(Tmpfs(path="/var/run/postgresql", size_mb=16), Tmpfs(path="/tmp", size_mb=64)),  # noqa: S108
+            mounts=(Mount(volume=volume(f"{part}-data", context, self), path=DATA), *mounts),
+            tmpfs={"/var/run/postgresql": 16, "/tmp": 64},  # noqa: S108
             shared_memory_mb=sizing.shared_memory_mb(memory_mb),
-            healthcheck=Healthcheck(
-                command=("/bin/sh", f"{FILES}/health.sh", role), start_period_seconds=START_PERIOD_SECONDS
-            ),
+            healthcheck=("/bin/sh", f"{FILES}/health.sh", role),
+            start_period_seconds=600,
             stop_signal="SIGINT",
-            stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
+            stop_timeout_seconds=60,  # a fast shutdown writes a checkpoint
         )
-        return Service(resource=container(part, spec, opts), wait_target=target, endpoint=endpoint)
+        return service(part, spec, display_name, endpoint, opts)
 
 
 def scripts_of(role: str) -> list[str]:

@@ -12,44 +12,34 @@ from components.orchestrator.container_state import Condition
 from components.orchestrator.docker import container
 from components.orchestrator.dump_upload import restart_failed, upload_dump
 from components.orchestrator.readiness import WaitTarget, Watcher
-from components.stack_context import Image, Networks, StackContext
+from components.stack_context import StackContext
 from components.templates.rendering import render
 
 UID = 101
-SCRIPT = "fetch-dump.sh"
+FETCH_SCRIPT = "fetch-dump.sh"
 CACHE_PATH = "/var/tmp"  # noqa: S108 - a folder everyone may write to: a new volume takes its mode over from the image
 
 
 def fetch_dump(
-    dump: DumpSource,
-    dump_cache: pulumi.Output[str],
-    *,
-    context: StackContext,
-    image: Image,
-    networks: Networks,
-    parent: pulumi.Resource,
+    dump: DumpSource, dump_cache: pulumi.Output[str], context: StackContext, parent: pulumi.Resource
 ) -> pulumi.Output[Sequence[pulumi.Resource]]:
     """Register the container and return a value for `depends_on`: the container, once the dump is in the cache.
 
     The exited container stays: it is the record of the fetch.
     """
     name = context.naming.of("dump")
-    files = [File(path=f"{FILES}/{SCRIPT}", content=render(f"database/{SCRIPT}"), executable=True)]
+    files = [File(path=f"{FILES}/{FETCH_SCRIPT}", content=render(f"database/{FETCH_SCRIPT}"), executable=True)]
     if dump.url:
         files.append(File(path=f"{SECRETS}/dump-url", content=pulumi.Output.secret(dump.url)))
     spec = ContainerSpec(
         name=name,
-        image=image.id,
+        image=context.images.load_balancer.id,
         uid=UID,
         memory_mb=FETCH_MEMORY_MB,
         labels=context.naming.labels("dump"),
-        networks=(NetworkAttachment(network=networks.edge, aliases=("dump",)),),
-        entrypoint=("/bin/sh", f"{FILES}/{SCRIPT}"),
-        environment={
-            "DUMP_KEY": dump.key,
-            "DUMP_NAME": dump.name,
-            "DUMP_SOURCE": "file" if dump.path else "url",
-        },
+        networks=(NetworkAttachment(network=context.networks.edge, aliases=("dump",)),),
+        entrypoint=("/bin/sh", f"{FILES}/{FETCH_SCRIPT}"),
+        environment={"DUMP_KEY": dump.key, "DUMP_NAME": dump.name, "DUMP_SOURCE": "file" if dump.path else "url"},
         files=tuple(files),
         mounts=(Mount(volume=dump_cache, path=CACHE_PATH),),
         one_shot=True,
@@ -63,5 +53,5 @@ async def _until_fetched(dump: DumpSource, name: str, watcher: Watcher) -> None:
     path = dump.path
     if path and running:
         await watcher.run(lambda client: upload_dump(client, name, path, folder=CACHE_PATH, key=dump.key, uid=UID))
-    target = WaitTarget(name, f"the dump {dump.name}", Condition.SERVICE_COMPLETED_SUCCESSFULLY)
-    await watcher.until_ready([target])
+    completed = Condition.SERVICE_COMPLETED_SUCCESSFULLY
+    await watcher.until_ready([WaitTarget(name, f"the dump {dump.name}", completed)])

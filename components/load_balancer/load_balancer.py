@@ -5,27 +5,19 @@ from dataclasses import dataclass
 import pulumi
 
 from components.load_balancer.sizing import MEMORY_MB
-from components.orchestrator.container_spec import (
-    FILES,
-    ContainerSpec,
-    File,
-    Healthcheck,
-    NetworkAttachment,
-    PublishedPort,
-    Tmpfs,
-)
-from components.orchestrator.docker import container
-from components.orchestrator.readiness import WaitTarget, Watcher
-from components.settings.model import Settings
-from components.stack_context import Endpoint, Image, Networks, Service, StackContext
+from components.orchestrator.container_spec import FILES, ContainerSpec, File, NetworkAttachment, PublishedPort
+from components.orchestrator.docker import service
+from components.orchestrator.readiness import Watcher
+from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import render
 
 UID = 101
 ENDPOINT = Endpoint("lb", 8080)
 PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 PAGES = ("starting.html", "starting.json")
-_CURL = ("curl", "--fail", "--silent", "--output", "/dev/null", "--max-time", "5")
-PING = (*_CURL, f"http://127.0.0.1:{ENDPOINT.port}/api/ping")
+_CURL = ("curl", "--fail", "--silent", "--max-time", "5")
+HEALTHCHECK = (*_CURL, f"http://127.0.0.1:{ENDPOINT.port}/lb/health")
+PING = (*_CURL, "--output", "/dev/null", f"http://127.0.0.1:{ENDPOINT.port}/api/ping")
 
 
 @dataclass(frozen=True)
@@ -37,9 +29,6 @@ class LoadBalancerArgs:
     """
 
     context: StackContext
-    image: Image
-    networks: Networks
-    settings: Settings
     core_endpoint: Endpoint
 
 
@@ -47,23 +36,24 @@ class LoadBalancer(pulumi.ComponentResource):
     """One NGINX, exposed as `service`."""
 
     service: Service
+    services: list[Service]
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the container."""
         super().__init__("dhis2-cluster:index:LoadBalancer", name, None, opts)
-        naming, settings = args.context.naming, args.settings
+        context, settings = args.context, args.context.settings
         trusted = PRIVATE_NETWORKS if settings.public_url.startswith("https:") else ()
         conf = render("load_balancer/nginx.conf.j2", core=args.core_endpoint, trusted_proxies=trusted)
         spec = ContainerSpec(
-            name=naming.of("lb"),
-            image=args.image.id,
+            name=context.naming.of("lb"),
+            image=context.images.load_balancer.id,
             uid=UID,
             memory_mb=MEMORY_MB,
             hostname="lb",
-            labels=naming.labels("lb"),
+            labels=context.naming.labels("lb"),
             networks=(
-                NetworkAttachment(network=args.networks.edge, aliases=(ENDPOINT.host,)),
-                NetworkAttachment(network=args.networks.app, aliases=(ENDPOINT.host,)),
+                NetworkAttachment(network=context.networks.edge, aliases=(ENDPOINT.host,)),
+                NetworkAttachment(network=context.networks.app, aliases=(ENDPOINT.host,)),
             ),
             entrypoint=("/bin/sh", f"{FILES}/start.sh"),
             files=(
@@ -72,36 +62,19 @@ class LoadBalancer(pulumi.ComponentResource):
                 File(path=f"{FILES}/status.conf", content=render("load_balancer/status.conf")),
                 *(File(path=f"{FILES}/pages/{page}", content=render(f"load_balancer/{page}")) for page in PAGES),
             ),
-            tmpfs=(Tmpfs(path="/tmp", size_mb=16),),  # noqa: S108
+            tmpfs={"/tmp": 16},  # noqa: S108
             ports=(PublishedPort(internal=ENDPOINT.port, external=settings.port, address=settings.bind),),
-            healthcheck=Healthcheck(
-                command=(
-                    "curl",
-                    "--fail",
-                    "--silent",
-                    "--max-time",
-                    "5",
-                    f"http://127.0.0.1:{ENDPOINT.port}/lb/health",
-                ),
-                start_period_seconds=30,
-            ),
+            healthcheck=HEALTHCHECK,
+            start_period_seconds=30,
             stop_signal="SIGQUIT",
             stop_timeout_seconds=30,
         )
-        self.service = Service(
-            resource=container("lb", spec, pulumi.ResourceOptions(parent=self)),
-            wait_target=WaitTarget(spec.name, "the load balancer"),
-            endpoint=ENDPOINT,
-        )
+        self.service = service("lb", spec, "the load balancer", ENDPOINT, pulumi.ResourceOptions(parent=self))
+        self.services = [self.service]
         self.register_outputs({"container": spec.name})
-
-    @property
-    def services(self) -> list[Service]:
-        """The one server."""
-        return [self.service]
 
     async def until_ready(self, watcher: Watcher) -> None:
         """Return when DHIS2 answers through the load balancer. Raises NotReady when it does not in time."""
-        await watcher.until_ready([self.service.wait_target])
-        failure = "is healthy, but DHIS2 does not answer through the load balancer"
-        await watcher.until_succeeds(self.service.wait_target, PING, failure)
+        target = self.service.wait_target
+        await watcher.until_ready([target])
+        await watcher.until_succeeds(target, PING, "is healthy, but DHIS2 does not answer through the load balancer")

@@ -31,29 +31,6 @@ class Mount:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tmpfs:
-    """A tmpfs mount, writable for the container's user."""
-
-    path: str
-    size_mb: int
-    mode: str = "1770"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Healthcheck:
-    """Docker's healthcheck: a command without a shell around it, times in seconds.
-
-    Failures within `start_period_seconds` after a start do not count.
-    """
-
-    command: tuple[str, ...]
-    start_period_seconds: int
-    interval_seconds: int = 5
-    timeout_seconds: int = 10
-    retries: int = 3
-
-
-@dataclass(frozen=True, kw_only=True)
 class NetworkAttachment:
     """A network, by the id its resource has, and the container's aliases in it."""
 
@@ -74,8 +51,10 @@ class PublishedPort:
 class ContainerSpec:
     """What runs, with what, under which limits. What all containers share is in orchestrator/docker.py.
 
-    `uid` is user and group. `stop_timeout_seconds` lies between the stop signal and SIGKILL. A `one_shot` container
-    runs once and exits; it has no healthcheck.
+    `uid` is user and group. `healthcheck` is a command without a shell around it; its failures within
+    `start_period_seconds` after a start do not count. `tmpfs` has the MB of each path, writable for the user.
+    `stop_timeout_seconds` lies between the stop signal and SIGKILL. A `one_shot` container runs once and exits; it has
+    no healthcheck.
     """
 
     name: str
@@ -84,14 +63,14 @@ class ContainerSpec:
     memory_mb: int
     networks: tuple[NetworkAttachment, ...]
     labels: Mapping[str, pulumi.Input[str]]
-    healthcheck: Healthcheck | None = None
     entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
+    healthcheck: tuple[str, ...] = ()
+    start_period_seconds: int = 0
     hostname: str = ""
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     files: tuple[File, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    tmpfs: tuple[Tmpfs, ...] = ()
+    tmpfs: Mapping[str, int] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
     shared_memory_mb: int = 64
     stop_signal: str = "SIGTERM"

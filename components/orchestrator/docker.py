@@ -8,15 +8,9 @@ import pulumi
 import pulumi_docker as docker
 
 from components.naming import DUMP_CACHE_VOLUME, Naming
-from components.orchestrator.container_spec import (
-    DROPPED_CAPABILITIES,
-    SECURITY_OPTIONS,
-    ContainerSpec,
-    File,
-    Healthcheck,
-    Mount,
-)
-from components.stack_context import Image, StackContext
+from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURITY_OPTIONS, ContainerSpec
+from components.orchestrator.readiness import WaitTarget
+from components.stack_context import Endpoint, Image, Service, StackContext
 
 LOG_FILES, LOG_FILE_MB = 3, 10
 # The plugin updates these in the state and never in the container, unless it is replaced.
@@ -40,16 +34,21 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> p
         name=spec.name,
         image=spec.image,
         entrypoints=list(spec.entrypoint) or None,
-        command=list(spec.command) or None,
         hostname=spec.hostname or None,
         user=f"{spec.uid}:{spec.uid}",
         envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(spec.environment.items())],
         labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in sorted(spec.labels.items())],
-        uploads=[_upload(file) for file in spec.files],
-        mounts=[_mount(mount) for mount in spec.mounts],
-        tmpfs={
-            tmpfs.path: f"uid={spec.uid},gid={spec.uid},mode={tmpfs.mode},size={tmpfs.size_mb}m" for tmpfs in spec.tmpfs
-        },
+        uploads=[
+            docker.ContainerUploadArgs(
+                file=file.path, content=file.content, permissions="0555" if file.executable else "0444"
+            )
+            for file in spec.files
+        ],
+        mounts=[
+            docker.ContainerMountArgs(type="volume", source=mount.volume, target=mount.path, read_only=mount.read_only)
+            for mount in spec.mounts
+        ],
+        tmpfs={path: f"uid={spec.uid},gid={spec.uid},mode=1770,size={size}m" for path, size in spec.tmpfs.items()},
         ports=[
             docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=port.address, protocol="tcp")
             for port in spec.ports
@@ -60,7 +59,7 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> p
             docker.ContainerNetworksAdvancedArgs(name=attachment.network, aliases=list(attachment.aliases))
             for attachment in spec.networks
         ],
-        healthcheck=_healthcheck(spec.healthcheck) if spec.healthcheck else None,
+        healthcheck=_healthcheck(spec) if spec.healthcheck else None,
         memory=spec.memory_mb,
         memory_swap=spec.memory_mb,
         shm_size=spec.shared_memory_mb,
@@ -79,6 +78,14 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> p
     )
 
 
+def service(
+    part: str, spec: ContainerSpec, display_name: str, endpoint: Endpoint, opts: pulumi.ResourceOptions
+) -> Service:
+    """Register the container of a spec that runs until it is stopped."""
+    resource = container(part, spec, opts)
+    return Service(resource=resource, wait_target=WaitTarget(spec.name, display_name), endpoint=endpoint)
+
+
 def volume(part: str, context: StackContext, parent: pulumi.Resource) -> pulumi.Output[str]:
     """Register a data volume of a part and return its name; with keepData it outlives the stack."""
     labels = context.naming.object_labels()
@@ -87,7 +94,9 @@ def volume(part: str, context: StackContext, parent: pulumi.Resource) -> pulumi.
         name=context.naming.of(part),
         labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
         # A volume is never replaced for a label.
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=context.keep_data, ignore_changes=["labels"]),
+        opts=pulumi.ResourceOptions(
+            parent=parent, retain_on_delete=context.settings.keep_data, ignore_changes=["labels"]
+        ),
     ).name
 
 
@@ -127,21 +136,7 @@ def go_duration(seconds: int) -> str:
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
-def _upload(file: File) -> docker.ContainerUploadArgs:
-    return docker.ContainerUploadArgs(
-        file=file.path, content=file.content, permissions="0555" if file.executable else "0444"
-    )
-
-
-def _mount(mount: Mount) -> docker.ContainerMountArgs:
-    return docker.ContainerMountArgs(type="volume", source=mount.volume, target=mount.path, read_only=mount.read_only)
-
-
-def _healthcheck(healthcheck: Healthcheck) -> docker.ContainerHealthcheckArgs:
-    return docker.ContainerHealthcheckArgs(
-        tests=["CMD", *healthcheck.command],
-        interval=go_duration(healthcheck.interval_seconds),
-        timeout=go_duration(healthcheck.timeout_seconds),
-        start_period=go_duration(healthcheck.start_period_seconds),
-        retries=healthcheck.retries,
-    )
+def _healthcheck(spec: ContainerSpec) -> docker.ContainerHealthcheckArgs:
+    period = go_duration(spec.start_period_seconds)
+    tests = ["CMD", *spec.healthcheck]
+    return docker.ContainerHealthcheckArgs(tests=tests, interval="5s", timeout="10s", start_period=period, retries=3)
