@@ -37,21 +37,15 @@ def _heap_fits(settings: Settings, hidden: set[str]) -> Iterator[SettingError]:
 def _secure_cookies_have_https(settings: Settings, _: set[str]) -> Iterator[SettingError]:
     https = settings.dhis_conf.get("server.https", "").lower() in ("on", "true")
     if https and not settings.public_url.startswith("https://"):
-        yield SettingError(
-            "dhisConf",
-            "server.https needs a baseUrl with https://, or browsers do not send its cookies and every login is lost",
-            remove_command("server.https"),
-        )
+        text = "server.https needs a baseUrl with https://, or browsers do not send its cookies and every login is lost"
+        yield SettingError("dhisConf", text, remove_command("server.https"))
 
 
 def _analytics_are_read_from_replicas(settings: Settings, _: set[str]) -> Iterator[SettingError]:
     for key in settings.dhis_conf:
         if key.startswith("analytics.connection.") and settings.replicas:
-            yield SettingError(
-                "dhisConf",
-                f"{key} has no effect beside replicas: DHIS2 reads analytics from these",
-                remove_command(key),
-            )
+            text = f"{key} has no effect beside replicas: DHIS2 reads analytics from these"
+            yield SettingError("dhisConf", text, remove_command(key))
 
 
 _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {

@@ -18,10 +18,8 @@ class SettingsError(ValueError):
     """All setting errors of a stack, one line each, with the command that fixes it, below a line that counts them."""
 
     def __init__(self, errors: Collection[SettingError], stack: str) -> None:
-        one, many = (
-            f'1 setting is invalid in stack "{stack}":',
-            f'{len(errors)} settings are invalid in stack "{stack}":',
-        )
+        one = f'1 setting is invalid in stack "{stack}":'
+        many = f'{len(errors)} settings are invalid in stack "{stack}":'
         lines = [f"  {error.key}: {error.text}; fix: {error.command}" for error in errors]
         super().__init__("\n".join([one if len(errors) == 1 else many, *lines]))
 

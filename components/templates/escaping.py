@@ -5,7 +5,6 @@ valkey.conf, whose double-quoted strings know \\, \" and \xHH.
 """
 
 import re
-from collections.abc import Callable
 
 _NAMED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 _PRINTABLE = range(0x20, 0x7F)
@@ -36,11 +35,7 @@ def valkey_string(text: str) -> str:
     return '"' + "".join(_valkey_byte(byte) for byte in text.encode()) + '"'
 
 
-FILTERS: dict[str, Callable[[str], str]] = {
-    "property_key": property_key,
-    "property_value": property_value,
-    "valkey_string": valkey_string,
-}
+FILTERS = {escape.__name__: escape for escape in (property_key, property_value, valkey_string)}
 
 
 def _ascii(char: str) -> str:

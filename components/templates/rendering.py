@@ -7,7 +7,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.templates.escaping import FILTERS
 
-TEMPLATE = ".j2"
 COMPONENTS = Path(__file__).parents[1]
 
 
@@ -16,20 +15,16 @@ def render(name: str, **values: object) -> str:
 
     Raises jinja2.UndefinedError when the template uses a value that is not an argument.
     """
-    if not name.endswith(TEMPLATE):
+    path = name.replace("/", "/files/", 1)
+    if not name.endswith(".j2"):
         # Not compiled as a template: most files are none, and a script's `${#name}` would begin a comment.
-        return (COMPONENTS / _path(name)).read_text(encoding="utf-8")
-    return _environment().get_template(_path(name)).render(values)
+        return (COMPONENTS / path).read_text(encoding="utf-8")
+    return _environment().get_template(path).render(values)
 
 
 def file_names(part: str, *suffixes: str) -> list[str]:
     """Return the names of a part's files that end in one of `suffixes`."""
     return sorted(path.name for path in (COMPONENTS / part / "files").iterdir() if path.name.endswith(suffixes))
-
-
-def _path(name: str) -> str:
-    part, _, file = name.partition("/")
-    return f"{part}/files/{file}"
 
 
 @cache
