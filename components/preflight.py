@@ -44,11 +44,10 @@ def needed_mb(settings: Settings) -> int:
 
 def _check_memory(settings: Settings, engine_mb: int) -> None:
     needed = needed_mb(settings)
-    if not engine_mb or needed <= engine_mb:
-        return
-    raise PreflightError(
-        f"the stack may use {needed} MB of memory ({settings.cores} x coreMemory {settings.core_memory_mb} + {1 + settings.replicas} x databaseMemory {settings.database_memory_mb} + {_other_mb(settings)}), Docker Engine has {engine_mb} MB. {_smaller(settings, engine_mb)}"
-    )
+    if engine_mb and needed > engine_mb:
+        raise PreflightError(
+            f"the stack may use {needed} MB of memory ({settings.cores} x coreMemory {settings.core_memory_mb} + {1 + settings.replicas} x databaseMemory {settings.database_memory_mb} + {_other_mb(settings)}), Docker Engine has {engine_mb} MB. {_smaller(settings, engine_mb)}"
+        )
 
 
 def _other_mb(settings: Settings) -> int:

@@ -75,4 +75,3 @@ class Part(Protocol):
 
     async def until_ready(self, watcher: Watcher) -> None:
         """Return when the part is ready, in every `up`. Raises NotReady."""
-        ...

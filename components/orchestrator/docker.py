@@ -12,7 +12,6 @@ from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURIT
 from components.orchestrator.readiness import WaitTarget
 from components.stack_context import Endpoint, Image, Service, StackContext
 
-LOG_FILES, LOG_FILE_MB = 3, 10
 # The plugin updates these in the state and never in the container, unless it is replaced.
 STATE_ONLY = ["healthcheck", "init", "tmpfs"]
 
@@ -73,7 +72,7 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> p
         # Without it the plugin kills containers at once.
         destroy_grace_seconds=spec.stop_timeout_seconds,
         log_driver="json-file",
-        log_opts={"max-size": f"{LOG_FILE_MB}m", "max-file": str(LOG_FILES)},
+        log_opts={"max-size": "10m", "max-file": "3"},
         opts=pulumi.ResourceOptions.merge(replacement, opts),
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,11 +136,9 @@ class Watcher:
 
 def inspect(client: DockerClient, name: str) -> dict[str, Any] | None:
     """Return a container's inspection; None when there is no container of that name."""
-    try:
-        inspected: dict[str, Any] = client.api.inspect_container(name)
-    except NotFound:
-        return None
-    return inspected
+    with suppress(NotFound):
+        return dict(client.api.inspect_container(name))
+    return None
 
 
 def probe(client: DockerClient, name: str, command: Sequence[str]) -> bool:

@@ -6,10 +6,9 @@ the file system.
 
 import ipaddress
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import LiteralString
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import GetCoreSchemaHandler
@@ -43,11 +42,9 @@ class Unset:
     meaning: str
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
-
-    @staticmethod
-    def _validate(value: object, validate: Callable[[object], Any]) -> object:
-        return None if value in UNSET else validate(value)
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, validate: None if value in UNSET else validate(value), handler(source)
+        )
 
 
 def boolean(value: object) -> bool:
@@ -106,11 +103,10 @@ def dump_url(value: object) -> str:
     address = text(value)
     if address.lower() == NO_DUMP:
         return NO_DUMP
-    scheme = address.partition("://")[0].lower() if "://" in address else ""
     if is_http_url(address):
         _with_host(address)
         return address
-    if scheme and scheme != "file":
+    if "://" in address and not address.lower().startswith("file://"):
         raise invalid("is not an http(s) address, file: or path")
     path = Path(local_path(address))
     if path.is_dir():
