@@ -58,10 +58,8 @@ def load_settings() -> Settings:
     project = pulumi.get_project()
     keys = {*runtime_config.CONFIG.get(), *runtime_config.get_config_env()}
     keys |= {f"{project}:{key}" for key in setting_fields()}
-    values = {key: runtime_config.get_config(key) for key in sorted(keys)}
-    raw = {key: value for key, value in values.items() if value is not None}
-    secret_keys = {key for key in raw if runtime_config.is_config_secret(key)}
-    secret_keys |= set(runtime_config.get_config_secret_keys_env())
+    raw = {key: value for key in sorted(keys) if (value := runtime_config.get_config(key)) is not None}
+    secret_keys = {*filter(runtime_config.is_config_secret, raw), *runtime_config.get_config_secret_keys_env()}
     try:
         return parse_settings(raw, project, stack=pulumi.get_stack(), secret_keys=secret_keys)
     except SettingsError as error:

@@ -87,15 +87,13 @@ def service(
 
 def volume(part: str, context: StackContext, parent: pulumi.Resource) -> pulumi.Output[str]:
     """Register a data volume of a part and return its name; with keepData it outlives the stack."""
-    labels = context.naming.object_labels()
+    naming, keep_data = context.naming, context.settings.keep_data
     return docker.Volume(
         part,
-        name=context.naming.of(part),
-        labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
+        name=naming.of(part),
+        labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
         # A volume is never replaced for a label.
-        opts=pulumi.ResourceOptions(
-            parent=parent, retain_on_delete=context.settings.keep_data, ignore_changes=["labels"]
-        ),
+        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=keep_data, ignore_changes=["labels"]),
     ).name
 
 

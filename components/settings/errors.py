@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from components.dhis2.dump_url import redacted_url
@@ -24,12 +23,8 @@ class SettingError(NamedTuple):
     command: str
 
 
-def setting_errors(error: ValidationError, values: Mapping[str, object], hidden: Collection[str]) -> list[SettingError]:
-    """Return the errors of the settings in pydantic's error. Values of `hidden` keys are in none of them."""
-    return [_setting_error(detail, values, hidden) for detail in error.errors(include_url=False)]
-
-
-def _setting_error(detail: ErrorDetails, values: Mapping[str, object], hidden: Collection[str]) -> SettingError:
+def setting_error(detail: ErrorDetails, values: Mapping[str, object], hidden: Collection[str]) -> SettingError:
+    """Return one of pydantic's errors as that of a setting. Values of `hidden` keys are not in it."""
     key, context = str(detail["loc"][0]), detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         return _unknown(key)

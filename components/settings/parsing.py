@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pydantic import ValidationError
 
 from components.settings.consistency import consistency_errors
-from components.settings.errors import SettingError, setting_errors
+from components.settings.errors import SettingError, setting_error
 from components.settings.model import Settings, is_secret, setting_fields
 from components.settings.validators import UNSET
 
@@ -51,7 +51,7 @@ def parse_settings(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        by_field = setting_errors(error, values, hidden)
+        by_field = [setting_error(detail, values, hidden) for detail in error.errors(include_url=False)]
         errors += by_field
         invalid = {setting.key for setting in by_field}
         settings = Settings.model_validate({key: value for key, value in values.items() if key not in invalid})
