@@ -70,7 +70,7 @@ def test_nginx_accepts_the_configuration(containers: Containers, values: dict[st
     container = containers.start(NGINX, "sleep", "60", files=files, user="101:101")
     code, output = execute(container, "nginx", "-t", "-c", "/n.conf")
     assert code == 0, f"NGINX itself is the evaluate: {output}"
-    assert "[warn]" not in output, "a warning is a mistake that has not hurt yet"
+    assert "[warn]" not in output, "a warning is a defect waiting to happen"
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_without_a_core_head_has_no_body(lonely: str) -> None:
 
 def test_a_client_s_word_about_itself_does_not_count(lb: str) -> None:
     said_so = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "1"}
-    told = json.loads(ask(lb, "/a%2Fb?c=d", headers={"Host": "dhis2.example.org:8443", **said_so})[2])
-    assert told["for"] not in ("", "203.0.113.9"), "an address that can be made up locks nobody out"
-    assert (told["proto"], told["port"], told["name"]) == ("http", "8443", "dhis2.example.org:8443")
-    assert told["host"] == "dhis2.example.org:8443", "DHIS2 builds its links from it"
-    assert told["uri"] == "/a%2Fb?c=d", "the path arrives as it was sent"
+    received = json.loads(ask(lb, "/a%2Fb?c=d", headers={"Host": "dhis2.example.org:8443", **said_so})[2])
+    assert received["for"] not in ("", "203.0.113.9"), "an address that can be made up locks nobody out"
+    assert (received["proto"], received["port"], received["name"]) == ("http", "8443", "dhis2.example.org:8443")
+    assert received["host"] == "dhis2.example.org:8443", "DHIS2 builds its links from it"
+    assert received["uri"] == "/a%2Fb?c=d", "the path arrives as it was sent"
 
 
 def test_the_word_of_a_trusted_proxy_counts(containers: Containers, balancer: Container) -> None:
@@ -120,13 +120,13 @@ def test_the_word_of_a_trusted_proxy_counts(containers: Containers, balancer: Co
     behind = containers.address(load_balancer(containers, trusted=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
     headers = {"Host": "dhis2.example.org", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
     until(lambda: ask(behind, "/")[0] == 200, "the core is found")
-    told = json.loads(ask(behind, "/", headers=headers)[2])
-    assert (told["for"], told["proto"], told["port"]) == ("203.0.113.9", "https", "443"), "it ends the user's TLS"
+    received = json.loads(ask(behind, "/", headers=headers)[2])
+    assert (received["for"], received["proto"], received["port"]) == ("203.0.113.9", "https", "443"), "it ends the user's TLS"
 
 
 def test_websockets_pass(lb: str) -> None:
-    told = json.loads(ask(lb, "/", headers={"Upgrade": "websocket", "Connection": "Upgrade"})[2])
-    assert told["upgrade"] == "websocket upgrade", "the core has to see the wish"
+    received = json.loads(ask(lb, "/", headers={"Upgrade": "websocket", "Connection": "Upgrade"})[2])
+    assert received["upgrade"] == "websocket upgrade", "the core has to see the wish"
 
 
 def test_a_big_upload_passes_while_others_are_answered(lb: str) -> None:
