@@ -121,7 +121,9 @@ def test_the_word_of_a_trusted_proxy_counts(containers: Containers, balancer: Co
     headers = {"Host": "dhis2.example.org", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
     until(lambda: ask(behind, "/")[0] == 200, "the core is found")
     received = json.loads(ask(behind, "/", headers=headers)[2])
-    assert (received["for"], received["proto"], received["port"]) == ("203.0.113.9", "https", "443"), "it ends the user's TLS"
+    assert (received["for"], received["proto"], received["port"]) == ("203.0.113.9", "https", "443"), (
+        "it ends the user's TLS"
+    )
 
 
 def test_websockets_pass(lb: str) -> None:

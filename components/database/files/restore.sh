@@ -131,7 +131,8 @@ dump_format() {
     case $first in
     5047444d50*) echo custom ;; # PGDMP
     fffe* | feff*) echo utf16 ;;
-    746f632e64617400*03) echo tar ;;                                                       # its first file is toc.dat, and that says so
+    # Its first file is toc.dat, and in that the format is tar.
+    746f632e64617400*03) echo tar ;;
     *) if [[ ${first:514:10} == 7573746172 ]]; then echo directory; else echo plain; fi ;; # ustar
     esac
 }
