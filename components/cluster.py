@@ -11,7 +11,7 @@ from components.database.database_pair import DatabasePair, DatabasePairArgs
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
 from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
-from components.naming import Naming
+from components.naming import NETWORKS, Naming
 from components.orchestrator.docker import image, network
 from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import Watcher
@@ -24,10 +24,11 @@ DEMO_PASSWORD = "district"  # noqa: S105 - the public one of every DHIS2 dump an
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
-    """A stack: its names, its gates, its settings, and what these resolve to."""
+    """A stack: its names, its gates, its networks' MTU, its settings, and what these resolve to."""
 
     naming: Naming
     gates: Gates
+    mtu: int
     settings: Settings
     release: Release
     dump: DumpSource
@@ -43,18 +44,14 @@ class Cluster(pulumi.ComponentResource):
         """Register all resources of the stack."""
         super().__init__("dhis2-cluster:index:Cluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        naming, settings = args.naming, args.settings
+        naming, settings, mtu = args.naming, args.settings, args.mtu
         images = Images(
             load_balancer=image("load-balancer-image", settings.load_balancer_image, self),
             database=image("database-image", settings.database_image, self),
             cache=image("cache-image", settings.cache_image, self),
             core=image("core-image", args.release.image, self),
         )
-        networks = Networks(
-            edge=network("edge", naming, self),
-            app=network("app", naming, self),
-            data=network("data", naming, self, internal=True),
-        )
+        networks = Networks(**{part: network(part, naming, self, mtu, internal=part == "data") for part in NETWORKS})
         context = StackContext(naming=naming, gates=args.gates, settings=settings, networks=networks, images=images)
         chosen = settings.admin_password
         database_password, cache_password = self._password("database"), self._password("cache")

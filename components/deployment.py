@@ -32,18 +32,18 @@ def deploy() -> dict[str, pulumi.Input[object]]:
         naming = Naming(pulumi.get_project(), pulumi.get_stack())
         release = resolve_release(settings.version, settings.image, settings.dump_url)
         try:
-            check(settings, naming, release.image)
+            engine = check(settings, naming, release.image)
             dump = resolve_dump_source(release)
         except (PreflightError, OSError) as error:
             raise pulumi.RunError(str(error)) from None
-        for warning in release.warnings(settings.cores, settings.replicas):
+        for warning in (*engine.warnings, *release.warnings(settings.cores, settings.replicas)):
             pulumi.log.warn(warning)
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)
         gates = Gates(Watcher(settings.docker_host, settings.ready_timeout_seconds, report))
         cluster = Cluster(
             "cluster",
-            ClusterArgs(naming=naming, gates=gates, settings=settings, release=release, dump=dump),
+            ClusterArgs(naming=naming, gates=gates, mtu=engine.mtu, settings=settings, release=release, dump=dump),
             pulumi.ResourceOptions(providers=providers(settings.docker_host)),
         )
         return outputs_of(cluster, settings, release, dump, naming)

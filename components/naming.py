@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 DUMP_CACHE_VOLUME = "dhis2-cluster-dumps"  # shared by all stacks of a Docker Engine
 STACK_LABEL = "dhis2-cluster.stack"
+NETWORKS = ("edge", "app", "data")
 
 
 @dataclass(frozen=True)

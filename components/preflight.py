@@ -1,6 +1,6 @@
 """Preflight: check Docker Engine before anything is registered, in a preview too.
 
-Does it answer, is the port free, does the stack fit into its memory, can the images be pulled.
+Does it answer, can it run the stack, does the stack fit into its memory, is the port free, can the images be pulled.
 """
 
 import errno
@@ -8,7 +8,7 @@ import socket
 
 from components.database.sizing import FETCH_MEMORY_MB
 from components.load_balancer.sizing import MEMORY_MB as LOAD_BALANCER_MEMORY_MB
-from components.naming import Naming
+from components.naming import NETWORKS, Naming
 from components.orchestrator.client import UNREACHABLE, engine_address
 from components.orchestrator.engine_info import EngineInfo, engine_info, unavailable_images
 from components.orchestrator.error_text import TIMED_OUT
@@ -22,18 +22,21 @@ class PreflightError(Exception):
     """Why the stack cannot be deployed, and the command that fixes it; one line."""
 
 
-def check(settings: Settings, naming: Naming, core_image: str) -> None:
-    """Raise PreflightError when the Docker Engine cannot run the stack; `core_image` is what `version` resolves to."""
+def check(settings: Settings, naming: Naming, core_image: str) -> EngineInfo:
+    """Return the Docker Engine, or raise PreflightError when it cannot run the stack; `core_image` is the release's."""
     try:
-        engine = engine_info(settings.docker_host)
+        engine = engine_info(settings.docker_host, {naming.of(part) for part in NETWORKS})
     except UNREACHABLE as error:
         reason = str(error).rstrip(".").rsplit("Caused by", 1)[-1]
         raise PreflightError(
             f"Docker Engine at {engine_address(settings.docker_host)} does not answer: {reason}. Start it (sudo systemctl start docker), or use another: pulumi config set dockerHost ssh://user@host"
         ) from None
+    if engine.refusal:
+        raise PreflightError(engine.refusal)
     _check_memory(settings, engine.memory_mb)
     _check_port(settings, naming.of("lb"), engine)
     _check_images(settings, core_image, engine)
+    return engine
 
 
 def needed_mb(settings: Settings) -> int:
@@ -85,7 +88,7 @@ def _check_port(settings: Settings, own: str, engine: EngineInfo) -> None:
             raise PreflightError(
                 f"port {settings.port} on {settings.bind} is in use by the container {published.container}. Choose another: pulumi config set port {settings.port + 1}"
             )
-    if engine.address.startswith("unix://"):
+    if engine_address(settings.docker_host).startswith("unix://"):
         _check_bind(settings)
 
 
@@ -116,7 +119,8 @@ def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> No
         settings.load_balancer_image: "loadBalancerImage",
     }
     # A registry that is slow to answer may still deliver.
-    reasons = {image: why for image, why in unavailable_images(engine.client, keys).items() if why != TIMED_OUT}
+    unavailable = unavailable_images(engine.client, keys, engine.architecture)
+    reasons = {image: why for image, why in unavailable.items() if why != TIMED_OUT}
     if reasons:
         images = ", ".join(f"{image} ({reason})" for image, reason in reasons.items())
         others = ", ".join(f"pulumi config set {keys[image]} …" for image in reasons)

@@ -9,6 +9,7 @@ import pulumi_docker as docker
 
 from components.naming import DUMP_CACHE_VOLUME, Naming
 from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURITY_OPTIONS, ContainerSpec
+from components.orchestrator.engine_info import ETHERNET_MTU, MTU_OPTION
 from components.orchestrator.readiness import WaitTarget
 from components.stack_context import Endpoint, Image, Service, StackContext
 
@@ -107,12 +108,14 @@ def dump_cache_volume(parent: pulumi.Resource) -> pulumi.Output[str]:
     ).name
 
 
-def network(part: str, naming: Naming, parent: pulumi.Resource, *, internal: bool = False) -> pulumi.Output[str]:
+def network(part: str, naming: Naming, parent: pulumi.Resource, mtu: int, *, internal: bool) -> pulumi.Output[str]:
     """Register a network and return its id, not its name: when it is recreated its containers are replaced."""
     return docker.Network(
         part,
         name=naming.of(part),
         internal=internal,
+        # Docker gives it Ethernet's MTU, also where the daemon and the host's link have another.
+        options={MTU_OPTION: str(mtu)} if mtu != ETHERNET_MTU else None,
         labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
     ).id

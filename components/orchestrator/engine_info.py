@@ -1,9 +1,12 @@
 """What preflight asks a Docker Engine before anything is registered."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Network
+from itertools import islice
 from typing import Any
 
 from docker import DockerClient
@@ -12,6 +15,10 @@ from requests.exceptions import RequestException
 
 from components.orchestrator.client import connect, engine_address
 from components.orchestrator.error_text import short
+
+# Where a daemon without default-address-pools takes the subnets of new networks from (moby's libnetwork/ipamutils).
+DEFAULT_POOLS = {f"172.{second}.0.0/16": 16 for second in range(17, 32)} | {"192.168.0.0/16": 20}
+MTU_OPTION, ETHERNET_MTU = "com.docker.network.driver.mtu", 1500
 
 
 @dataclass(frozen=True)
@@ -23,26 +30,58 @@ class PublishedTcpPort:
     port: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """A Docker Engine's memory (0 when it does not say), the ports its containers publish, and a client to ask on."""
+    """A Docker Engine as it describes itself (unknown is 0 or empty), and why it cannot run the stack (`refusal`)."""
 
-    address: str
+    refusal: str
+    warnings: tuple[str, ...]
+    architecture: str  # empty, too, where others are emulated
     memory_mb: int
     published_ports: tuple[PublishedTcpPort, ...]
+    mtu: int
     client: DockerClient
 
 
-def engine_info(docker_host: str | None) -> EngineInfo:
-    """Return what the Docker Engine of a setting reports. Raises one of UNREACHABLE."""
+def engine_info(docker_host: str | None, names: set[str]) -> EngineInfo:
+    """Return what the Docker Engine of a setting reports; `names` are the networks. Raises one of UNREACHABLE."""
     client = connect(docker_host)
-    info = client.api.info()
+    info = client.api.version() | client.api.info()
+    networks = {str(network["Name"]): network for network in client.api.networks()}
+    rootless = "Docker Engine runs rootless: DHIS2 and the login rate limit see all users under one address. With many users run Docker as root."
     return EngineInfo(
-        address=engine_address(docker_host),
+        refusal=next(_refusals(engine_address(docker_host), info, networks, names), ""),
+        warnings=(rootless,) if "name=rootless" in (info.get("SecurityOptions") or []) else (),
+        architecture="" if "Docker Desktop" in str(info.get("OperatingSystem")) else str(info.get("Arch") or ""),
         memory_mb=int(info.get("MemTotal") or 0) // 2**20,
         published_ports=tuple(port for container in client.api.containers() for port in _published(container)),
+        mtu=int((networks.get("bridge", {}).get("Options") or {}).get(MTU_OPTION) or ETHERNET_MTU),
         client=client,
     )
+
+
+def _refusals(address: str, info: Mapping[str, Any], networks: Mapping[str, Any], names: set[str]) -> Iterator[str]:
+    if "Podman" in str(info.get("Components")):
+        yield f"{address} is Podman, which has no DNS server at 127.0.0.11, where NGINX resolves the cores. Use Docker Engine: pulumi config set dockerHost unix:///var/run/docker.sock"
+    if str(info.get("DockerRootDir")).startswith("/var/snap/"):
+        yield "Docker is installed as a snap, where no-new-privileges keeps containers from starting (exec: operation not permitted). Replace it: sudo snap remove docker && sudo apt-get install -y docker.io"
+    number = re.match(r"(\d+)\.(\d+)\.?(\d*)", str(info.get("ServerVersion")))
+    if number and tuple(int(part or 0) for part in number.groups()) < (20, 10, 10):
+        yield f"Docker Engine {number[0]} is older than 20.10.10: its seccomp profile refuses clone3, and programs in present images cannot start threads. Upgrade it: sudo apt-get install --only-upgrade docker.io"
+    pools = {pool["Base"]: pool["Size"] for pool in info.get("DefaultAddressPools") or []} or DEFAULT_POOLS
+    missing = len(names - networks.keys())
+    free = len([*islice(_free_subnets(pools, networks.values()), missing)])
+    if free < missing:
+        yield f"the address pools of Docker Engine have subnets for {free} more networks, and the stack needs {missing}. Remove unused networks: docker network prune"
+
+
+def _free_subnets(pools: Mapping[str, int], networks: Iterable[Mapping[str, Any]]) -> Iterator[IPv4Network]:
+    """Return the subnets that new networks can have; routes of the host are not known here."""
+    configs = (config for network in networks for config in (network.get("IPAM") or {}).get("Config") or [])
+    used = [IPv4Network(config["Subnet"], strict=False) for config in configs if "." in config.get("Subnet", "")]
+    bases = ((IPv4Network(base, strict=False), size) for base, size in pools.items() if "." in base)
+    subnets = (subnet for base, size in bases for subnet in base.subnets(new_prefix=size))
+    return (subnet for subnet in subnets if not any(map(subnet.overlaps, used)))
 
 
 def _published(container: dict[str, Any]) -> Iterable[PublishedTcpPort]:
@@ -52,11 +91,11 @@ def _published(container: dict[str, Any]) -> Iterable[PublishedTcpPort]:
             yield PublishedTcpPort(name, str(port.get("IP", "")), int(port["PublicPort"]))
 
 
-def unavailable_images(client: DockerClient, images: Iterable[str]) -> dict[str, str]:
+def unavailable_images(client: DockerClient, images: Iterable[str], architecture: str = "") -> dict[str, str]:
     """Return the images that are not on the Docker host and cannot be pulled, each with a short reason.
 
     Docker Engine is asked for each manifest (`/distribution/<name>/json`): it goes where a pull would go, with the
-    Engine's own proxies, and downloads no layer.
+    Engine's own proxies, and downloads no layer. With an `architecture`, such as amd64, images without it count too.
     """
 
     def reason(image: str) -> str:
@@ -64,9 +103,13 @@ def unavailable_images(client: DockerClient, images: Iterable[str]) -> dict[str,
             with suppress(ImageNotFound):
                 client.images.get(image)
                 return ""
-            client.api.inspect_distribution(image)
+            platforms = client.api.inspect_distribution(image).get("Platforms") or []
         except (DockerException, RequestException) as error:
             return short(getattr(error, "explanation", None) or error)
+        # An attestation is listed as a platform too, an unknown one.
+        built_for = sorted({str(platform.get("architecture")) for platform in platforms} - {"unknown"})
+        if architecture and built_for and architecture not in built_for:
+            return f"built for {', '.join(built_for)} only, and this Docker Engine runs on {architecture}"
         return ""
 
     names = list(dict.fromkeys(images))

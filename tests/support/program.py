@@ -6,6 +6,7 @@ import runpy
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -204,14 +205,17 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     def run_program(
         preview: bool = False,
         watcher: FakeWatcher | None = None,
+        mtu: int = 1500,
+        warnings: tuple[str, ...] = (),  # of preflight
         into: Recorded | None = None,  # what a run that fails has registered
         **settings: object,
     ) -> Recorded:
         recorded = into or Recorded(watcher=watcher or FakeWatcher())
 
-        def check(*arguments: object) -> None:
+        def check(*arguments: object) -> SimpleNamespace:
             assert not recorded.resources, "preflight comes before anything is registered"
             recorded.called["check"] = arguments
+            return SimpleNamespace(mtu=mtu, warnings=warnings)
 
         def watch(*arguments: object) -> FakeWatcher:
             recorded.called["Watcher"] = arguments

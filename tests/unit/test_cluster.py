@@ -215,6 +215,10 @@ def test_a_limitation_of_a_release_is_warned_about_once(built: Run) -> None:
     assert built(version="2.42", cores=2).warnings == []
 
 
+def test_warnings_of_preflight_are_shown(run: Run) -> None:
+    assert run(cores=2, warnings=("Docker Engine runs rootless",)).warnings == ["Docker Engine runs rootless"]
+
+
 def test_images_stay_on_the_docker_host(built: Run) -> None:
     images = built().of(IMAGE)
     assert {item.name for item in images} == {"load-balancer-image", "database-image", "core-image", "cache-image"}

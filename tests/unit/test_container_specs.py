@@ -201,6 +201,14 @@ def test_environment_and_labels_are_sorted(stack: Recorded) -> None:
         assert (variables, labels) == (sorted(variables), sorted(labels)), "another order is a diff"
 
 
+@pytest.mark.parametrize(("mtu", "options"), [(1450, {"com.docker.network.driver.mtu": "1450"}), (1500, None)])
+def test_networks_have_the_mtu_of_the_daemon(run: Run, mtu: int, options: dict[str, str] | None) -> None:
+    recorded = run(mtu=mtu)
+    assert [network.inputs.get("options") for network in recorded.of(NETWORK)] == [options] * 3, (
+        "packets that are too large for the host's link are lost"
+    )
+
+
 def test_networks_are_never_replaced_for_a_label(stack: Recorded) -> None:
     for item in stack.of(NETWORK):
         assert "labels" in item.request.ignoreChanges, "all their containers would be replaced too"

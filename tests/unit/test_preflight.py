@@ -16,19 +16,42 @@ LOOPBACK = "127.0.0.1"
 
 
 class Engine:
-    """A Docker Engine with so much memory and these running containers."""
+    """A Docker Engine with so much memory and these running containers; `info` overrides what it reports."""
 
     def __init__(
-        self, memory_mb: int = 64_000, containers: list[dict[str, Any]] | None = None, unknown: str = "", says: str = ""
+        self,
+        memory_mb: int = 64_000,
+        containers: list[dict[str, Any]] | None = None,
+        *,
+        unknown: str = "",
+        error: str = "",
+        platforms: tuple[str, ...] = (),
+        architecture: str = "amd64",
+        component: str = "Engine",
+        subnets: tuple[str, ...] = (),
+        names: tuple[str, ...] = (),
+        mtu: str | None = None,
+        **info: object,
     ) -> None:
-        self.api, self._memory, self._containers = self, memory_mb, containers or []
-        self._unknown, self._says = unknown, says
+        self.api, self._containers, self._component = self, containers or [], component
+        self._unknown, self._error, self._platforms, self._architecture = unknown, error, platforms, architecture
+        self._info = {"MemTotal": memory_mb * 2**20, "ServerVersion": "28.2.2", **info}
+        options = {"com.docker.network.driver.mtu": mtu} if mtu else {}
+        self._networks: list[dict[str, Any]] = [{"Name": "bridge", "Options": options}]
+        self._networks += [{"Name": name} for name in names]
+        self._networks += [{"Name": subnet, "IPAM": {"Config": [{"Subnet": subnet}]}} for subnet in subnets]
 
     def info(self) -> dict[str, Any]:
-        return {"MemTotal": self._memory * 2**20}
+        return self._info
+
+    def version(self) -> dict[str, Any]:
+        return {"Arch": self._architecture, "Components": [{"Name": self._component}]}
 
     def containers(self) -> list[dict[str, Any]]:
         return self._containers
+
+    def networks(self) -> list[dict[str, Any]]:
+        return self._networks
 
     @property
     def images(self) -> "Engine":
@@ -38,9 +61,10 @@ class Engine:
         if image.startswith(("valkey", self._unknown or "valkey")):
             raise ImageNotFound("no such image")
 
-    def inspect_distribution(self, image: str) -> None:
-        if self._unknown and image.startswith(self._unknown):
-            raise APIError("500", explanation=self._says)
+    def inspect_distribution(self, image: str) -> dict[str, Any]:
+        if self._error and image.startswith(self._unknown):
+            raise APIError("500", explanation=self._error)
+        return {"Platforms": [{"architecture": platform} for platform in self._platforms]}
 
 
 def publishing(name: str, port: int | None, address: str = LOOPBACK, protocol: str = "tcp") -> dict[str, Any]:
@@ -208,7 +232,7 @@ def test_all_memory_limits_are_added_up() -> None:
 def test_an_image_that_cannot_be_pulled_is_named_with_its_setting(
     monkeypatch: pytest.MonkeyPatch, free_port: int, image: str, setting: str
 ) -> None:
-    engine = Engine(unknown=image, says=f"Get https://registry/v2/: dial tcp: lookup {image}: no such host")
+    engine = Engine(unknown=image, error=f"Get https://registry/v2/: dial tcp: lookup {image}: no such host")
     chosen = {"databaseImage": "postgres:17"} | ({"image": "mine:2.42"} if image == "mine" else {})
     message = problem(monkeypatch, engine, port=free_port, **chosen)
     assert f"cannot be pulled: {image}:" in message and "(no such host)" in message
@@ -216,4 +240,82 @@ def test_an_image_that_cannot_be_pulled_is_named_with_its_setting(
 
 
 def test_a_slow_registry_is_no_error(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
-    assert problem(monkeypatch, Engine(unknown="nginx", says="request timed out"), port=free_port) == ""
+    assert problem(monkeypatch, Engine(unknown="nginx", error="request timed out"), port=free_port) == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "message", "fix"),
+    [
+        (Engine(component="Podman Engine"), "is Podman", "pulumi config set dockerHost"),
+        (Engine(DockerRootDir="/var/snap/docker/common/var-lib-docker"), "as a snap", "snap remove docker"),
+        (Engine(ServerVersion="20.10.5+dfsg1"), "Docker Engine 20.10.5 is older than 20.10.10", "--only-upgrade"),
+        (Engine(ServerVersion="19.03"), "Docker Engine 19.03 is older than 20.10.10", "--only-upgrade"),
+    ],
+    ids=["podman", "snap", "20.10.5", "19.03"],
+)
+def test_a_docker_engine_that_cannot_run_the_stack_is_refused(
+    monkeypatch: pytest.MonkeyPatch, free_port: int, engine: Engine, message: str, fix: str
+) -> None:
+    refused = problem(monkeypatch, engine, port=free_port)
+    assert message in refused and fix in refused
+
+
+@pytest.mark.parametrize("version", ["20.10.10", "20.10.24+dfsg1", "29.0.1-rc.1", ""])
+def test_a_docker_engine_that_is_new_enough_passes(
+    monkeypatch: pytest.MonkeyPatch, free_port: int, version: str
+) -> None:
+    assert problem(monkeypatch, Engine(ServerVersion=version), port=free_port) == ""
+
+
+# Of the 31 subnets of a daemon's default pools.
+ALL_BUT_TWO = (
+    *(f"172.{second}.0.0/16" for second in range(17, 32)),
+    *(f"192.168.{third}.0/20" for third in range(0, 224, 16)),
+)
+
+
+def test_exhausted_address_pools_are_reported(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    message = problem(monkeypatch, Engine(subnets=ALL_BUT_TWO), port=free_port)
+    assert "subnets for 2 more networks, and the stack needs 3" in message
+    assert "docker network prune" in message
+
+
+def test_the_stacks_own_networks_need_no_more_subnets(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    engine = Engine(subnets=ALL_BUT_TWO, names=(NAMING.of("edge"), NAMING.of("app")))
+    assert problem(monkeypatch, engine, port=free_port) == "", "or no second up would pass"
+
+
+def test_configured_address_pools_are_counted(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    pools = [{"Base": "10.200.0.0/16", "Size": 24}]
+    assert problem(monkeypatch, Engine(subnets=ALL_BUT_TWO, DefaultAddressPools=pools), port=free_port) == ""
+    small = Engine(subnets=("10.200.0.0/24",), DefaultAddressPools=[{"Base": "10.200.0.0/23", "Size": 24}])
+    assert "subnets for 1 more networks" in problem(monkeypatch, small, port=free_port)
+
+
+def test_an_image_without_the_architecture_is_reported(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    engine = Engine(unknown="nginx", platforms=("arm64", "unknown"))
+    message = problem(monkeypatch, engine, port=free_port)
+    assert "(built for arm64 only, and this Docker Engine runs on amd64)" in message
+    assert "pulumi config set loadBalancerImage …" in message
+
+
+def test_docker_desktop_emulates_other_architectures(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    engine = Engine(unknown="nginx", platforms=("amd64",), architecture="arm64", OperatingSystem="Docker Desktop")
+    assert problem(monkeypatch, engine, port=free_port) == ""
+
+
+@pytest.mark.parametrize(("options", "warnings"), [(["name=rootless"], 1), (["name=seccomp,profile=default"], 0)])
+def test_rootless_docker_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch, free_port: int, options: list[str], warnings: int
+) -> None:
+    monkeypatch.setattr(engine_info, "connect", lambda _: Engine(SecurityOptions=options))
+    checked = check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42")
+    assert len(checked.warnings) == warnings, "the login rate limit counts addresses"
+
+
+@pytest.mark.parametrize(("mtu", "expected"), [("1450", 1450), (None, 1500)])
+def test_the_mtu_of_the_daemon_is_followed(
+    monkeypatch: pytest.MonkeyPatch, free_port: int, mtu: str | None, expected: int
+) -> None:
+    monkeypatch.setattr(engine_info, "connect", lambda _: Engine(mtu=mtu))
+    assert check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42").mtu == expected

@@ -74,6 +74,7 @@ class Network(Labelled):
                 inputs["name"],
                 internal=bool(inputs.get("internal")),
                 labels=label_map(inputs),
+                options=inputs.get("options"),
                 check_duplicate=True,
             )["Id"]
         return identifier, {**(self.read(identifier, inputs) or {}), **inputs}

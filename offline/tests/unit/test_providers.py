@@ -157,6 +157,22 @@ def test_a_busy_network_or_volume_is_waited_for_and_its_user_is_not_named(
         refusing(resource, "permission denied").delete("x", {})
 
 
+def test_a_network_is_created_with_its_options() -> None:
+    class Api:
+        def create_network(self, name: str, **request: Any) -> dict[str, str]:  # noqa: ANN401 - as wide as JSON
+            self.made = {"Name": name, "Internal": False, "IPAM": {"Config": []}, "Scope": "local", "Driver": "bridge"}
+            self.made["Options"] = request["options"]
+            return {"Id": "1"}
+
+        def inspect_network(self, _: str) -> dict[str, Any]:
+            return self.made
+
+    connection, options = Connection(), {"com.docker.network.driver.mtu": "1450"}
+    connection.api = Api()
+    assert Network(connection).create({"name": "n", "options": options})[0] == "1"
+    assert (Network(connection).read("1", {}) or {})["options"] == options, "or each refresh would replace it"
+
+
 def test_a_failed_update_leaves_the_new_values_in_the_state() -> None:
     olds, news = {"mustRun": True, "memory": 64}, {"mustRun": True, "memory": 96}
     with pytest.raises(InitError, match=r"Unable to update a container: .*No such container") as raised:
