@@ -132,7 +132,7 @@ def ip_address(value: object) -> str:
 
 
 def base_url(value: object) -> str:
-    """Return an absolute http(s) address without trailing slash, user, query or fragment, as `server.base.url` needs.
+    """Return an absolute http(s) address without path, user, query or fragment, as `server.base.url` needs.
 
     Its scheme is in lower case: others test whether it is https.
     """
@@ -142,10 +142,13 @@ def base_url(value: object) -> str:
         raise invalid("does not begin with http:// or https://", instead)
     parts = _with_host(url)
     if parts.username or parts.query or parts.fragment:
-        raise invalid("has more than scheme, host, port and path")
-    if url.endswith("/"):
-        raise invalid("ends with a slash, which DHIS2 would double in every link", url.rstrip("/"))
-    return parts.scheme + url[len(parts.scheme) :]
+        raise invalid("has more than scheme, host and port")
+    root = f"{parts.scheme}://{parts.netloc}"
+    if parts.path.strip("/"):
+        raise invalid("has a path: DHIS2 is served at the root of its host, so give it a host name of its own", root)
+    if parts.path:
+        raise invalid("ends with a slash, which DHIS2 would double in every link", root)
+    return root
 
 
 def docker_host(value: object) -> str:

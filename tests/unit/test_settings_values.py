@@ -17,7 +17,7 @@ VALID: list[tuple[str, object, object]] = [
     ("port", 65535, 65535),
     ("bind", "[::1]", "::1"),
     ("bind", "2001:DB8::7", "2001:db8::7"),
-    ("baseUrl", "HTTPS://example.org/A", "https://example.org/A"),
+    ("baseUrl", "HTTPS://example.org:8443", "https://example.org:8443"),
     ("coreMemory", "512", 512),
     ("coreMemory", "512m", 512),
     ("coreMemory", " 3g ", 3072),
@@ -84,6 +84,7 @@ SENTENCES: list[tuple[str, object, str]] = [
     ),
     ("dumpUrl", "example.org/x.gz", "cannot be read: file not found; an http(s) address begins with https://"),
     ("baseUrl", "https://x/", "ends with a slash"),
+    ("baseUrl", "https://x/dhis", "DHIS2 is served at the root of its host"),
     ("adminPassword", "weak", "its value is not a password DHIS2 accepts: 8 to 72 characters on one line, with"),
 ]
 
@@ -103,6 +104,7 @@ FIXES: list[tuple[str, object, str]] = [
     ("dumpUrl", "example.org/x.gz", "https://example.org/x.gz"),
     ("baseUrl", "dhis2.example.org/", "https://dhis2.example.org"),
     ("baseUrl", "https://x/", "https://x"),
+    ("baseUrl", "https://x:8443/dhis/", "https://x:8443"),
     ("baseUrl", "ftp://x", "https://dhis2.example.org"),
     ("baseUrl", "example.org/a&b", "'https://example.org/a&b'"),  # or a shell would start two commands
     ("javaOptions", "Xmx1g", "-- -XX:MaxRAMPercentage=75"),  # or pulumi would take it for an option of its own
