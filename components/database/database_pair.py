@@ -8,7 +8,8 @@ import pulumi_random as random
 
 from components.database import sizing
 from components.database.dump_fetch import FETCH_SCRIPT, fetch_dump
-from components.dhis2.dump_source import BLANK, DumpSource
+from components.dhis2.dump_source import DumpSource
+from components.dhis2.release import NO_DUMP
 from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import dump_cache_volume, service, volume
 from components.orchestrator.readiness import Watcher, execute
@@ -49,7 +50,7 @@ class DatabasePair(pulumi.ComponentResource):
         """Register the dump's fetch, the primary and the replicas."""
         super().__init__("dhis2-cluster:index:DatabasePair", name, None, opts)
         self._args, context, dump = args, args.context, args.dump
-        self._dump_cache = dump_cache_volume(self) if dump.key != BLANK else None
+        self._dump_cache = dump_cache_volume(self) if dump.key != NO_DUMP else None
         # What may fail is there before anything of an existing database changes: the dump and all images of the stack.
         fetched = (
             fetch_dump(dump, self._dump_cache, context, self) if self._dump_cache else pulumi.Output.from_input([])

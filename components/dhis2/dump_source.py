@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.dhis2.dump_url import redacted_url
-from components.dhis2.release import Release
-
-BLANK = "none"
+from components.dhis2.release import NO_DUMP, Release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +16,8 @@ class DumpSource:
     password) and `path` at most one is set.
     """
 
-    key: str = BLANK
-    name: str = BLANK
+    key: str = NO_DUMP
+    name: str = NO_DUMP
     url: str | None = field(default=None, repr=False)
     path: Path | None = None
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from components.dhis2.dump_source import BLANK, DumpSource, resolve_dump_source
-from components.dhis2.release import resolve_release
+from components.dhis2.dump_source import DumpSource, resolve_dump_source
+from components.dhis2.release import NO_DUMP, resolve_release
 from tests.support.program import RANDOM_ID, Run
 
 
@@ -39,7 +39,7 @@ def test_the_key_of_a_url_covers_login_and_query() -> None:
 
 def test_a_key_is_a_file_name_and_none_is_a_blank_database() -> None:
     assert len(source("https://example.org/a.gz").key) == 64
-    assert source("none") == DumpSource(key=BLANK, name=BLANK)
+    assert source("none") == DumpSource(key=NO_DUMP, name=NO_DUMP)
 
 
 def test_the_primary_restores_the_dump_that_is_fetched(built: Run) -> None:
