@@ -114,8 +114,8 @@ def network(part: str, naming: Naming, parent: pulumi.Resource, mtu: int, *, int
         part,
         name=naming.of(part),
         internal=internal,
-        # Docker gives it Ethernet's MTU, also where the daemon and the host's link have another.
-        options={MTU_OPTION: str(mtu)} if mtu != ETHERNET_MTU else None,
+        # Docker gives it Ethernet's MTU, also where the daemon and the host's link have a smaller one.
+        options={MTU_OPTION: str(mtu)} if mtu < ETHERNET_MTU else None,
         labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
     ).id

@@ -201,7 +201,9 @@ def test_environment_and_labels_are_sorted(stack: Recorded) -> None:
         assert (variables, labels) == (sorted(variables), sorted(labels)), "another order is a diff"
 
 
-@pytest.mark.parametrize(("mtu", "options"), [(1450, {"com.docker.network.driver.mtu": "1450"}), (1500, None)])
+@pytest.mark.parametrize(
+    ("mtu", "options"), [(1450, {"com.docker.network.driver.mtu": "1450"}), (1500, None), (65535, None)]
+)
 def test_networks_have_the_mtu_of_the_daemon(run: Run, mtu: int, options: dict[str, str] | None) -> None:
     recorded = run(mtu=mtu)
     assert [network.inputs.get("options") for network in recorded.of(NETWORK)] == [options] * 3, (
