@@ -197,9 +197,6 @@ def visible(value: Any) -> str:  # noqa: ANN401 - any JSON
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A function that runs __main__.py with settings and returns what it registered."""
-    # asyncio.run in another test leaves the thread without an event loop, and the SDK expects one.
-    asyncio.set_event_loop(asyncio.new_event_loop())
-
     real_hook = pulumi.ResourceHook
 
     def run_program(
@@ -233,6 +230,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         secret = [f"{PROJECT}:{key}" for key in ("adminPassword",) if key in settings]
         config = {f"{PROJECT}:{key}": str(value) for key, value in settings.items()}
         pulumi.runtime.set_all_config(config, secret)
+        # The SDK makes one where none is and never closes it; its finalizer then breaks into whatever runs then.
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
         mocks, exported = _Mocks(), dict[str, pulumi.Output[Any]]()
         pulumi.runtime.set_mocks(
             mocks, project=PROJECT, stack=STACK, preview=preview, monitor=_Monitor(mocks, recorded)
@@ -244,7 +244,10 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             exported.update({name: pulumi.Output.from_input(output) for name, output in recorded.outputs.items()})
             return pulumi.Output.all(**recorded.outputs).apply(recorded.outputs.update)
 
-        program()
+        try:
+            program()
+        finally:
+            loop.close()
         recorded.secret_outputs = asyncio.run(_secret_names(exported))
         return recorded
 

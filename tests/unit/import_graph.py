@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from tests.unit.syntax_tree import syntax_tree
+
 Graph = Mapping[str, set[str]]
 
 
@@ -68,7 +70,7 @@ def cycle(modules: Graph) -> list[str]:
 
 def _imports(module: str, path: Path, modules: Collection[str]) -> Iterator[str]:
     package = (module if path.name == "__init__.py" else module.rpartition(".")[0]).split(".")
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):

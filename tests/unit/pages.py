@@ -6,6 +6,8 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+from tests.unit.syntax_tree import syntax_tree
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     str(path.relative_to(ROOT))
@@ -58,7 +60,7 @@ def printed_texts() -> str:
     texts = []
     for path in sorted(path for folder in SOURCES for path in (ROOT / folder).rglob("*") if path.is_file()):
         if path.suffix == ".py":
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = syntax_tree(path)
             texts += [
                 node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is str
             ]
