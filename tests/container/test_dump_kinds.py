@@ -116,7 +116,7 @@ REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
         text(
             "SET client_encoding = 'SQL_ASCII';\nCREATE TABLE public.a (t text);\nCOPY public.a FROM stdin;\n"
         ).replace(END.encode(), b"\xff\n\\.\n" + END.encode()),
-        ("invalid byte sequence",),
+        ("invalid byte sequence", "iconv -f LATIN1"),
     ),
 }
 

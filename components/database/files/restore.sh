@@ -207,6 +207,7 @@ running_statement() {
 # End because the server or pg_restore refused something of the dump.
 restore_failed() {
     local reason=$1 made_by dumped_by='' fix=
+    [[ $reason != *'invalid byte sequence for encoding'* ]] || fix='convert a plain dump, iconv -f LATIN1 -t UTF-8 DUMP -o FILE'
     if [[ -s $work/missing-extensions ]]; then
         reason+="; extensions this image does not have: $(paste -s -d ' ' "$work/missing-extensions")"
         fix='pulumi config set databaseImage IMAGE, one that has them'
