@@ -14,11 +14,12 @@ primary() {
     serve "$cluster" &
     server=$!
     if wait_until_ready; then
-        sql dhis -f "$home/set-role-passwords.sql" >/dev/null || {
+        sql dhis -f "$home/set-role-passwords.sql" >/dev/null || stop_requested || {
             kill -INT "$server"
+            wait_for "$server" || :
             fatal 'the passwords of the roles could not be set'
         }
-        sql postgres -v id="$(cat /proc/sys/kernel/random/uuid)" -f "$home/record-start.sql" >/dev/null ||
+        sql postgres -v id="$(cat /proc/sys/kernel/random/uuid)" -f "$home/record-start.sql" >/dev/null || stop_requested ||
             log 'warning: this start is not recorded: a replica cannot find out that the primary is restored from an older backup'
         admin_password "$data"
         log "PostgreSQL ${major:?} is ready"
