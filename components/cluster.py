@@ -91,7 +91,7 @@ class Cluster(pulumi.ComponentResource):
         self.register_outputs({"ready": self.ready})
 
     def _ready(self, context: StackContext) -> pulumi.Output[bool]:
-        # Backends first, so that a failure names the part that has it.
+        # Backends first: a failure names the part that has it, and the cores know when the database was restored.
         parts: list[Part] = [self.database, self.cache, self.cores, self.load_balancer]
 
         async def check(watcher: Watcher) -> None:

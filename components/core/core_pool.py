@@ -50,7 +50,7 @@ class CorePoolArgs:
     replicas: Sequence[Service]
     cache: Service
     core_replacement: pulumi.CustomResource
-    restored_at: Callable[[Watcher], Awaitable[int]]
+    restored_at: Callable[[], int]
     flush_cache: Callable[[Watcher], Awaitable[None]]
     database_password: pulumi.Output[str]
     cache_password: pulumi.Output[str]
@@ -88,7 +88,7 @@ class CorePool(pulumi.ComponentResource):
         when only the database's volume was lost, for then nothing else changes, and no core has migrated the database.
         """
         targets = [core.wait_target for core in self.services]
-        if await any_started_before(watcher, targets, await self._args.restored_at(watcher)):
+        if await any_started_before(watcher, targets, self._args.restored_at()):
             pulumi.log.warn("the database was restored again: all cores restart, and users have to log in again")
             await restart_all(watcher, targets, STOP_TIMEOUT_SECONDS, partial(self._args.flush_cache, watcher))
         await watcher.until_ready(targets)

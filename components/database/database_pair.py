@@ -50,6 +50,7 @@ class DatabasePair(pulumi.ComponentResource):
         """Register the dump's fetch, the primary and the replicas."""
         super().__init__("dhis2-cluster:index:DatabasePair", name, None, opts)
         self._args, context, dump = args, args.context, args.dump
+        self._restore_marker: Mapping[str, str] = {}
         self._dump_cache = dump_cache_volume(self) if dump.key != NO_DUMP else None
         # What may fail is there before anything of an existing database changes: the dump and all images of the stack.
         fetched = (
@@ -75,17 +76,21 @@ class DatabasePair(pulumi.ComponentResource):
     async def until_ready(self, watcher: Watcher) -> None:
         """Return when all are healthy, and warn when keepData has kept another dump's database. Raises NotReady."""
         await watcher.until_ready([server.wait_target for server in self.services])
-        dump, marker = self._args.dump, await self._restore_marker(watcher)
+        dump, marker = self._args.dump, await self._read_restore_marker(watcher)
+        self._restore_marker = marker
         if marker.get("dump_key", dump.key) != dump.key:
             pulumi.log.warn(
                 f"the database was restored from {marker.get('dump_name')} and kept (keepData); {dump.name} is not restored. To restore it instead, and lose the present data: pulumi config set keepData false && pulumi up && pulumi destroy && pulumi up"
             )
 
-    async def restored_at(self, watcher: Watcher) -> int:
-        """Return when the running primary's database was restored, in epoch seconds; 0 without a marker."""
-        return int((await self._restore_marker(watcher)).get("restored_at", 0))
+    def restored_at(self) -> int:
+        """Return when the running primary's database was restored, in epoch seconds; 0 without a marker.
 
-    async def _restore_marker(self, watcher: Watcher) -> dict[str, str]:
+        It is known once `until_ready` has returned.
+        """
+        return int(self._restore_marker.get("restored_at", 0))
+
+    async def _read_restore_marker(self, watcher: Watcher) -> dict[str, str]:
         """Return the running primary's record of its restore: `restored_at`, `dump_key`, `dump_name` and others."""
         name = self.primary.wait_target.container
         code, text = await watcher.run(lambda client: execute(client, name, ["cat", f"{DATA}/restored"]))

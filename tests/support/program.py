@@ -71,6 +71,7 @@ class FakeEngine:
     printed: str = ""
     started_at: str = "2026-05-01T12:00:00.123456789Z"
     done: list[str] = field(default_factory=list)
+    executed: list[Sequence[str]] = field(default_factory=list)
 
     @property
     def api(self) -> "FakeEngine":
@@ -80,6 +81,7 @@ class FakeEngine:
         return {"State": {"Status": "running", "StartedAt": self.started_at}}
 
     def exec_create(self, name: str, command: Sequence[str]) -> dict[str, str]:
+        self.executed.append(command)
         return {"Id": name}
 
     def exec_start(self, name: str) -> bytes:

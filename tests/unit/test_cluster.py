@@ -271,6 +271,11 @@ def test_cores_started_before_the_restore_are_restarted_the_first_alone(
     assert len(recorded.warnings) == bool(done)
 
 
+def test_the_restore_marker_is_read_once_in_an_up(built: Run) -> None:
+    read = [command for command in built(cores=2).watcher.engine.executed if "restored" in command[-1]]
+    assert len(read) == 1, "each command in a container is a round trip, which every up waits for"
+
+
 def test_a_proxy_is_trusted_only_with_an_https_base_url(built: Run) -> None:
     conf = "/opt/dhis2-cluster/nginx.conf"
     assert "set_real_ip_from" not in built().container("lb").files[conf], "any client could forge its address"
