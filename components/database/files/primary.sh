@@ -39,37 +39,29 @@ convert_marker() {
 
 # Whether to restore the database: not yet done, or another dump is wanted and keepData does not forbid it.
 must_restore() {
-    local old
+    local old sha256 restored_sha256 accepted_sha256
     if [[ ! -f $restored ]]; then
         [[ ! -e $cluster ]] || log 'the data directory was never finished; beginning again'
         return 0
     fi
     [[ $(marker_value "$restored" accepted_key) != "$DUMP_KEY" ]] || return 1
     old=$(marker_value "$restored" dump_name)
-    if [[ -n $(dump_sha256) && $(dump_sha256) == "$(accepted_sha256)" ]]; then
+    sha256=$(cut -d ' ' -f 1 "/dumps/$DUMP_KEY.sha256" 2>/dev/null || :)
+    restored_sha256=$(marker_value "$restored" sha256)
+    # Of the dump that keepData kept from being restored.
+    accepted_sha256=$(marker_value "$restored" accepted_sha256)
+    if [[ -n $sha256 && $sha256 == "${accepted_sha256:-$restored_sha256}" ]]; then
         log "the dump $DUMP_NAME has the content of the one before, so nothing is restored again"
         change_marker "accepted_key=$DUMP_KEY"
-        [[ $(accepted_sha256) != "$(marker_value "$restored" sha256)" ]] || change_marker "dump_key=$DUMP_KEY" "dump_name=$DUMP_NAME"
+        [[ $sha256 != "$restored_sha256" ]] || change_marker "dump_key=$DUMP_KEY" "dump_name=$DUMP_NAME"
     elif [[ ${KEEP_DATA:-false} == true ]]; then
         log "kept the database restored from $old; dump $DUMP_NAME is not restored because keepData is true"
-        change_marker "accepted_key=$DUMP_KEY" "accepted_sha256=$(dump_sha256)"
+        change_marker "accepted_key=$DUMP_KEY" "accepted_sha256=$sha256"
     else
         log "the dump has changed: the database restored from $old is replaced by $DUMP_NAME once that is restored (keepData is false)"
         return 0
     fi
     return 1
-}
-
-# The SHA-256 of the dump in the dump cache; empty without one.
-dump_sha256() {
-    [[ ! -f /dumps/$DUMP_KEY.sha256 ]] || cut -d ' ' -f 1 "/dumps/$DUMP_KEY.sha256"
-}
-
-# The SHA-256 of the dump that was restored, or that keepData kept from being restored.
-accepted_sha256() {
-    local sha256
-    sha256=$(marker_value "$restored" accepted_sha256)
-    echo "${sha256:-$(marker_value "$restored" sha256)}"
 }
 
 # Replace lines of the marker: change_marker KEY=VALUE...
