@@ -213,6 +213,14 @@ def test_a_killed_download_is_resumed_and_never_used_half(fetches: Fetches) -> N
     assert any(" 206 " in line for line in answered), f"only the rest is asked for: {answered}"
 
 
+def test_a_part_of_a_file_that_has_changed_meanwhile_is_not_resumed(fetches: Fetches) -> None:
+    key = key_of("changed")
+    fetches.change(f"echo 'rows of another file' >{key}.part && echo '\"another-tag\"' >{key}.part.tag")
+    log = until_exited(fetches.fetch("plain.sql", key))
+    assert "the file has changed meanwhile" in log and "is complete" in log, log
+    assert fetches.cached(key) == hashlib.sha256(PLAIN).hexdigest().encode(), "two files are never mixed"
+
+
 def test_two_stacks_that_want_the_same_dump_fetch_it_once(fetches: Fetches) -> None:
     key = key_of("both")
     first = fetches.fetch("slow/good.sql.gz", key)

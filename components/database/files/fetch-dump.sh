@@ -80,7 +80,12 @@ remove_old() {
 take_lock() {
     [ ! -d "$lock" ] || rm -rf "$lock" # version 0.1 had a folder of this name
     exec 9>"$lock"
-    until flock -w 15 9; do log 'waiting for another stack that fetches the same dump'; done
+    waited=0
+    until flock -n 9; do # busybox's flock, of Alpine variants of the image, has no timeout
+        [ $((waited % 15)) -ne 0 ] || log 'waiting for another stack that fetches the same dump'
+        sleep 1
+        waited=$((waited + 1))
+    done
     touch "$lock" # remove_old goes by its age
 }
 
@@ -101,8 +106,9 @@ size_of() {
     if [ -f "$1" ]; then wc -c <"$1" | tr -d ' '; else echo 0; fi
 }
 
-# Fetch with resume. What cannot recover by itself fails at the first try. curl's own --retry does not suffice: it would
-# resume a part of a file that has changed meanwhile.
+# Fetch with resume. What cannot recover by itself fails at the first try. curl's own --retry does not suffice: it begins
+# a stalled download again where this run of curl began (seen with 8.14.1, also with --continue-at), and would resume a part
+# of a file that has changed meanwhile.
 fetch() {
     for pause in 2 5 10 20 30 0; do
         if attempt; then return; fi
@@ -126,7 +132,7 @@ attempt() {
     : >"$tmp/headers"
     curl -q --config - --fail --location --silent --show-error --proto '=http,https' --connect-timeout 15 \
         --speed-limit 100 --speed-time 60 --dump-header "$tmp/headers" --output "$part" \
-        --write-out '%{http_code}' <"$tmp/request" >"$tmp/status" 2>"$tmp/error" &
+        --write-out '%{http_code}' <"$tmp/request" >"$tmp/status" 2>"$tmp/error" 9>&- &
     curl=$!
     report
     code=0
