@@ -26,9 +26,15 @@ pg_ctl -s -D cluster -w stop
 class Restorable(Pair):
     """A pair whose primary can be restored from a copy of its volume."""
 
-    def backup(self, *, recovered: bool = False) -> str:
-        """Copy the primary's volume while it is down; `recovered`: the copy begins a new timeline."""
-        self.primary.stop(timeout=20)
+    def backup(self, *, recovered: bool = False, running: bool = False) -> str:
+        """Copy the primary's volume while it is down, or as a snapshot while it is `running`.
+
+        `recovered`: the copy begins a new timeline.
+        """
+        if running:
+            self.primary.pause()
+        else:
+            self.primary.stop(timeout=20)
         target = self.containers.volume("backup")
         mounts = {
             self.volumes[0]: {"bind": "/from", "mode": "rw"},
@@ -38,7 +44,10 @@ class Restorable(Pair):
         copier = self.containers.start(POSTGRES, entrypoint=["sh", "-c", script], user="999:999", volumes=mounts)
         assert copier.wait()["StatusCode"] == 0, logs(copier)
         self.containers.remove(copier)
-        self.primary.start()
+        if running:
+            self.primary.unpause()  # type: ignore[no-untyped-call]
+        else:
+            self.primary.start()
         until_healthy(self.primary, "primary")
         until_healthy(self.replica, "replica")
         return target
@@ -85,6 +94,30 @@ def test_a_replica_that_was_away_while_its_restored_primary_outgrew_it_is_cloned
     pair.replica.start()
     until_logged(pair.replica, OLDER)
     pair.follows(gone="undone_while_away")
+
+
+def test_a_replica_whose_restored_primary_outgrew_it_before_it_was_back_is_cloned_again(pair: Restorable) -> None:
+    backup = pair.backup()
+    pair.arrives("undone_while_paused")
+    before = len(logs(pair.replica))
+    pair.replica.pause()
+    pair.restore(backup)
+    pair.outgrow()
+    pair.replica.unpause()  # type: ignore[no-untyped-call]
+    until_logged(pair.replica, OLDER, before)
+    pair.follows(gone="undone_while_paused")
+
+
+def test_a_replica_of_a_primary_restored_from_a_snapshot_of_its_last_run_is_cloned_again(pair: Restorable) -> None:
+    backup = pair.backup(running=True)
+    pair.arrives("undone_after_snapshot")
+    pair.replica.stop(timeout=20)
+    pair.restore(backup)
+    pair.outgrow()
+    before = len(logs(pair.replica))
+    pair.replica.start()
+    until_logged(pair.replica, OLDER, before)
+    pair.follows(gone="undone_after_snapshot")
 
 
 def test_a_replica_of_a_primary_on_another_timeline_is_cloned_again(pair: Restorable) -> None:

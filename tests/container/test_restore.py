@@ -246,6 +246,15 @@ def test_a_killed_restore_begins_again_and_is_never_healthy_in_between(
     assert shell(container, "ls /var/lib/postgresql/staging")[0] != 0, "nothing of the first try is left"
 
 
+def test_a_stop_during_a_restore_does_not_wait_for_it(containers: Containers, databases: Databases) -> None:
+    databases.add_dump(b"SELECT pg_sleep(600);\n", "50" * 32)
+    container = databases.primary(containers.volume("stopped-early"), "50" * 32)
+    until_logged(container, "SELECT pg_sleep")
+    container.stop(timeout=60)
+    assert "stopped before it was finished" in logs(container)
+    assert container.wait()["StatusCode"] == 143, "it was not killed"
+
+
 def test_a_database_without_its_marker_is_removed(
     containers: Containers, databases: Databases, sample: Container
 ) -> None:
