@@ -109,7 +109,7 @@ def test_without_a_core_head_has_no_body(lonely: str) -> None:
 def test_a_client_s_word_about_itself_does_not_count(lb: str) -> None:
     said_so = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "1"}
     received = json.loads(ask(lb, "/a%2Fb?c=d", headers={"Host": "dhis2.example.org:8443", **said_so})[2])
-    assert received["for"] not in ("", "203.0.113.9"), "an address that can be made up locks nobody out"
+    assert received["for"] not in ("", "203.0.113.9"), "the login limit counts by the address of the connection"
     assert (received["proto"], received["port"], received["name"]) == ("http", "8443", "dhis2.example.org:8443")
     assert received["host"] == "dhis2.example.org:8443", "DHIS2 builds its links from it"
     assert received["uri"] == "/a%2Fb?c=d", "the path arrives as it was sent"
@@ -136,7 +136,7 @@ def test_a_big_upload_passes_while_others_are_answered(lb: str) -> None:
         client.sendall(b"POST /api/apps HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
         for _ in range(10):
             client.sendall(b"x" * 10_000_000)
-            assert ask(lb, "/", seconds=5)[0] == 200, "nobody else waits for it"
+            assert ask(lb, "/", seconds=5)[0] == 200, "other requests do not wait for it"
         answer = client.recv(65536)
     assert b" 200 " in answer.splitlines()[0], f"apps and imports are tens of megabytes: {answer!r}"
     assert b'"size":"100000000"' in answer, "it arrives whole"
@@ -209,19 +209,19 @@ def test_query_strings_are_in_no_log(lb: str, balancer: Container) -> None:
 
 
 def test_the_private_port_is_private(containers: Containers, lb: str, balancer: Container) -> None:
-    assert ask(lb, "/status", port=8081)[0] == 0, "nobody outside reads it"
+    assert ask(lb, "/status", port=8081)[0] == 0, "it is not served to the network"
     if "stub_status" not in shell_output(balancer, "nginx -V 2>&1"):
         pytest.skip("this NGINX is built without stub_status: that nothing listens is all that was checked")
     assert "Active connections" in shell_output(balancer, "curl -s http://127.0.0.1:8081/status")
 
 
-def test_oversized_headers_hurt_nobody_else(lb: str) -> None:
+def test_oversized_headers_leave_other_requests_unaffected(lb: str) -> None:
     assert ask(lb, "/", headers={"X-Big": "x" * 20_000})[0] == 200, "long filters are DHIS2's way"
     assert ask(lb, "/", headers={"X-Big": "x" * 200_000})[0] in (0, 400, 431, 494), "there is an end to it"
     assert ask(lb, "/")[0] == 200, "others are served"
 
 
-def test_slow_clients_cost_no_core_and_hold_nobody_up(lb: str, only: Container) -> None:
+def test_slow_clients_cost_no_core_and_delay_no_other_request(lb: str, only: Container) -> None:
     with ExitStack() as clients:
         slow = [clients.enter_context(socket.create_connection((lb, 8080), timeout=30)) for _ in range(SLOW)]
         for client in slow:
@@ -238,7 +238,7 @@ def test_slow_clients_cost_no_core_and_hold_nobody_up(lb: str, only: Container) 
     assert all(b" 200 " in answer for answer in answers), f"being slow is no fault: {answers}"
 
 
-def test_idle_connections_hurt_nobody_else(lb: str, balancer: Container) -> None:
+def test_idle_connections_leave_other_requests_unaffected(lb: str, balancer: Container) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < IDLE + 500:
         pytest.skip(f"this machine lets a process open {hard} files, too few for {IDLE} connections")
@@ -247,7 +247,7 @@ def test_idle_connections_hurt_nobody_else(lb: str, balancer: Container) -> None
         for _ in range(IDLE):
             idle.enter_context(socket.create_connection((lb, 8080), timeout=30))
         assert ask(lb, "/")[0] == 200, "people with a real request are served"
-        assert execute(balancer, "curl", "-fs", "http://127.0.0.1:8080/lb/health")[0] == 0, "and nobody restarts it"
+        assert execute(balancer, "curl", "-fs", "http://127.0.0.1:8080/lb/health")[0] == 0, "it is not restarted"
 
 
 def test_the_files_lie_where_the_configuration_looks(balancer: Container) -> None:

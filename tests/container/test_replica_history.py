@@ -80,7 +80,7 @@ def test_a_replica_ahead_of_its_restored_primary_is_cloned_again(pair: Restorabl
     backup = pair.backup()
     pair.arrives("undone")
     pair.restore(backup)
-    # PostgreSQL says nothing, or that it waits: it calls this streaming, and the replica has rows nobody else has.
+    # PostgreSQL says nothing, or that it waits: it calls this streaming, and the replica has rows of its own.
     until_logged(pair.replica, "cloning the primary: the primary is behind this standby")
     pair.follows(gone="undone")
 

@@ -133,7 +133,7 @@ def test_a_login_on_one_node_is_one_on_the_other(cores: dict[str, Simulator], se
 def test_reads_go_to_the_replica_and_writes_arrive_there(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
     answer = cores["core-1"].ask("/api/dataItems?pageSize=1", *session)
     assert answer.json["servedBy"] == "postgres-replica-1", "with readN the primary is no part of the rotation"
-    assert answer.headers["x-dhis2-simulator"] == "2.43.1", "nobody may take it for the real one"
+    assert answer.headers["x-dhis2-simulator"] == "2.43.1", "it says that it is not DHIS2"
     assert cores["core-1"].send("/api/userDataStore/test/key", {"a": 1}, *session).status == 201
     assert cores["core-2"].ask("/api/userDataStore/test/key", *session).json == {"a": 1}, "one database for all"
 
