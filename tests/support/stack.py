@@ -19,6 +19,7 @@ from docker.models.containers import Container
 
 from tests.support.commands import execute, logs, sql, try_sql
 from tests.support.project import PROJECT, ROOT, SIMULATOR_FILE, settings_of
+from tests.support.pulumi_cli import CommandResult, run_pulumi
 from tests.support.waiting import until
 
 PASSPHRASE = "end-to-end"  # noqa: S105 - of states that live as long as a test
@@ -32,15 +33,6 @@ SMALL = {"coreMemory": "512", "databaseMemory": "384", "cacheMemory": "64", "rea
 # Variables that lead `pulumi` to the stacks of the person who runs this.
 PERSONAL = ("PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE")
 UP = ("up", "--yes", "--skip-preview")
-
-
-@dataclass(frozen=True)
-class CommandResult:
-    """The exit code of a command, its standard output, and that followed by its standard error."""
-
-    code: int
-    stdout: str
-    text: str
 
 
 @dataclass
@@ -85,16 +77,7 @@ class Stack:
 
     def pulumi(self, *arguments: str, seconds: float = UP_SECONDS) -> CommandResult:
         """Run a pulumi command until it exits."""
-        done = subprocess.run(
-            ["pulumi", "--non-interactive", "--color=never", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        return CommandResult(done.returncode, done.stdout, done.stdout + done.stderr)
+        return run_pulumi(*arguments, folder=self.folder, environment=self.environment, seconds=seconds)
 
     def must(self, *arguments: str) -> str:
         """Return the standard output of a pulumi command that must succeed."""

@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 import docker
 
 from offline.plugins.install import FAKES, install
+from tests.support.pulumi_cli import CommandResult, run_pulumi
 
 HEAD = """\
 import pulumi
@@ -46,14 +46,6 @@ TIMEOUT_SECONDS = 180
 SECRET = "geheim-4711"  # noqa: S105 - must not be readable anywhere
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a pulumi command ended."""
-
-    code: int
-    text: str
-
-
 @dataclass
 class Project:
     """A Pulumi project in a folder of its own, with its own state; names of its Docker objects begin with `prefix`."""
@@ -69,18 +61,9 @@ class Project:
         head = HEAD.format(image=self.image, prefix=self.prefix)
         (self.folder / "__main__.py").write_text(head + textwrap.dedent(program))
 
-    def run(self, *command: str) -> Result:
-        """Run pulumi and return how it ended."""
-        done = subprocess.run(
-            ["pulumi", *command, "--non-interactive", "--color", "never"],
-            cwd=self.folder,
-            env=self.environment,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-        )
-        return Result(done.returncode, done.stdout + done.stderr)
+    def run(self, *command: str) -> CommandResult:
+        """Run a pulumi command until it exits."""
+        return run_pulumi(*command, folder=self.folder, environment=self.environment, seconds=TIMEOUT_SECONDS)
 
     def up(self, *options: str, fails: bool = False) -> str:
         """Run `pulumi up` without preview and return what it printed."""
@@ -92,7 +75,7 @@ class Project:
         """Return what a preview would do with each resource that it does not leave as it is, by name."""
         result = self.run("preview", "--json", *options)
         assert result.code == 0, result.text
-        steps = json.JSONDecoder().raw_decode(result.text[result.text.index("{") :])[0]["steps"]
+        steps = json.loads(result.stdout)["steps"]
         return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] not in ("same", "refresh")}
 
     def state(self) -> dict[str, dict[str, Any]]:
