@@ -17,13 +17,15 @@ from tools.terminal import ToolError, attached, attempt, report, together
 SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
 TYPED = ("components", "offline", "tools", "tests", "bench", "__main__.py")
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
+# Most tests of containers wait. The tests of one file share containers and stay in one process, in their order.
+PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--durations=20")
 TIERS = {
     "unit": ("tests/unit", "offline/tests/unit", "--numprocesses=auto", *COVERAGE),
-    "container": ("tests/container", "offline/tests/container"),
-    "e2e": ("tests/e2e", "offline/tests/e2e"),
+    "container": ("tests/container", "offline/tests/container", *PARALLEL),
+    "e2e": ("tests/e2e", "offline/tests/e2e", *PARALLEL),
 }
 # One run, so that its last line counts the tests of all tiers.
-TIERS["test"] = (*(folder for tier in TIERS.values() for folder in tier[:2]), *COVERAGE)
+TIERS["test"] = (*(folder for tier in TIERS.values() for folder in tier[:2]), *PARALLEL, *COVERAGE)
 # A test without a backend of its own must not use the stacks of the person who runs it.
 PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
 
