@@ -7,16 +7,18 @@ from docker.models.containers import Container
 
 from offline.dump.__main__ import main as generate_dump
 from tests.support.archive import packed
-from tests.support.commands import shell_output
+from tests.support.commands import shell, shell_output, sql, try_sql
 from tests.support.containers import Containers
 from tests.support.http import Answer
 from tests.support.project import POSTGRES, ROOT, VALKEY
+from tests.support.readers import server_read_by
 from tests.support.simulators import PRIMARY, REPLICA, Simulator, start_simulator
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.container
 
 REAL = ROOT.parent / "shared" / "data" / "dhis2-2.42.5-empty.sql.gz"
+LEADER_LAST = ("core-2", "core-1")
 LOGIN = {"username": "admin", "password": "district"}
 BASIC = ("-u", "admin:district")
 REDIS = (
@@ -61,6 +63,7 @@ def replica(containers: Containers, primary: Container, tmp_path_factory: pytest
     database(primary, "sample", dump)
     database(primary, "empty")
     database(primary, "aging")
+    database(primary, "line-41")
     if REAL.exists():
         database(primary, "real", REAL)
     return containers.start(POSTGRES, "sh", "-c", REPLICA, alias="postgres-replica-1")
@@ -81,7 +84,9 @@ def cores(containers: Containers, replica: Container, cache: Container) -> dict[
     started = {
         "core-1": start_simulator(containers, "2.43.1", "core-1", "sample", *reads, "node.primary_leader = on"),
         "core-2": start_simulator(containers, "2.43.1", "core-2", "sample", *reads),
-        "empty": start_simulator(containers, "2.43.1", "empty", "empty"),
+        "empty": start_simulator(containers, "2.43.1", "empty", "empty", "simulator.startup.seconds = 15"),
+        "old-1": start_simulator(containers, "2.41.4", "old-1", "line-41", *REDIS),
+        "old-2": start_simulator(containers, "2.41.4", "old-2", "line-41", *REDIS),
         "dead": start_simulator(containers, "2.43.1", "dead", "nowhere"),
         "aging": start_simulator(
             containers, "2.42.5", "aging", "aging", REPLICA_READS.format("aging"), java="-Dc3p0.maxConnectionAge=3"
@@ -111,7 +116,10 @@ def real(cores: dict[str, Simulator], name: str) -> Simulator:
     return cores[name]
 
 
-def test_it_boots_on_an_empty_database_and_makes_its_admin(cores: dict[str, Simulator]) -> None:
+def test_an_empty_database_has_its_tables_before_its_admin(cores: dict[str, Simulator], primary: Container) -> None:
+    change = "UPDATE userinfo SET password = 'changed' WHERE username = 'admin' RETURNING 1"
+    until(lambda: try_sql(primary, change, "empty")[0] == 0, "the migrations", container=cores["empty"].container)
+    assert try_sql(primary, change, "empty") == (0, ""), "nobody is there whose password could be changed, as in DHIS2"
     info = cores["empty"].booted().ask("/api/system/info", *BASIC).json
     assert info["version"] == "2.43.1", "the image says which release it plays"
     assert (info["readReplicaCount"], info["redisEnabled"]) == (0, False)
@@ -130,9 +138,16 @@ def test_a_login_on_one_node_is_one_on_the_other(cores: dict[str, Simulator], se
     assert cores["core-2"].ask("/api/me", "-H", "Accept: application/json").status == 401, "a program is refused"
 
 
-def test_reads_go_to_the_replica_and_writes_arrive_there(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
+def test_reads_go_to_the_replica_and_writes_arrive_there(
+    cores: dict[str, Simulator], session: tuple[str, str], primary: Container, replica: Container
+) -> None:
+    def read() -> Answer:
+        return cores["core-1"].ask("/api/dataItems?pageSize=1", *session)
+
+    reader = server_read_by(cores["core-1"].container, read, {"primary": primary, "replica": replica}, "sample")
+    assert reader == "replica", "with readN the primary is no part of the rotation"
     answer = cores["core-1"].ask("/api/dataItems?pageSize=1", *session)
-    assert answer.json["servedBy"] == "postgres-replica-1", "with readN the primary is no part of the rotation"
+    assert "postgres" not in str(answer), "as in DHIS2 nothing says which server answered"
     assert answer.headers["x-dhis2-simulator"] == "2.43.1", "it says that it is not DHIS2"
     assert cores["core-1"].send("/api/userDataStore/test/key", {"a": 1}, *session).status == 201
     assert cores["core-2"].ask("/api/userDataStore/test/key", *session).json == {"a": 1}, "one database for all"
@@ -146,8 +161,7 @@ def test_c3p0_ends_a_connection_at_the_age_its_system_property_says(
             shell_output(replica, "psql -Atc \"SELECT pid FROM pg_stat_activity WHERE datname = 'aging'\"").split()
         )
 
-    answer = cores["aging"].booted().ask("/api/dataItems?pageSize=1", *BASIC)
-    assert answer.json["servedBy"] == "postgres-replica-1"
+    assert cores["aging"].booted().ask("/api/dataItems?pageSize=1", *BASIC).status == 200
     used = connections()
     assert used, "a connection that has answered waits in the pool for the next read"
     until(lambda: not used & connections(), "the pool to close the connection")
@@ -163,7 +177,7 @@ def test_a_change_on_one_node_is_seen_on_the_other(cores: dict[str, Simulator], 
 
 
 def test_the_leader_runs_analytics_for_whoever_asks(
-    cores: dict[str, Simulator], session: tuple[str, str], primary: Container
+    cores: dict[str, Simulator], session: tuple[str, str], primary: Container, replica: Container
 ) -> None:
     asked = cores["core-2"].ask("/api/resourceTables/analytics", "-X", "POST", *session)
     job = asked.text.split('"id":"')[1][:11]
@@ -175,17 +189,90 @@ def test_the_leader_runs_analytics_for_whoever_asks(
     assert f"Job completed: inMemoryAnalyticsJob_{job}" in cores["core-1"].log(), "core-1 is the primary leader"
     element = shell_output(primary, "psql -Atd sample -c 'SELECT dx FROM analytics LIMIT 1'")
 
-    def read() -> Answer:
-        return cores["core-2"].ask(f"/api/analytics?dimension=dx:{element}", *session)
+    until(
+        lambda: shell(replica, "psql -Atd sample -c 'SELECT count(*) > 0 FROM analytics'") == (0, "t"),
+        "logged tables to reach the replica",
+    )
+    rows = cores["core-2"].ask(f"/api/analytics?dimension=dx:{element}", *session).json["rows"]
+    assert rows[0][0] == element
+    finished = [cores[core].ask("/api/system/info", *session).json["lastAnalyticsTableSuccess"] for core in LEADER_LAST]
+    assert finished[0].startswith("1970"), "the peers of the leader remember the setting from before"
+    assert finished[1] > finished[0]
 
-    until(lambda: read().json["source"] == "analytics", "logged tables to reach the replica")
-    assert read().json["servedBy"] == "postgres-replica-1"
 
-
-def test_an_upload_can_be_fetched(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
+def test_an_upload_is_pending_until_it_is_stored(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
     answer = cores["core-1"].ask("/api/fileResources", "-F", "file=@/etc/os-release", *session)
-    uid = answer.text.split('"id":"')[1][:11]
-    assert "Debian" in cores["core-1"].ask(f"/api/fileResources/{uid}/data", *session).text, "it is in the file store"
+    resource = answer.json["response"]["fileResource"]
+    assert (answer.status, resource["storageStatus"]) == (202, "PENDING")
+    path = f"/api/fileResources/{resource['id']}"
+    until(lambda: cores["core-1"].ask(path, *session).json["storageStatus"] == "STORED", "the upload to be stored")
+    assert "Debian" in cores["core-1"].ask(f"{path}/data", *session).text, "it is in the file store"
+
+
+def test_a_setting_changed_at_one_node_is_stale_at_the_others_from_2_42_on(
+    cores: dict[str, Simulator], session: tuple[str, str]
+) -> None:
+    def titles() -> list[str]:
+        return [cores[core].ask("/api/systemSettings/applicationTitle", *session).text for core in ("core-1", "core-2")]
+
+    assert titles() == ["DHIS 2", "DHIS 2"]
+    change = ("-X", "POST", "-H", "Content-Type: text/plain", "-d", "Health data")
+    assert cores["core-1"].ask("/api/systemSettings/applicationTitle", *change, *session).status == 200
+    assert titles() == ["Health data", "DHIS 2"], "each node remembers all settings until it changes one itself"
+    assert cores["core-2"].ask("/api/systemSettings/keyEmailPort", "-X", "DELETE", *session).status == 204
+    assert titles() == ["Health data", "DHIS 2"], "to delete what is not there changes nothing"
+    assert cores["core-2"].send("/api/systemSettings", {"keyLastSuccessfulMonitoring": ""}, *session).status == 200
+    assert titles() == ["Health data", "Health data"]
+
+
+def test_settings_are_shared_through_redis_before_2_42(cores: dict[str, Simulator]) -> None:
+    def titles() -> list[str]:
+        return [cores[core].ask("/api/systemSettings/applicationTitle", *BASIC).text for core in ("old-1", "old-2")]
+
+    for core in ("old-1", "old-2"):
+        cores[core].booted()
+    assert titles() == ["DHIS 2", "DHIS 2"]
+    assert cores["old-1"].send("/api/systemSettings", {"applicationTitle": "Health data"}, *BASIC).status == 200
+    assert titles() == ["Health data", "Health data"]
+
+
+def test_what_needs_a_login_or_does_not_exist(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
+    core = cores["core-1"]
+    assert core.ask("/api/system/ping").status == 302, "unlike /api/ping"
+    assert core.ask("/api/sessions", *session).status == 500, "DHIS2 cannot list sessions that are in Redis"
+    assert cores["empty"].booted().ask("/api/sessions", *BASIC).status == 200
+    assert core.ask("/api/auth/logout", "-X", "POST", *session).status == 404
+
+
+def test_metadata_is_imported_whole_or_not_at_all(cores: dict[str, Simulator], session: tuple[str, str]) -> None:
+    unit = {"id": "Unit0000001", "name": "Unit", "shortName": "Unit", "openingDate": "2020-01-01"}
+    faulty = {"organisationUnits": [unit], "dataElements": [{"id": "Elem0000001", "shortName": "E"}]}
+    refused = cores["core-1"].send("/api/metadata", faulty, *session)
+    assert (refused.status, refused.json["response"]["stats"]["ignored"]) == (409, 2)
+    assert cores["core-2"].ask("/api/organisationUnits/Unit0000001", *session).status == 404
+    report = cores["core-1"].send("/api/metadata", {"organisationUnits": [unit]}, *session).json
+    assert (report["status"], report["response"]["stats"]["created"]) == ("OK", 1)
+    again = cores["core-1"].send("/api/metadata", {"organisationUnits": [unit]}, *session).json
+    assert again["response"]["typeReports"][0]["stats"]["updated"] == 1
+    assert cores["core-2"].ask("/api/organisationUnits/Unit0000001", *session).json["name"] == "Unit"
+
+
+def test_a_changed_password_ends_the_sessions_of_its_user_at_every_node(
+    cores: dict[str, Simulator], primary: Container
+) -> None:
+    for core in ("old-1", "old-2"):
+        cores[core].booted()
+    cookie = cores["old-1"].send("/api/auth/login", LOGIN).headers["set-cookie"].partition("; ")[0]
+    assert cores["old-2"].ask("/api/me", "-b", cookie).status == 200
+    before = sql(primary, "SELECT password FROM userinfo WHERE username = 'admin'", "line-41")
+    change = {"oldPassword": "district", "newPassword": "District-2"}
+    assert cores["old-1"].send("/api/me/changePassword", change, "-X", "PUT", "-b", cookie).status == 202
+    assert cores["old-2"].ask("/api/me", "-b", cookie).status == 302
+    try:
+        assert cores["old-2"].ask("/api/me", "-u", "admin:District-2").status == 200
+        assert cores["old-2"].ask("/api/me", *BASIC).status == 401
+    finally:
+        sql(primary, f"UPDATE userinfo SET password = '{before}' WHERE username = 'admin'", "line-41")  # noqa: S608 - our own value
 
 
 def test_a_dump_of_dhis2_boots_and_its_analytics_job_fails_on_2_42(cores: dict[str, Simulator]) -> None:

@@ -1,10 +1,12 @@
 package dhis2simulator;
 
 import dhis2simulator.cache.MetadataCache;
+import dhis2simulator.cache.SystemSettings;
 import dhis2simulator.conf.DhisConf;
 import dhis2simulator.conf.Release;
 import dhis2simulator.database.Pools;
 import dhis2simulator.jobs.Leadership;
+import dhis2simulator.session.Sessions;
 import java.nio.file.Path;
 
 /** Everything one running simulator consists of. `uuid` is new at each start, `id` is `node.id`. */
@@ -14,6 +16,8 @@ public record Node(
         Path files,
         Pools pools,
         MetadataCache cache,
+        SystemSettings settings,
+        Sessions sessions,
         Leadership leadership,
         String id,
         String uuid) {}

@@ -2,6 +2,7 @@ package dhis2simulator;
 
 import dhis2simulator.cache.Invalidation;
 import dhis2simulator.cache.MetadataCache;
+import dhis2simulator.cache.SystemSettings;
 import dhis2simulator.conf.DhisConf;
 import dhis2simulator.conf.Home;
 import dhis2simulator.conf.Release;
@@ -69,11 +70,6 @@ public final class Simulator implements ServletContextListener {
         Extensions.check(pools.primary());
         Migrations.run(pools.primary(), conf, release);
         boolean readOnly = conf.isOn("system.read_only_mode", false);
-        if (readOnly) {
-            LOG.info("Startup routines are skipped: system.read_only_mode is on");
-        } else {
-            StartupRoutines.run(pools.primary());
-        }
         Redis redis = Redis.wanted(conf) ? keep(new Redis(conf)) : null;
         String uuid = UUID.randomUUID().toString();
         MetadataCache cache = new MetadataCache();
@@ -83,13 +79,15 @@ public final class Simulator implements ServletContextListener {
         boolean clustered = conf.isOn("redis.enabled", false);
         String id = conf.get("node.id", "");
         var leadership = new Leadership(clustered ? redis : null, id, uuid, conf.isOn("node.primary_leader", false));
-        Node node = new Node(release, conf, files, pools, cache, leadership, id, uuid);
-        if (!readOnly) {
+        var settings = new SystemSettings(pools.primary(), release, clustered ? redis : null);
+        Sessions sessions = keep(Sessions.install(context, conf, clustered ? redis : null));
+        Node node = new Node(release, conf, files, pools, cache, settings, sessions, leadership, id, uuid);
+        // Last, as in DHIS2: for a while others see a migrated database without DHIS2's first rows.
+        if (readOnly) {
+            LOG.info("Startup routines are skipped: system.read_only_mode is on");
+        } else {
+            StartupRoutines.run(pools.primary(), conf);
             keep(new Scheduler(node)).start();
-        }
-        AutoCloseable sessions = Sessions.install(context, conf, clustered ? redis : null);
-        if (sessions != null) {
-            keep(sessions);
         }
         WebSetup.install(context, node);
         LOG.info("DHIS2 simulator {} is ready after {} ms", release,

@@ -10,6 +10,7 @@ public record Release(int line, int patch) {
     private static final int WRITES_THROUGH_REPLICA = 42;
     private static final int FIRST_UNLOGGED = 41;
     private static final int FIRST_WITH_SKIP_MIGRATION = 42;
+    private static final int FIRST_WITH_SETTINGS_IN_PROCESS = 42;
 
     /** Reads a version; throws IllegalArgumentException on one that is not `2.line.patch`. */
     public static Release of(String version) {
@@ -38,6 +39,11 @@ public record Release(int line, int patch) {
     /** Whether `flyway.skip_migration` is known. */
     public boolean knowsSkipMigration() {
         return line >= FIRST_WITH_SKIP_MIGRATION;
+    }
+
+    /** Whether system settings are in Redis for all nodes; later releases keep them in each process. */
+    public boolean sharesSystemSettings() {
+        return line < FIRST_WITH_SETTINGS_IN_PROCESS;
     }
 
     @Override

@@ -3,6 +3,10 @@ package dhis2simulator.jobs;
 import dhis2simulator.Node;
 import dhis2simulator.database.Sql;
 import java.sql.SQLException;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
+import java.time.temporal.ChronoUnit;
+import java.util.Map;
 
 /**
  * Builds the tables analytics reads: organisation units with their path, then data values.
@@ -44,11 +48,7 @@ final class AnalyticsTables {
             return null;
         });
         primary.update("analyze analytics");
-        // The peers are not told, so theirs stays as it was, as seen on DHIS2.
-        primary.update("insert into systemsetting (systemsettingid, name, value)"
-                + " values (nextval('hibernate_sequence'), 'keyLastSuccessfulAnalyticsTablesUpdate',"
-                + " to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS'))"
-                + " on conflict (name) do update set value = excluded.value");
-        node.cache().forget("systemSetting");
+        String now = LocalDateTime.now(ZoneOffset.UTC).truncatedTo(ChronoUnit.MILLIS).toString();
+        node.settings().put(Map.of("keyLastSuccessfulAnalyticsTablesUpdate", now));
     }
 }

@@ -32,6 +32,12 @@ public final class Users {
         return right ? new Login(((Number) row.get("userinfoid")).longValue(), (String) row.get("uid"), username) : null;
     }
 
+    /** Gives a user another password. */
+    public void change(String username, String password) throws SQLException {
+        primary.update("update userinfo set password = ?, passwordlastupdated = now(), lastupdated = now()"
+                + " where username = ?", bcrypt.encode(password), username);
+    }
+
     /** The login of an Authorization header, null where it is absent, malformed or wrong. */
     public Login basic(String header) throws SQLException {
         if (header == null || !header.startsWith(BASIC)) {

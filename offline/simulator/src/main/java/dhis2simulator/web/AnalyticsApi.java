@@ -1,7 +1,6 @@
 package dhis2simulator.web;
 
 import dhis2simulator.Node;
-import dhis2simulator.database.ServedBy;
 import dhis2simulator.database.Sql;
 import java.io.IOException;
 import java.sql.Connection;
@@ -15,11 +14,10 @@ import org.slf4j.LoggerFactory;
 /**
  * What DHIS2 reads from replicas: aggregated data, and the list of data items.
  *
- * <p>Every answer names the database server it came from, in `servedBy` and a header. Where a query fails, also for
- * want of a connection, the answer is 409, which load balancers do not try again.
+ * <p>Nothing in an answer names the server it came from. Where a query fails, also for want of a connection, the answer
+ * is 409, which load balancers do not try again.
  */
 final class AnalyticsApi {
-    static final String SERVED_BY = "X-DHIS2-Simulator-Served-By";
     private static final Logger LOG = LoggerFactory.getLogger(AnalyticsApi.class);
     private static final int OK = 200;
     private static final int CONFLICT = 409;
@@ -42,12 +40,7 @@ final class AnalyticsApi {
 
     private void read(Exchange exchange, Read query) throws IOException {
         try (Connection connection = node.pools().reader().source().getConnection()) {
-            ServedBy server = ServedBy.on(connection);
-            Map<String, Object> answer = query.on(exchange, connection);
-            answer.put("servedBy", server.name());
-            answer.put("servedByAddress", server.address());
-            exchange.response().setHeader(SERVED_BY, server.name());
-            exchange.json(OK, answer);
+            exchange.json(OK, query.on(exchange, connection));
         } catch (SQLException error) {
             LOG.warn("A read failed: {} {}", error.getSQLState(), error.getMessage());
             throw new ApiError(CONFLICT, "Query failed, likely because the query timed out", "E7131");
@@ -63,11 +56,14 @@ final class AnalyticsApi {
         }
         Map<String, Object> answer = new LinkedHashMap<>();
         answer.put("headers", asked.headers());
-        answer.put("source", tables ? "analytics" : "datavalue");
         List<List<Object>> rows = Sql.rows(connection, asked.query(tables), asked.arguments()).stream()
                 .map(row -> List.copyOf(row.values())).toList();
+        answer.put("metaData", Map.of("items", Map.of(), "dimensions", asked.chosen()));
+        answer.put("rowContext", Map.of());
         answer.put("rows", rows);
+        answer.put("width", asked.headers().size());
         answer.put("height", rows.size());
+        answer.put("headerWidth", asked.headers().size());
         return answer;
     }
 

@@ -14,17 +14,29 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.sql.SQLException;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** Uploads: the row in the database, the content in the file store all nodes share. */
+/**
+ * Uploads: the row in the database, the content in the file store all nodes share.
+ *
+ * <p>As in DHIS2 the answer comes first and the content is stored a moment later, so the status is PENDING until then.
+ */
 final class FilesApi {
     private static final int OK = 200;
     private static final int ACCEPTED = 202;
     private static final int NOT_FOUND = 404;
     private static final int CONFLICT = 409;
     private static final int MULTIPART_MISSING = 415;
+    private static final int ERROR = 500;
+    private static final long MILLISECONDS_PENDING = 500;
+    private static final Logger LOG = LoggerFactory.getLogger(FilesApi.class);
     private static final String DEFAULT_DOMAIN = "DATA_VALUE";
     private final Node node;
 
@@ -47,10 +59,11 @@ final class FilesApi {
         String key = domain.toLowerCase(Locale.ROOT).replace("_", "") + "/" + UUID.randomUUID();
         Path target = node.files().resolve(key);
         Files.createDirectories(target.getParent());
+        Path received = Files.createTempFile(target.getParent(), ".upload", "");
         // DHIS2's column is for MD5; nothing depends on its strength.
         MessageDigest digest = MessageDigest.getInstance("MD5");
         try (InputStream content = new DigestInputStream(part.getInputStream(), digest)) {
-            Files.copy(content, target, StandardCopyOption.REPLACE_EXISTING);
+            Files.copy(content, received, StandardCopyOption.REPLACE_EXISTING);
         }
         String uid = Uid.fresh();
         String name = part.getSubmittedFileName() == null ? "file" : part.getSubmittedFileName();
@@ -60,10 +73,20 @@ final class FilesApi {
                 + " hasmultiplestoragefiles) values (nextval('hibernate_sequence'), ?, now(), now(), left(?, 230),"
                 + " left(?, 255), ?, ?, ?, false, ?, ?, false)", uid, name, kind, part.getSize(),
                 HexFormat.of().formatHex(digest.digest()), key, domain, exchange.login().id());
+        CompletableFuture.delayedExecutor(MILLISECONDS_PENDING, TimeUnit.MILLISECONDS)
+                .execute(() -> store(received, target));
         Map<String, Object> resource = Map.of("id", uid, "name", name, "contentType", kind,
-                "contentLength", part.getSize(), "domain", domain, "storageStatus", "STORED");
-        exchange.json(ACCEPTED, Map.of("httpStatusCode", ACCEPTED, "status", "OK",
+                "contentLength", part.getSize(), "domain", domain, "storageStatus", "PENDING");
+        exchange.json(ACCEPTED, Map.of("httpStatus", "Accepted", "httpStatusCode", ACCEPTED, "status", "OK",
                 "response", Map.of("responseType", "FileResource", "fileResource", resource)));
+    }
+
+    private static void store(Path received, Path target) {
+        try {
+            Files.move(received, target, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException error) {
+            LOG.error("{} was not stored", target, error);
+        }
     }
 
     private static Part part(Exchange exchange) throws IOException {
@@ -81,14 +104,17 @@ final class FilesApi {
     }
 
     private void show(Exchange exchange) throws SQLException, IOException {
-        exchange.json(OK, found(exchange));
+        Map<String, Object> resource = new LinkedHashMap<>(found(exchange));
+        boolean stored = Files.exists(node.files().resolve((String) resource.get("storageKey")));
+        resource.put("storageStatus", stored ? "STORED" : "PENDING");
+        exchange.json(OK, resource);
     }
 
     private void download(Exchange exchange) throws SQLException, IOException {
         Map<String, Object> row = found(exchange);
         Path content = node.files().resolve((String) row.get("storageKey"));
         if (!Files.exists(content)) {
-            throw new ApiError(NOT_FOUND, "The file store of this node has no content for it");
+            throw new ApiError(ERROR, "Failed fetching the file from storage");
         }
         exchange.response().setContentType((String) row.get("contentType"));
         exchange.response().setContentLengthLong(Files.size(content));

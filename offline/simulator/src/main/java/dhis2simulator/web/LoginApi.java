@@ -24,9 +24,8 @@ final class LoginApi {
 
     void routes(Router router) {
         router.add("POST", "/api/auth/login", this::login)
-                .add("POST", "/api/auth/logout", this::logout)
-                .add("GET", "/dhis-web-commons-security/logout.action", this::logoutInBrowser)
-                .add("POST", "/dhis-web-commons-security/logout.action", this::logoutInBrowser)
+                .add("GET", "/dhis-web-commons-security/logout.action", this::logout)
+                .add("POST", "/dhis-web-commons-security/logout.action", this::logout)
                 .add("GET", "/api/loginConfig", exchange -> exchange.json(OK, Map.of(
                         "applicationTitle", "DHIS2 simulator", "apiVersion", node.release().toString())));
     }
@@ -51,20 +50,11 @@ final class LoginApi {
         exchange.json(OK, Map.of("loginStatus", "SUCCESS", "redirectUrl", "/"));
     }
 
-    private void logout(Exchange exchange) throws IOException {
-        end(exchange);
-        exchange.message(OK, "Logged out");
-    }
-
-    private void logoutInBrowser(Exchange exchange) {
-        end(exchange);
-        exchange.redirect(Guard.LOGIN_PAGE);
-    }
-
-    private static void end(Exchange exchange) {
+    private void logout(Exchange exchange) {
         HttpSession session = exchange.request().getSession(false);
         if (session != null) {
             session.invalidate();
         }
+        exchange.redirect(Guard.LOGIN_PAGE);
     }
 }

@@ -13,7 +13,6 @@ final class SystemApi {
     private static final int OK = 200;
     private static final long MEGABYTE = 1 << 20;
     private static final int SHORTEST_PASSWORD = 24;
-    private static final String NEVER = "1970-01-01T00:00:00.000";
     private final Node node;
 
     SystemApi(Node node) {
@@ -57,7 +56,7 @@ final class SystemApi {
         info.put("fileStoreProvider", node.conf().get("filestore.provider", "filesystem"));
         info.put("encryption", encrypts());
         info.put("systemId", systemId());
-        info.put("lastAnalyticsTableSuccess", lastAnalytics());
+        info.put("lastAnalyticsTableSuccess", node.settings().get("keyLastSuccessfulAnalyticsTablesUpdate"));
         info.put("cpuCores", runtime.availableProcessors());
         info.put("memoryInfo", "Mem Total in JVM: " + runtime.totalMemory() / MEGABYTE + " Free in JVM: "
                 + runtime.freeMemory() / MEGABYTE + " Max Limit: " + runtime.maxMemory() / MEGABYTE);
@@ -74,14 +73,6 @@ final class SystemApi {
         boolean known = node.pools().primary().value("select to_regclass('configuration')::text") != null;
         Object id = known ? node.pools().primary().value("select systemid from configuration") : null;
         return id == null ? "" : id;
-    }
-
-    private String lastAnalytics() throws SQLException {
-        return node.cache().get("systemSetting", "lastAnalytics", () -> {
-            Object value = node.pools().primary().value("select value from systemsetting where name ="
-                    + " 'keyLastSuccessfulAnalyticsTablesUpdate'");
-            return value == null ? NEVER : String.valueOf(value);
-        });
     }
 
     private Map<String, Object> databaseInfo() throws SQLException {

@@ -16,12 +16,15 @@ public final class WebSetup {
     /** Installs them; after the session filter, as each request needs its session first. */
     public static void install(ServletContext context, Node node) {
         Users users = new Users(node.pools().primary());
+        Router router = new Router();
         context.addFilter("guard", new Guard(node.release().toString(), users))
                 .addMappingForUrlPatterns(EnumSet.of(DispatcherType.REQUEST), true, "/*");
-        Router router = new Router();
         new Pages(node).routes(router);
         new LoginApi(node, users).routes(router);
         new SystemApi(node).routes(router);
+        new AccountApi(node, users).routes(router);
+        new SettingsApi(node).routes(router);
+        new MetadataApi(node).routes(router);
         new UnitsApi(node).routes(router);
         new DataStoreApi(node).routes(router);
         new DataValuesApi(node).routes(router);

@@ -1,0 +1,36 @@
+"""Which database server a core reads from: DHIS2's answers do not tell, what runs on the servers does."""
+
+from collections.abc import Callable, Mapping
+
+from docker.models.containers import Container
+
+from tests.support.commands import sql, try_sql
+from tests.support.http import Answer
+
+OK = 200
+NONE = "none"  # the read failed
+
+
+def server_read_by(
+    core: Container, read: Callable[[], Answer], servers: Mapping[str, Container], database: str = "dhis"
+) -> str:
+    """Return the name of the server that a read of data elements by a core was sent to, NONE when the read failed.
+
+    `servers` has the primary's container and those of the replicas. Each statement of a core is the last one on its
+    connection until the next request. Nothing else may read data elements at the same core meanwhile.
+    """
+    primary = next(iter(servers.values()))
+    since = sql(primary, "SELECT clock_timestamp()", database)
+    if read().status != OK:
+        return NONE
+    core.reload()
+    networks = core.attrs["NetworkSettings"]["Networks"].values()
+    addresses = ", ".join(f"'{network['IPAddress']}'" for network in networks)
+    query = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE query ILIKE '%dataelement%' AND query_start > '{since}'"  # noqa: S608 - our own values
+        f" AND datname = current_database() AND host(client_addr) IN ({addresses})"
+    )
+    counts = {name: try_sql(server, query, database) for name, server in servers.items()}
+    readers = [name for name, (code, count) in counts.items() if code == 0 and count != "0"]
+    assert len(readers) == 1, f"one server should have run the read's statement: {counts}"
+    return readers[0]
