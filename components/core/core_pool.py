@@ -160,6 +160,8 @@ class CorePool(pulumi.ComponentResource):
             "cache": args.cache.endpoint,
             "leader": first and args.release.needs_primary_leader and bool(args.replicas),
             "pool": args.release.pool,
+            "migrates_out_of_order": args.release.migrates_out_of_order,
+            "repairs_migrations": args.release.repairs_migrations,
             "base_url": settings.public_url,
             "extra": settings.dhis_conf,
         }

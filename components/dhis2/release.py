@@ -15,8 +15,10 @@ from components.dhis2.dump_url import is_http_url, local_path
 from components.dhis2.image_reference import image_parts
 from components.dhis2.version import DEV_VERSIONS, OLDEST, ReleaseError, Version, parse_version
 
-DUMP_PATTERN = "https://databases.dhis2.org/sierra-leone/{}/dhis2-db-sierra-leone.sql.gz"
+PUBLISHED_DUMPS = "https://databases.dhis2.org/"
+DUMP_PATTERN = f"{PUBLISHED_DUMPS}sierra-leone/{{}}/dhis2-db-sierra-leone.sql.gz"
 NO_DUMP = "none"
+DEVELOPMENT_IMAGES = ("core-dev", "core-canary", "core-pr")
 NEWEST_KNOWN_LINE = 43
 
 # The first release of a line that reads from replicas (DHIS2-15963); later lines always did.
@@ -80,6 +82,25 @@ class Release:
     def needs_primary_leader(self) -> bool:
         """True where, beside replicas, core-1 must be the leader that runs the jobs and have no `readN` keys."""
         return self.replica_support is ReplicaSupport.BREAKS_ANALYTICS
+
+    @property
+    def is_development_build(self) -> bool:
+        """True for the images DHIS2 publishes of what is not released."""
+        name = image_parts(self.image)[0].rpartition("/")[2]
+        return self.number.minor is None or name in DEVELOPMENT_IMAGES
+
+    @property
+    def repairs_migrations(self) -> bool:
+        """True where migrations may change after they were applied: DHIS2's released ones never have."""
+        return self.is_development_build
+
+    @property
+    def migrates_out_of_order(self) -> bool:
+        """True where the database may lack migrations below its newest: of a development build, or published by DHIS2.
+
+        In dhis2-core's tags from 2.38.0 to 2.43.1 no release has such a migration for the database of an earlier one.
+        """
+        return self.is_development_build or (self.dump_url or "").startswith(PUBLISHED_DUMPS)
 
     @property
     def dump_path(self) -> Path | None:

@@ -25,6 +25,8 @@ VALUES: dict[str, object] = {
     "database_password": "database",
     "cache_password": "cache",
     "encryption_password": "encryption",
+    "migrates_out_of_order": False,
+    "repairs_migrations": False,
     "base_url": "http://localhost:8080",
     "extra": {},
 }
@@ -240,3 +242,9 @@ def test_error_pages_disclose_no_version() -> None:
 def test_tomcat_logs_to_the_container_only() -> None:
     handlers = load(render("core/logging.properties"))["handlers"]
     assert handlers == "java.util.logging.ConsoleHandler", "why a web application failed belongs there, too"
+
+
+def test_flyway_is_as_dhis2_ships_it_unless_the_release_needs_otherwise() -> None:
+    assert not [key for key in conf() if key.startswith("flyway.")], "each key that is on costs a warning or a check"
+    assert conf(migrates_out_of_order=True)["flyway.migrate_out_of_order"] == "true"
+    assert conf(repairs_migrations=True)["flyway.repair_before_migration"] == "true"

@@ -232,3 +232,24 @@ def test_an_image_reference_is_parsed_as_docker_does() -> None:
     assert image_parts("Registry:5000/a:1")[0] == "Registry:5000/a", "a host may have capitals, a repository not"
     assert image_parts("nginx") == ("nginx", None, None)
     assert image_parts("localhost:5000/nginx") == ("localhost:5000/nginx", None, None), "5000 is a port, not a tag"
+
+
+OWN, PUBLISHED = "../backup.dump", None
+# image or version, dump -> whether Flyway migrates out of order, whether it repairs its history
+FLYWAY = {
+    ("2.42.5", "", OWN): (False, False),
+    ("2.42.5", "", PUBLISHED): (True, False),
+    ("2.42.5", "registry.example.org/dhis2:2.42.5", OWN): (False, False),
+    ("dev", "", OWN): (True, True),
+    ("dev", "dhis2/core-dev:2.40", OWN): (True, True),
+    ("42", "dhis2/core-canary:2.42-20260101", "none"): (True, True),
+}
+
+
+@pytest.mark.parametrize("case", FLYWAY)
+def test_only_development_builds_repair_migrations_and_only_published_dumps_need_them_out_of_order(
+    case: tuple[str, str, str | None],
+) -> None:
+    version, image, dump = case
+    release = resolve_release(version, image or None, dump)
+    assert (release.migrates_out_of_order, release.repairs_migrations) == FLYWAY[case]
