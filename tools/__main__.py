@@ -8,13 +8,14 @@ OLDEST = (3, 11)
 HELP = """\
 make up       deploy: tools, Docker Engine, images, stack, and `pulumi up`; ends with the URL of DHIS2
 make down     remove the stack (`pulumi destroy`); keepData keeps its volumes
+make restart  restart the cores one after the other, without a failed request
 make recover  remove the lock and unrecorded objects of a killed run; `make up` and `make down` do it, too
 make test     everything: lint, types, unit, container and end-to-end tests
 make lint     ruff, mypy, shellcheck, shfmt, hadolint, actionlint
 make unit     unit tests with mocks, in seconds;  make container, make e2e: against a real Docker Engine
 make clean    remove what was created in this folder; refuses while a stack is deployed
 
-Variables for make up and make down:
+Variables for make up, make down and make restart:
   STACK=name              another stack than the selected one; its settings are in Pulumi.<name>.yaml
   OFFLINE=auto            official tools and images where they can be downloaded, else built here (default)
   OFFLINE=always|never    only those built here  |  only the official ones
@@ -22,7 +23,7 @@ Variables for make up and make down:
   PYTHON=python3.12       another Python than python3 (at least 3.11)
 
 For plain Pulumi in this shell: . ./activate"""
-WORDS = ("up", "down", "recover", "test", "lint", "unit", "container", "e2e", "clean", "environment")
+WORDS = ("up", "down", "restart", "recover", "test", "lint", "unit", "container", "e2e", "clean", "environment")
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,8 @@ from docker import DockerClient
 from components.orchestrator.container_state import epoch_seconds
 from components.orchestrator.readiness import WaitTarget, Watcher, inspect
 
+DOCKER_STOP_TIMEOUT_SECONDS = 10  # Docker Engine's own
+
 
 async def any_started_before(watcher: Watcher, targets: Sequence[WaitTarget], moment: float) -> bool:
     """Tell whether one of the containers has run since before a moment, in epoch seconds."""
@@ -31,6 +33,19 @@ async def restart_all(
         await watcher.until_ready(group)
 
 
+async def restart_in_turn(watcher: Watcher, targets: Sequence[WaitTarget]) -> None:
+    """Restart the containers one after the other, each when all others are ready.
+
+    Raises NotReady when one is not ready before its turn or after it; no further one is stopped then. Docker Engine
+    itself stops and starts each with the stop timeout it was created with, so none stays stopped when this is killed.
+    """
+    for number, target in enumerate(targets, 1):
+        await watcher.until_ready(targets)
+        watcher.report(f"{target.display_name} ({number} of {len(targets)})")
+        await watcher.run(partial(_restart, target.container))
+    await watcher.until_ready(targets)
+
+
 def _started_at(name: str, client: DockerClient) -> float:
     """Return when a running container was started, in epoch seconds; infinity when it does not run."""
     state = (inspect(client, name) or {}).get("State") or {}
@@ -39,6 +54,11 @@ def _started_at(name: str, client: DockerClient) -> float:
 
 def _stop(name: str, stop_timeout_seconds: int, client: DockerClient) -> None:
     client.api.stop(name, timeout=stop_timeout_seconds)
+
+
+def _restart(name: str, client: DockerClient) -> None:
+    config = (inspect(client, name) or {}).get("Config") or {}
+    client.api.restart(name, timeout=int(config.get("StopTimeout") or DOCKER_STOP_TIMEOUT_SECONDS))
 
 
 def _start(name: str, client: DockerClient) -> None:
