@@ -56,7 +56,11 @@ class Cluster(pulumi.ComponentResource):
         chosen = settings.admin_password
         database_password, cache_password = self._password("database"), self._password("cache")
         # First, because it serves a page while DHIS2 starts, and because a busy port should be reported at once.
-        self.load_balancer = LoadBalancer("load-balancer", LoadBalancerArgs(context, CorePool.endpoint), child)
+        self.load_balancer = LoadBalancer(
+            "load-balancer",
+            LoadBalancerArgs(context, CorePool.endpoint, args.release.caches_settings_in_process),
+            child,
+        )
         self.database = DatabasePair(
             "database",
             DatabasePairArgs(

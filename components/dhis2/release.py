@@ -84,6 +84,14 @@ class Release:
         return self.replica_support is ReplicaSupport.BREAKS_ANALYTICS
 
     @property
+    def caches_settings_in_process(self) -> bool:
+        """True where a core has a cache of all system settings that only a change at this core drops.
+
+        Read in DefaultSystemSettingsService of 2.42.0 to 2.43.1. Before, they are in Redis, for all cores.
+        """
+        return self.number.at_least(42)
+
+    @property
     def is_development_build(self) -> bool:
         """True for the images DHIS2 publishes of what is not released."""
         name = image_parts(self.image)[0].rpartition("/")[2]

@@ -26,10 +26,12 @@ class LoadBalancerArgs:
 
     Where `baseUrl` is https, users come through a proxy that terminates TLS; its X-Forwarded-* headers are trusted
     when it connects from a private network, which is where a proxy on the same host or site connects from.
+    `settings_cached`: each core has a cache of DHIS2's system settings that only a request to this core drops.
     """
 
     context: StackContext
     core_endpoint: Endpoint
+    settings_cached: bool
 
 
 class LoadBalancer(pulumi.ComponentResource):
@@ -43,7 +45,8 @@ class LoadBalancer(pulumi.ComponentResource):
         super().__init__("dhis2-cluster:index:LoadBalancer", name, None, opts)
         context, settings = args.context, args.context.settings
         trusted = PRIVATE_NETWORKS if settings.public_url.startswith("https:") else ()
-        conf = render("load_balancer/nginx.conf.j2", core=args.core_endpoint, trusted_proxies=trusted)
+        values = {"core": args.core_endpoint, "trusted_proxies": trusted, "settings_cached": args.settings_cached}
+        conf = render("load_balancer/nginx.conf.j2", **values)
         spec = ContainerSpec(
             name=context.naming.of("lb"),
             image=context.images.load_balancer.id,

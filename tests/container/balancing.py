@@ -29,6 +29,7 @@ events {} http {
 "for":"$http_x_forwarded_for","proto":"$http_x_forwarded_proto","port":"$http_x_forwarded_port",\
 "name":"$http_x_forwarded_host","upgrade":"$http_upgrade $http_connection"}'; }
     location /drop { return DROP; }
+    location /api/systemSettings/refused { return 403; }
     location /missing { return 404 '{"httpStatusCode":404}'; }
   }
 }
@@ -42,7 +43,11 @@ def load_balancer(
     **options: Any,  # noqa: ANN401
 ) -> Container:
     """Start a load balancer with the program's files; `before` is put before the command of its shell."""
-    files = {f"{FILES}/nginx.conf": render("load_balancer/nginx.conf.j2", core="core:8080", trusted_proxies=trusted)}
+    files = {
+        f"{FILES}/nginx.conf": render(
+            "load_balancer/nginx.conf.j2", core="core:8080", trusted_proxies=trusted, settings_cached=True
+        )
+    }
     files |= {f"{FILES}/{name}": render(f"load_balancer/{name}") for name in ("start.sh", "status.conf")}
     files |= {f"{FILES}/pages/{page}": render(f"load_balancer/{page}") for page in PAGES}
     start = f"{FILES}/start.sh"

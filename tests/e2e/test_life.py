@@ -153,6 +153,24 @@ def test_new_options_replace_the_cores_one_after_the_other(stack: Stack, session
 
 
 @pytest.mark.simulator
+def test_a_system_setting_changed_through_the_load_balancer_takes_effect_at_every_core(
+    stack: Stack, session: httpx.Cookies
+) -> None:
+    path = "/api/systemSettings/applicationTitle"
+
+    def titles() -> set[str]:
+        return {at_core(stack, core, session, path).text for core in ("core-1", "core-2")}
+
+    with stack.client(cookies=session, headers={"Content-Type": "text/plain"}) as client:
+        for title in ("Health data", "Data of health", "Health data"):
+            titles()  # each core has the old one in its cache
+            assert client.post(path, content=title).status_code == 200
+            until(lambda title=title: titles() == {title}, "both cores to have the new title")  # type: ignore[misc]
+        assert client.delete(path).status_code == 204
+        until(lambda: titles() == {"DHIS 2"}, "both cores to have the default")
+
+
+@pytest.mark.simulator
 def test_a_rolling_restart_fails_no_request_and_makes_a_system_setting_effective_at_every_core(
     stack: Stack, session: httpx.Cookies
 ) -> None:

@@ -1,4 +1,4 @@
-"""Which database server a core reads from: DHIS2's answers do not tell, what runs on the servers does."""
+"""Which database server a core reads from: DHIS2's answers name none, so what runs on the servers is read."""
 
 from collections.abc import Callable, Mapping
 

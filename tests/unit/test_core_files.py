@@ -220,7 +220,9 @@ def test_the_watchdog_waits_longer_for_a_stopping_core_than_docker() -> None:
 
 
 def test_the_core_keeps_connections_longer_than_the_load_balancer() -> None:
-    nginx_conf = render("load_balancer/nginx.conf.j2", core=Endpoint("core", 8080), trusted_proxies=())
+    nginx_conf = render(
+        "load_balancer/nginx.conf.j2", core=Endpoint("core", 8080), trusted_proxies=(), settings_cached=True
+    )
     (upstream,) = re.findall(r"upstream core \{.*?\n    \}", nginx_conf, re.DOTALL)
     (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", upstream)
     assert int(attributes(REQUESTS)["keepAliveTimeout"]) > 2 * 1000 * int(seconds), (

@@ -61,6 +61,14 @@ def test_images_reach_their_containers(built: Run) -> None:
     }
 
 
+@pytest.mark.parametrize(("version", "cached"), [("2.41.4", False), ("2.42.0", True), ("2.43", True), ("dev", True)])
+def test_cores_read_system_settings_again_after_a_change_where_they_do_not_share_them(
+    built: Run, version: str, cached: bool
+) -> None:
+    conf = built(version=version).container("lb").files["/opt/dhis2-cluster/nginx.conf"]
+    assert ("post_action /lb/settings-changed;" in conf) == cached
+
+
 @pytest.mark.parametrize(
     ("settings", "version", "image"),
     [

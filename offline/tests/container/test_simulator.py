@@ -119,7 +119,7 @@ def real(cores: dict[str, Simulator], name: str) -> Simulator:
 def test_an_empty_database_has_its_tables_before_its_admin(cores: dict[str, Simulator], primary: Container) -> None:
     change = "UPDATE userinfo SET password = 'changed' WHERE username = 'admin' RETURNING 1"
     until(lambda: try_sql(primary, change, "empty")[0] == 0, "the migrations", container=cores["empty"].container)
-    assert try_sql(primary, change, "empty") == (0, ""), "nobody is there whose password could be changed, as in DHIS2"
+    assert try_sql(primary, change, "empty") == (0, ""), "as in DHIS2 there is no account yet to change"
     info = cores["empty"].booted().ask("/api/system/info", *BASIC).json
     assert info["version"] == "2.43.1", "the image says which release it plays"
     assert (info["readReplicaCount"], info["redisEnabled"]) == (0, False)
