@@ -63,7 +63,13 @@ def lonely() -> Iterator[str]:
         yield empty.address(load_balancer(empty))
 
 
-@pytest.mark.parametrize("values", [{"trusted_proxies": ()}, {"trusted_proxies": ("10.0.0.0/8", "192.168.0.0/16")}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"trusted_proxies": (), "settings_cached": False},
+        {"trusted_proxies": ("10.0.0.0/8", "192.168.0.0/16"), "settings_cached": True},
+    ],
+)
 def test_nginx_accepts_the_configuration(containers: Containers, values: dict[str, object]) -> None:
     text = render("load_balancer/nginx.conf.j2", core="core:8080", **values)
     files = {"/n.conf": text, "/tmp/status.conf": "# no figures"}  # noqa: S108 - a path in the container

@@ -59,7 +59,10 @@ def test_each_core_reads_its_settings_again_after_a_change(
 ) -> None:
     before = [drops(one) for one in cores]
     assert ask(lb, path, method, b"Health data", PLAIN).status == 200, "this client closes its connection at once"
-    until(lambda: all(drops(one) > count for one, count in zip(cores, before, strict=True)), "each core to get its request")
+    until(
+        lambda: all(drops(one) > count for one, count in zip(cores, before, strict=True)),
+        "each core to get its request",
+    )
 
 
 def test_each_of_several_changes_at_once_reaches_each_core(cores: list[Container], lb: str) -> None:
