@@ -36,7 +36,7 @@ def deploy() -> dict[str, pulumi.Input[object]]:
             dump = resolve_dump_source(release)
         except (PreflightError, OSError) as error:
             raise pulumi.RunError(str(error)) from None
-        for warning in (*engine.warnings, *release.warnings(settings.cores, settings.replicas)):
+        for warning in (*engine.warnings, *release.warnings(settings.cores, settings.replicas, settings.dhis_conf)):
             pulumi.log.warn(warning)
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)

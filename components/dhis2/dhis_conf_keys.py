@@ -21,7 +21,7 @@ OWNED_KEYS: dict[tuple[str, ...], str] = {
         "when on, DHIS2 skips every startup routine: no cache invalidation, no jobs, no admin user"
     ),
     ("redis.*",): "sessions and cache invalidation of all cores need the stack's own cache",
-    ("encryption.password",): "it is generated once; with another one, encrypted values cannot be read",
+    ("encryption.password",): "it has a setting of its own: pulumi config set --secret encryptionPassword",
     ("analytics.table.unlogged",): "unlogged tables are not replicated, so it depends on the setting replicas",
     ("server.base.url",): "it has a setting of its own: pulumi config set baseUrl https://dhis2.example.org",
     ("node.id", "node.primary_leader"): "every core has its own",

@@ -6,11 +6,13 @@ session configuration classes of the tagged releases, issue numbers where DHIS2 
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
+from components.dhis2.dhis_conf_releases import ignored_keys
 from components.dhis2.dump_url import is_http_url, local_path
 from components.dhis2.image_reference import image_parts
 from components.dhis2.version import DEV_VERSIONS, OLDEST, ReleaseError, Version, parse_version
@@ -115,8 +117,11 @@ class Release:
         """The dump as a local file; None when it is downloaded or there is none."""
         return None if self.dump_url is None or is_http_url(self.dump_url) else Path(self.dump_url)
 
-    def warnings(self, cores: int, replicas: int) -> tuple[str, ...]:
-        """Return what you should know about this release with so many cores and replicas; one or two sentences each."""
+    def warnings(self, cores: int, replicas: int, dhis_conf: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return what you should know about this release with so many cores and replicas and these keys of dhis.conf.
+
+        One or two sentences each.
+        """
         warnings, minor = [], self.number.minor or 0
         if self.overridden_version:
             warnings.append(
@@ -135,7 +140,7 @@ class Release:
             warnings.append(
                 f"DHIS2 {self.version} cannot build analytics tables on a core that reads from a replica, so the only core reads from the primary and the replica is not used. A second core would read from it: pulumi config set cores 2"
             )
-        return tuple(warnings)
+        return (*warnings, *ignored_keys(self.number, dhis_conf, NEWEST_KNOWN_LINE))
 
 
 def resolve_release(version: str, image: str | None = None, dump_url: str | None = None) -> Release:

@@ -215,6 +215,11 @@ def test_a_limitation_of_a_release_is_warned_about_once(built: Run) -> None:
     assert built(version="2.42", cores=2).warnings == []
 
 
+def test_a_key_that_the_release_ignores_is_warned_about(built: Run) -> None:
+    (warning,) = built(version="2.41.3", replicas=0, dhisConf='{"system.session.timeout": "600"}').warnings
+    assert "ignores system.session.timeout of dhisConf" in warning and "600" not in warning
+
+
 def test_warnings_of_preflight_are_shown(run: Run) -> None:
     assert run(cores=2, warnings=("Docker Engine runs rootless",)).warnings == ["Docker Engine runs rootless"]
 

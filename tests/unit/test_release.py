@@ -205,6 +205,59 @@ def test_an_unused_replica_is_warned_about_with_the_first_release_that_reads_fro
     assert "never reads from its replicas" in warning and f"pulumi config set version {first}, " in warning
 
 
+# A key of dhis.conf, the last release of a line that ignores it and the first that reads it
+READ_SINCE = [
+    ("system.session.timeout", "2.38.5", "2.40.7"),
+    ("system.session.timeout", "2.40.6", "2.40.7"),
+    ("system.session.timeout", "2.41.3.1", "2.41.4"),
+    ("csp.enabled", "2.38.2", "2.38.3"),
+    ("csp.enabled", "2.39.0", "2.39.1"),
+    ("max.file_upload_size", "2.38.7", "2.39.8"),
+    ("max.file_upload_size", "2.40.5", "2.40.6"),
+    ("linked_accounts.enabled", "2.39", "2.40.0"),
+    ("analytics.connection.url", "2.40.12", "2.41.0"),
+    ("session.cookie.samesite", "2.41", "2.42.0"),
+    ("audit.api", "2.42.2", "2.42.3"),
+    ("logging.query", "2.42.5.2", "2.43.0"),
+]
+
+
+@pytest.mark.parametrize(("key", "ignoring", "first"), READ_SINCE)
+def test_a_key_that_a_release_ignores_is_warned_about_with_the_first_that_reads_it(
+    key: str, ignoring: str, first: str
+) -> None:
+    (warning,) = resolve_release(ignoring).warnings(2, 0, [key])
+    assert f"ignores {key} of dhisConf; the first release that reads it is {first}: " in warning
+    assert warning.endswith(f"pulumi config set version {first}")
+    later = (first, first.rpartition(".")[0], "43.1", "dev")
+    assert not [version for version in later if resolve_release(version).warnings(2, 0, [key])]
+
+
+def test_a_key_that_no_published_release_reads_names_the_development_version() -> None:
+    (warning,) = resolve_release("43.1").warnings(2, 0, ["monitoring.jmx.enabled"])
+    assert warning.endswith("pulumi config set version dev")
+    assert resolve_release("dev").warnings(2, 0, ["monitoring.jmx.enabled"]) == ()
+
+
+def test_a_key_that_newer_releases_ignore_is_warned_about() -> None:
+    (warning,) = resolve_release("43").warnings(2, 0, ["enable.query.logging"])
+    assert "the last line that reads it is 2.42; logging.query took its place" in warning
+    assert resolve_release("2.42").warnings(2, 0, ["enable.query.logging"]) == ()
+    (warning,) = resolve_release("2.41").warnings(2, 0, ["leader.time.to.live.minutes"])
+    assert warning.endswith("the last line that reads it is 2.40")
+
+
+@pytest.mark.parametrize("key", ["session.timeout", "system.sesion.timeout", "System.session.timeout"])
+def test_a_key_that_resembles_one_of_dhis2_is_warned_about(key: str) -> None:
+    (warning,) = resolve_release("43").warnings(2, 0, [key])
+    assert warning.endswith("did you mean system.session.timeout?")
+
+
+def test_a_key_of_one_s_own_and_those_every_release_reads_are_not_warned_about() -> None:
+    keys = ["my.own.key", "oidc.provider.mine.client_id", "ldap.url", "monitoring.api.enabled", "server.https"]
+    assert not [version for version in ("2.38.2", "42", "dev") if resolve_release(version).warnings(2, 0, keys)]
+
+
 def test_a_warning_comes_only_where_it_concerns_the_stack() -> None:
     def warnings(version: str, cores: int, replicas: int) -> str:
         return " ".join(resolve_release(version).warnings(cores, replicas))
