@@ -1,6 +1,7 @@
 """Cluster: networks, images, passwords, and the parts wired in the order data flows."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 import pulumi_random as random
@@ -8,6 +9,7 @@ import pulumi_random as random
 from components.cache.cache import Cache, CacheArgs
 from components.core.core_pool import CorePool, CorePoolArgs
 from components.database.database_pair import DatabasePair, DatabasePairArgs
+from components.database.passwords import EncryptionPassword
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
 from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -39,6 +41,7 @@ class Cluster(pulumi.ComponentResource):
 
     ready: pulumi.Output[bool]
     admin_password: pulumi.Output[str]
+    encryption_password: pulumi.Output[str]
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register all resources of the stack."""
@@ -53,7 +56,8 @@ class Cluster(pulumi.ComponentResource):
         )
         networks = Networks(**{part: network(part, naming, self, mtu, internal=part == "data") for part in NETWORKS})
         context = StackContext(naming=naming, gates=args.gates, settings=settings, networks=networks, images=images)
-        chosen = settings.admin_password
+        chosen, encryption = settings.admin_password, settings.encryption_password
+        generated = self._password("encryption")  # kept in the state, where the setting replaces it too
         database_password, cache_password = self._password("database"), self._password("cache")
         # First, because it serves a page while DHIS2 starts, and because a busy port should be reported at once.
         self.load_balancer = LoadBalancer(
@@ -69,6 +73,10 @@ class Cluster(pulumi.ComponentResource):
                 app_password=database_password,
                 replication_password=self._password("replication"),
                 admin_password=pulumi.Output.secret(chosen.get_secret_value()) if chosen else None,
+                encryption_password=EncryptionPassword(
+                    value=pulumi.Output.secret(encryption.get_secret_value()) if encryption else generated,
+                    from_setting=encryption is not None,
+                ),
             ),
             child,
         )
@@ -86,12 +94,13 @@ class Cluster(pulumi.ComponentResource):
                 flush_cache=self.cache.flush,
                 database_password=database_password,
                 cache_password=cache_password,
-                encryption_password=self._password("encryption"),
+                encryption_password=self.database.encryption_password,
             ),
             child,
         )
         self.ready = self._ready(context)
         self.admin_password = pulumi.Output.secret(chosen.get_secret_value() if chosen else DEMO_PASSWORD)
+        self.encryption_password = self.database.encryption_password
         self.register_outputs({"ready": self.ready})
 
     def _ready(self, context: StackContext) -> pulumi.Output[bool]:
@@ -101,6 +110,8 @@ class Cluster(pulumi.ComponentResource):
         async def check(watcher: Watcher) -> None:
             for part in parts:
                 await part.until_ready(watcher)
+            first = self.cores.services[0].endpoint
+            await self.database.verify_admin_password(watcher, first, partial(self.cores.restart, watcher))
 
         return context.gates.when_ready([service.resource for part in parts for service in part.services], check)
 

@@ -19,6 +19,7 @@ def outputs_of(
         "url": cluster.ready.apply(lambda _: settings.public_url),
         "username": ADMIN,
         "adminPassword": cluster.admin_password,
+        "encryptionPassword": cluster.encryption_password,
         "version": release.version,
         "image": release.image,
         "dump": dump.name,

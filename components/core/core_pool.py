@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import pulumi
@@ -90,8 +89,21 @@ class CorePool(pulumi.ComponentResource):
         targets = [core.wait_target for core in self.services]
         if await any_started_before(watcher, targets, self._args.restored_at()):
             pulumi.log.warn("the database was restored again: all cores restart, and users have to log in again")
-            await restart_all(watcher, targets, STOP_TIMEOUT_SECONDS, partial(self._args.flush_cache, watcher))
+            await self.restart(watcher)
         await watcher.until_ready(targets)
+
+    async def restart(self, watcher: Watcher, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Restart all cores, the first one alone, without the sessions of before; await `meanwhile` while none runs.
+
+        Raises NotReady when one does not become ready.
+        """
+
+        async def between() -> None:
+            await self._args.flush_cache(watcher)
+            if meanwhile is not None:
+                await meanwhile()
+
+        await restart_all(watcher, [core.wait_target for core in self.services], STOP_TIMEOUT_SECONDS, between)
 
     def _core(
         self,

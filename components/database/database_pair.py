@@ -1,6 +1,6 @@
 """DatabasePair: a PostgreSQL primary, restored from a dump, and its streaming replicas."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -8,16 +8,23 @@ import pulumi_random as random
 
 from components.database import sizing
 from components.database.dump_fetch import FETCH_SCRIPT, fetch_dump
+from components.database.passwords import (
+    EncryptionPassword,
+    check_encryption_password,
+    marker_of,
+    verify_admin_password,
+)
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
 from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import dump_cache_volume, service, volume
-from components.orchestrator.readiness import Watcher, execute
+from components.orchestrator.readiness import NotReady, Watcher, execute
 from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import file_names, render
 
 UID = 999  # postgres in the official images and those built from them
 DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
+MARKER = f"{DATA}/restored"
 PORT = 5432
 REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
 
@@ -30,6 +37,7 @@ class DatabasePairArgs:
     dump: DumpSource
     app_password: pulumi.Input[str]
     replication_password: pulumi.Input[str]
+    encryption_password: EncryptionPassword
     admin_password: pulumi.Input[str] | None = None
 
 
@@ -38,13 +46,14 @@ class DatabasePair(pulumi.ComponentResource):
 
     `core_replacement` is replaced with the dump and with the image of the cores, before anything of the databases
     changes. Containers that must be deleted by then, because they write to the database or hold data of it, have it in
-    `replace_with`.
+    `replace_with`. `encryption_password` resolves once it is known to fit the database of the stack.
     """
 
     primary: Service
     replicas: list[Service]
     services: list[Service]
     core_replacement: pulumi.CustomResource
+    encryption_password: pulumi.Output[str]
 
     def __init__(self, name: str, args: DatabasePairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the dump's fetch, the primary and the replicas."""
@@ -52,6 +61,7 @@ class DatabasePair(pulumi.ComponentResource):
         self._args, context, dump = args, args.context, args.dump
         self._restore_marker: Mapping[str, str] = {}
         self._dump_cache = dump_cache_volume(self) if dump.key != NO_DUMP else None
+        self.encryption_password = args.encryption_password.value.apply(self._checked_encryption_password)
         # What may fail is there before anything of an existing database changes: the dump and all images of the stack.
         fetched = (
             fetch_dump(dump, self._dump_cache, context, self) if self._dump_cache else pulumi.Output.from_input([])
@@ -63,7 +73,9 @@ class DatabasePair(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                depends_on=fetched.apply(lambda resources: [*resources, *(image.resource for image in context.images)]),
+                depends_on=pulumi.Output.all(fetched, self.encryption_password).apply(
+                    lambda done: [*done[0], *(image.resource for image in context.images)]
+                ),
                 # Its name in version 0.1: stacks deployed by it are taken over with their cores deleted first, too.
                 aliases=[pulumi.Alias(name="generation", parent=opts.parent if opts else None)],
             ),
@@ -78,10 +90,24 @@ class DatabasePair(pulumi.ComponentResource):
         await watcher.until_ready([server.wait_target for server in self.services])
         dump, marker = self._args.dump, await self._read_restore_marker(watcher)
         self._restore_marker = marker
+        if marker.get("encryption_password"):
+            pulumi.log.warn(
+                f"the database was used with another encryption.password than the generated one, and DHIS2 cannot read what is encrypted in it. If you have that one: pulumi config set --secret encryptionPassword && pulumi up. Otherwise enter these values again in DHIS2, then: docker exec {self.primary.wait_target.container} bash {FILES}/passwords.sh remove-fingerprint"
+            )
         if marker.get("dump_key", dump.key) != dump.key:
             pulumi.log.warn(
                 f"the database was restored from {marker.get('dump_name')} and kept (keepData); {dump.name} is not restored. To restore it instead, and lose the present data: pulumi config set keepData false && pulumi up && pulumi destroy && pulumi up"
             )
+
+    async def verify_admin_password(
+        self,
+        watcher: Watcher,
+        core: Endpoint,
+        restart_cores: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+    ) -> None:
+        """Return when the user admin can log in at a core with adminPassword, if that is set. Raises NotReady."""
+        if self._args.admin_password is not None:
+            await verify_admin_password(watcher, self.primary.wait_target.container, core, restart_cores)
 
     def restored_at(self) -> int:
         """Return when the running primary's database was restored, in epoch seconds; 0 without a marker.
@@ -93,12 +119,31 @@ class DatabasePair(pulumi.ComponentResource):
     async def _read_restore_marker(self, watcher: Watcher) -> dict[str, str]:
         """Return the running primary's record of its restore: `restored_at`, `dump_key`, `dump_name` and others."""
         name = self.primary.wait_target.container
-        code, text = await watcher.run(lambda client: execute(client, name, ["cat", f"{DATA}/restored"]))
-        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line) if code == 0 else {}
+        code, text = await watcher.run(lambda client: execute(client, name, ["cat", MARKER]))
+        return marker_of(text) if code == 0 else {}
+
+    async def _checked_encryption_password(self, password: str) -> str:
+        context, dump = self._args.context, self._args.dump
+
+        def is_kept(marker: Mapping[str, str]) -> bool:
+            return context.settings.keep_data or marker.get("accepted_key", dump.key) == dump.key
+
+        core, primary = context.naming.of("core-1"), context.naming.of("primary")
+        try:
+            await check_encryption_password(
+                context.gates.watcher, password, core=core, primary=primary, marker_path=MARKER, is_kept=is_kept
+            )
+        except NotReady as error:
+            raise pulumi.RunError(str(error)) from None
+        return password
 
     def _primary(self) -> Service:
         args, dump = self._args, self._args.dump
-        secrets = {"app-password": args.app_password, "replication-password": args.replication_password}
+        secrets = {
+            "app-password": args.app_password,
+            "replication-password": args.replication_password,
+            "encryption-password": self.encryption_password,
+        }
         if args.admin_password is not None:
             secrets["admin-password"] = args.admin_password
         return self._server(
@@ -109,6 +154,7 @@ class DatabasePair(pulumi.ComponentResource):
                 "DUMP_NAME": dump.name,
                 "DUMP_CONTAINER": args.context.naming.of("dump"),
                 "KEEP_DATA": str(args.context.settings.keep_data).lower(),
+                "ENCRYPTION_PASSWORD_FROM": "setting" if args.encryption_password.from_setting else "generator",
             },
             secrets=secrets,
             mounts=[Mount(volume=self._dump_cache, path="/dumps", read_only=True)] if self._dump_cache else [],

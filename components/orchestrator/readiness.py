@@ -1,6 +1,8 @@
 """Wait for containers to become ready, and report what they are doing meanwhile."""
 
 import asyncio
+import io
+import tarfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -147,6 +149,17 @@ def probe(client: DockerClient, name: str, command: Sequence[str]) -> bool:
         return execute(client, name, command)[0] == 0
     except APIError:
         return False  # it has just exited, and the next inspection has the reason
+
+
+def read_file(client: DockerClient, name: str, path: str) -> str | None:
+    """Return the text of a file in a container, running or not; None when there is no such container or file."""
+    try:
+        chunks, _ = client.api.get_archive(name, path)
+    except NotFound:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        file = archive.extractfile(archive.getmembers()[0])
+        return file.read().decode() if file else None
 
 
 def execute(client: DockerClient, name: str, command: Sequence[str]) -> tuple[int, str]:

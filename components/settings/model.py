@@ -96,7 +96,15 @@ class Settings(BaseModel):
     admin_password: Annotated[SecretStr | None, BeforeValidator(validators.password), Unset("the dump's own")] = Field(
         default=None,
         alias="adminPassword",
-        description="Secret: password of the user admin, set once, after the restore; unset = the dump's own",
+        description="Secret: password of the user admin, set after the restore and when you change it here; unset = the dump's own",
+        repr=False,
+    )
+    encryption_password: Annotated[
+        SecretStr | None, BeforeValidator(validators.encryption_password), Unset("generated")
+    ] = Field(
+        default=None,
+        alias="encryptionPassword",
+        description="Secret: DHIS2's encryption.password, for a database that has values encrypted with it; unset = generated",
         repr=False,
     )
     ready_timeout_seconds: Annotated[int, Duration(30, 86400, why_low="no DHIS2 starts in less")] = Field(

@@ -191,6 +191,16 @@ def password(value: object) -> str:
     return secret
 
 
+def encryption_password(value: object) -> str:
+    """Return an encryption.password that DHIS2 encrypts with; Java's ciphers take printable ASCII only."""
+    secret = value if isinstance(value, str) else ""
+    if not re.fullmatch(r"[!-~][ -~]{22,}[!-~]", secret):
+        raise invalid(
+            "is not an encryption password: DHIS2 encrypts only with 24 characters or more, and they must be printable ASCII without spaces at either end"
+        )
+    return secret
+
+
 def _with_host(url: str) -> SplitResult:
     """Return the parts of an address that has a host."""
     try:

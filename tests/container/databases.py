@@ -55,14 +55,28 @@ class Databases:
         }
 
     def primary(
-        self, volume: str, key: str = "none", *, keep: bool = False, admin: bool = False, start: bool = True
+        self,
+        volume: str,
+        key: str = "none",
+        *,
+        keep: bool = False,
+        admin: bool = False,
+        encryption: str = "",
+        from_setting: bool = True,
+        start: bool = True,
     ) -> Container:
-        """Start a primary that is restored from the dump `key`; `keep` is keepData, `admin` sets ADMIN_PASSWORD."""
+        """Start a primary that is restored from the dump `key`; `keep` is keepData, `admin` sets ADMIN_PASSWORD.
+
+        `encryption` is DHIS2's encryption.password, `from_setting` or generated.
+        """
         files = self.files("primary") | {f"{SECRETS}/app-password": APP_PASSWORD}
         if admin:
             files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
         environment = {"DUMP_KEY": key, "DUMP_NAME": f"dump-{key[:6]}", "KEEP_DATA": str(keep).lower()}
         environment["DUMP_CONTAINER"] = "some-dump"
+        if encryption:
+            files[f"{SECRETS}/encryption-password"] = encryption
+            environment["ENCRYPTION_PASSWORD_FROM"] = "setting" if from_setting else "generator"
         volumes = {volume: {"bind": DATA, "mode": "rw"}, self.dumps: {"bind": "/dumps", "mode": "ro"}}
         return self._server("primary", "postgres-primary", volumes, files, environment, start=start)
 

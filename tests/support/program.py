@@ -11,11 +11,13 @@ from typing import Any
 
 import pulumi
 import pytest
+from docker.errors import NotFound
 from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
 from components import deployment
 from components.orchestrator.readiness import WaitTarget
+from tests.support.archive import packed
 
 ROOT = Path(__file__).parents[2]
 PROJECT, STACK = "dhis2-cluster", "test"
@@ -66,29 +68,48 @@ class Registered:
 
 @dataclass
 class FakeEngine:
-    """A Docker Engine whose containers run since `started_at`, and print `printed` for every command."""
+    """A Docker Engine whose containers run since `started_at`, and print `printed` for every command.
+
+    `answers` are the exit codes and outputs of the commands of passwords.sh, in turn; `files` has the files of parts.
+    """
 
     printed: str = ""
     started_at: str = "2026-05-01T12:00:00.123456789Z"
     done: list[str] = field(default_factory=list)
     executed: list[Sequence[str]] = field(default_factory=list)
+    files: dict[tuple[str, str], str] = field(default_factory=dict)
+    answers: list[tuple[int, str]] = field(default_factory=list)
+
+    _answer: tuple[int, str] = (0, "")
 
     @property
     def api(self) -> "FakeEngine":
         return self
+
+    def get_archive(self, name: str, path: str) -> tuple[list[bytes], dict[str, Any]]:
+        try:
+            return [packed({path.rpartition("/")[2]: self.files[name.removeprefix(f"{PREFIX}-"), path]})], {}
+        except KeyError:
+            raise NotFound(path) from None
 
     def inspect_container(self, name: str) -> dict[str, Any]:
         return {"State": {"Status": "running", "StartedAt": self.started_at}}
 
     def exec_create(self, name: str, command: Sequence[str]) -> dict[str, str]:
         self.executed.append(command)
+        if any(word.endswith("passwords.sh") for word in command):
+            self.done.append(command[2])
+            self._answer = self.answers.pop(0) if self.answers else (0, "")
+            return {"Id": "passwords"}
         return {"Id": name}
 
     def exec_start(self, name: str) -> bytes:
+        if name == "passwords":
+            return self._answer[1].encode()
         return b"OK" if name == f"{PREFIX}-cache" else self.printed.encode()
 
     def exec_inspect(self, name: str) -> dict[str, Any]:
-        return {"ExitCode": 0}
+        return {"ExitCode": self._answer[0] if name == "passwords" else 0}
 
     def stop(self, name: str, timeout: int) -> None:
         self.done.append(f"stop {name.removeprefix(f'{PREFIX}-')} within {timeout} s")
@@ -229,7 +250,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         monkeypatch.setattr(pulumi, "ResourceHook", hook)
         monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))
         monkeypatch.setattr(pulumi, "export", recorded.outputs.__setitem__)
-        secret = [f"{PROJECT}:{key}" for key in ("adminPassword",) if key in settings]
+        secret = [f"{PROJECT}:{key}" for key in ("adminPassword", "encryptionPassword") if key in settings]
         config = {f"{PROJECT}:{key}": str(value) for key, value in settings.items()}
         pulumi.runtime.set_all_config(config, secret)
         # The SDK makes one where none is and never closes it; its finalizer then breaks into whatever runs then.

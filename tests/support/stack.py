@@ -90,6 +90,15 @@ class Stack:
         for key, value in settings.items():
             self.must("config", "set", "--stack", self.name, key, "--", str(value))
 
+    def set_secret(self, **settings: str) -> None:
+        """Change settings with `pulumi config set --secret`."""
+        for key, value in settings.items():
+            self.must("config", "set", "--secret", "--stack", self.name, key, "--", value)
+
+    def unset(self, key: str) -> None:
+        """Unset a setting with `pulumi config rm`."""
+        self.must("config", "rm", "--stack", self.name, key)
+
     def up(self, *options: str) -> str:
         """Return the output of a `pulumi up` that must succeed, warnings included."""
         done = self.pulumi(*UP, "--stack", self.name, *options)

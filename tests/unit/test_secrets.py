@@ -9,8 +9,10 @@ HIDDEN = "https://me:secret@example.org/d.sql.gz?token=secret"
 
 
 @pytest.mark.parametrize("settings", [{}, {"adminPassword": "Correct-Horse-7"}], ids=["the dump's own", "chosen"])
-def test_the_admin_password_is_the_one_secret_output(built: Run, settings: dict[str, object]) -> None:
-    assert built(**settings).secret_outputs == {"adminPassword"}, "`pulumi up` prints all others at its end"
+def test_the_passwords_of_dhis2_are_the_secret_outputs(built: Run, settings: dict[str, object]) -> None:
+    assert built(**settings).secret_outputs == {"adminPassword", "encryptionPassword"}, (
+        "`pulumi up` prints all others at its end"
+    )
 
 
 def test_no_output_shows_the_login_of_the_dump(built: Run) -> None:

@@ -85,6 +85,11 @@ SENTENCES: list[tuple[str, object, str]] = [
     ("dumpUrl", "example.org/x.gz", "cannot be read: file not found; an http(s) address begins with https://"),
     ("baseUrl", "https://x/", "ends with a slash"),
     ("baseUrl", "https://x/dhis", "DHIS2 is served at the root of its host"),
+    (
+        "encryptionPassword",
+        "x" * 23,
+        "its value is not an encryption password: DHIS2 encrypts only with 24 characters or more, and they must be printable",
+    ),
     ("adminPassword", "weak", "its value is not a password DHIS2 accepts: 8 to 72 characters on one line, with"),
 ]
 

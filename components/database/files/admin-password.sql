@@ -1,24 +1,18 @@
--- Prints `done` when DHIS2's user admin exists and has the password of the file now. psql reads the file, so that the
--- password is on no command line, and no failing statement is logged.
-SET log_min_error_statement = panic;
-SET log_statement = none;
+-- Gives DHIS2's user admin the hash in the file admin-hash, and prints `done` when there is such a user. Where the accounts
+-- of a dump are before its migration depends on its release. COPY, because a failing statement is logged.
 SELECT CASE
     WHEN EXISTS (SELECT FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'userinfo'
         AND column_name = 'password') THEN 'userinfo'
     WHEN to_regclass('public.users') IS NOT NULL THEN 'users' END AS accounts
 \gset
 \if :{?accounts}
-SELECT count(*) = 1 AS present FROM public.:"accounts" WHERE username = 'admin'
+CREATE TEMP TABLE admin_hash (hash text);
+\copy admin_hash from '/var/run/postgresql/admin-hash'
+UPDATE public.:"accounts" SET password = hash FROM admin_hash WHERE username = 'admin' RETURNING 'done';
+SELECT count(*) > 0 AS dated FROM information_schema.columns
+WHERE table_schema = 'public' AND table_name = :'accounts' AND column_name = 'passwordlastupdated'
 \gset
-\if :present
-\set password `cat /opt/dhis2-cluster/secrets/admin-password`
-\connect postgres
-SET log_min_error_statement = panic;
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgcrypto;
-SELECT crypt(:'password', gen_salt('bf', 10)) AS hash
-\gset
-\connect dhis
-UPDATE public.:"accounts" SET password = :'hash' WHERE username = 'admin' RETURNING 'done';
+\if :dated
+UPDATE public.:"accounts" SET passwordlastupdated = now() WHERE username = 'admin';
 \endif
 \endif

@@ -26,6 +26,8 @@ primary)
     source "$home/restore-plain.sh"
     # shellcheck source=components/database/files/restore-archive.sh
     source "$home/restore-archive.sh"
+    # shellcheck source=components/database/files/passwords.sh
+    source "$home/passwords.sh"
     # shellcheck source=components/database/files/primary.sh
     source "$home/primary.sh"
     ;;

@@ -19,6 +19,7 @@ command -v psql >/dev/null 2>&1 || PATH="$PATH:$(echo /usr/lib/postgresql/*/bin 
 case $role in
 primary)
     [ -f /var/lib/postgresql/restored ] || unhealthy 'the database is not restored yet'
+    [ -f /var/run/postgresql/ready ] || unhealthy 'the server is starting'
     answer=$(query dhis 'SELECT pg_is_in_recovery()') || unhealthy "does not answer: $answer"
     [ "$answer" = f ] || unhealthy 'the server is in recovery'
     ;;

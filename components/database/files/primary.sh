@@ -6,6 +6,7 @@
 primary() {
     local code=0
     DUMP_KEY=${DUMP_KEY:-none} DUMP_NAME=${DUMP_NAME:-none}
+    rm -f "$run/ready"
     convert_marker
     if must_restore; then restore; fi
     rm -rf "$staging"
@@ -21,7 +22,8 @@ primary() {
         }
         sql postgres -v id="$(cat /proc/sys/kernel/random/uuid)" -f "$home/record-start.sql" >/dev/null || stop_requested ||
             log 'warning: this start is not recorded: a replica cannot find out that the primary is restored from an older backup'
-        admin_password "$data"
+        stop_requested || compare_encryption_password
+        : >"$run/ready"
         log "PostgreSQL ${major:?} is ready"
         maintain &
     fi
@@ -82,21 +84,23 @@ check_version() {
         fatal "the database was initialised by PostgreSQL $made_by and this image has $major; nothing was changed. Use an image with $made_by (pulumi config set databaseImage …), or remove the database and restore it again: pulumi destroy && pulumi up"
 }
 
-# Set the password of DHIS2's user admin once, when one is set and the user exists; a later start or `maintain` does it
-# otherwise. The folder keeps the mark of it. bcrypt is computed in another database, which leaves no extension in DHIS2's.
-admin_password() {
-    local mark=$1/admin-password-set
-    [[ -f $secrets/admin-password && ! -f $mark ]] || return 0
-    [[ $(sql dhis -f "$home/admin-password.sql" 2>/dev/null) == "done" ]] || return 0
-    : >"$mark"
-    log "the password of DHIS2's user admin is set"
+# End when encryptionPassword is not the password the database was used with. A generated one may be another: it is lost with
+# the stack's state while keepData keeps the volume. Then the marker says so, and `pulumi up` warns.
+compare_encryption_password() {
+    local recorded='' other=''
+    check_encryption_password || stop_requested || other=other
+    if [[ $other == other && ${ENCRYPTION_PASSWORD_FROM:-generator} == setting ]]; then
+        kill -INT "$server"
+        wait_for "$server" || :
+        fatal "the database was used with another encryption.password (fingerprint ${recorded##*\$}) than the setting encryptionPassword, and what is encrypted in it could not be read. Set that one: pulumi config set --secret encryptionPassword"
+    fi
+    [[ $(marker_value "$restored" encryption_password) == "$other" ]] || change_marker "encryption_password=$other"
 }
 
-# While the primary runs, every ten seconds: a password that waits for its user, and slots of replicas that are removed.
+# While the primary runs, every ten seconds: slots of replicas that are removed.
 maintain() {
     : >"$run/idle-slots"
     while sleep 10; do
-        admin_password "$data" || :
         drop_stale_slots || :
     done
 }

@@ -2,7 +2,7 @@
 # Sourced by database.sh.
 # shellcheck shell=bash
 
-: "${home:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${major:?}"
+: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${major:?}"
 
 restored=$data/restored # the marker
 work=$staging/work
@@ -12,7 +12,7 @@ memory_mb=64 # for what jobs sort
 # Restore the database and mark it. One that is there is removed only when the new one is complete: a dump that cannot be
 # restored costs no data, and the old dump's name brings the old database back.
 restore() {
-    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 started
+    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 started recorded=''
     started=$(date +%s)
     rm -rf "$staging"
     [[ -f $restored ]] || rm -rf "$cluster"
@@ -33,7 +33,10 @@ restore() {
     sql dhis -c 'SET client_min_messages = warning' -f "$home/reassign-ownership.sql" >/dev/null
     log 'gathering statistics'
     vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
-    admin_password "$staging"
+    check_encryption_password ||
+        refuse "its database was used with another encryption.password (fingerprint ${recorded##*\$})" 'set that one, pulumi config set --secret encryptionPassword'
+    [[ ! -f $secrets/admin-password ]] || set_admin_password "$staging" ||
+        log "DHIS2's user admin gets its password once DHIS2 has created it"
     stop_temporary_server
     rm -f "$restored" "$data/admin-password-set"
     rm -rf "$cluster"

@@ -1,0 +1,108 @@
+"""Two passwords of DHIS2: encryption.password, which a database is bound to, and the one of its user admin."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.dhis2.release import Release
+from components.orchestrator.container_spec import FILES
+from components.orchestrator.readiness import NotReady, Watcher, execute, read_file
+from components.stack_context import Endpoint
+from components.templates.escaping import property_value
+
+_SCRIPT = ("/bin/bash", f"{FILES}/passwords.sh")
+_FINGERPRINT = re.compile(r"pbkdf2-sha256\$([0-9]{1,7})\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
+_SET_MAY_HELP = 3  # exit code of passwords.sh
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptionPassword:
+    """DHIS2's encryption.password of a stack; `from_setting` or generated."""
+
+    value: pulumi.Output[str]
+    from_setting: bool
+
+
+def marker_of(text: str | None) -> dict[str, str]:
+    """Return the keys and values of a primary's marker, its record of the restore."""
+    return dict(line.split("=", 1) for line in (text or "").splitlines() if "=" in line)
+
+
+async def check_encryption_password(
+    watcher: Watcher,
+    password: str,
+    *,
+    core: str,
+    primary: str,
+    marker_path: str,
+    is_kept: Callable[[Mapping[str, str]], bool],
+) -> None:
+    """Return when a stack may have this encryption.password. Raises NotReady when its database has another.
+
+    `core` and `primary` are the Docker names of what is deployed now, `is_kept` tells by the marker whether this update
+    keeps the database: a restore does its own check. Only reads, so a preview may call it too.
+    """
+    conf = await watcher.run(lambda client: read_file(client, core, f"{Release.home}/dhis.conf"))
+    if conf is None or f"encryption.password = {property_value(password)}" in conf.splitlines():
+        return
+    if not is_kept(marker_of(await watcher.run(lambda client: read_file(client, primary, marker_path)))):
+        return
+    recorded = await _recorded_fingerprint(watcher, primary)
+    if recorded == "" or (recorded and has_fingerprint(password, recorded)):
+        return
+    raise NotReady(
+        f"the encryption password is another one than DHIS2 has used with the stack's database{_named(recorded)}, and what is encrypted there could not be read. Nothing was changed. The one in use: pulumi stack output encryptionPassword --show-secrets; set it: pulumi config set --secret encryptionPassword"
+    )
+
+
+def has_fingerprint(password: str, fingerprint: str) -> bool:
+    """Return whether a fingerprint, as fingerprint.sql writes it, is that of a password."""
+    match = _FINGERPRINT.fullmatch(fingerprint)
+    if match is None:
+        return False
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), match[2].encode(), int(match[1])).hex() == match[3]
+
+
+async def verify_admin_password(
+    watcher: Watcher,
+    primary: str,
+    core: Endpoint,
+    restart_cores: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+) -> None:
+    """Return when the user admin can log in with the setting adminPassword. Raises NotReady when it cannot.
+
+    DHIS2 creates this user of a blank database while it starts, and keeps accounts in a cache of each core. So where
+    the login is refused, the password is set while `restart_cores` has all of them stopped.
+    """
+
+    async def run(*command: str) -> tuple[int, str]:
+        code, output = await watcher.run(lambda client: execute(client, primary, (*_SCRIPT, *command)))
+        return int(code), str(output).strip()
+
+    async def set_password() -> None:
+        await run("set-admin")  # a failure shows in the login that follows
+
+    verify = ("verify-admin", core.host, str(core.port))
+    code, output = await run(*verify)
+    if code == _SET_MAY_HELP:
+        pulumi.log.info("setting the password of DHIS2's user admin: all cores restart once")
+        await restart_cores(set_password)
+        code, output = await run(*verify)
+    if code:
+        raise NotReady(output)
+
+
+async def _recorded_fingerprint(watcher: Watcher, primary: str) -> str | None:
+    """Return what the primary has recorded; None where it does not run, or its script is an older one."""
+    try:
+        code, output = await watcher.run(lambda client: execute(client, primary, (*_SCRIPT, "fingerprint")))
+    except NotReady:
+        return None
+    return str(output).strip() if code == 0 else None
+
+
+def _named(fingerprint: str | None) -> str:
+    return f" (fingerprint {fingerprint.rpartition('$')[2]})" if fingerprint else ""

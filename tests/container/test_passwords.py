@@ -1,0 +1,283 @@
+"""DHIS2's encryption.password, which its database is bound to, and the password of its user admin."""
+
+import gzip
+from collections.abc import Iterator
+
+import pytest
+from docker.models.containers import Container
+
+from components.database.database_pair import DATA
+from components.database.passwords import has_fingerprint
+from components.orchestrator.container_spec import FILES
+from tests.container.databases import ADMIN_PASSWORD, APP_PASSWORD, Databases, until_healthy
+from tests.support.archive import packed
+from tests.support.commands import execute, logs, shell, shell_output, sql
+from tests.support.containers import Containers
+from tests.support.project import NGINX
+from tests.support.waiting import until, until_exited
+
+pytestmark = pytest.mark.container
+
+OURS, OTHER = "It's a \\long {password} of 2 stacks!" + "x" * 40, "another-encryption-password"
+RECORDED = "SELECT string_agg(fingerprint, ' ') FROM dhis2_cluster.encryption_password"
+ACCOUNTS = """CREATE TABLE userinfo (username text, password text, passwordlastupdated timestamp, disabled boolean,
+    twofactortype text);
+INSERT INTO userinfo VALUES ('admin', 'of the dump', '2020-01-01', false, 'NOT_ENABLED'), ('other', 'x', NULL, false, NULL);
+"""
+SPY = """CREATE TABLE ran (who text);
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO ran VALUES (session_user); RETURN NEW; END $$;
+CREATE TRIGGER spy BEFORE UPDATE ON userinfo FOR EACH ROW EXECUTE FUNCTION spy();
+"""
+# Commands that write a backup of the database to standard output.
+FORMS = {
+    "plain": "pg_dump -U postgres dhis",
+    "custom": "pg_dump -U postgres -Fc dhis",
+    "directory": "pg_dump -U postgres -Fd -f /tmp/directory dhis && tar -C /tmp -cf - directory",
+}
+WITHOUT_FINGERPRINT = {
+    "public only": "pg_dump -U postgres -n public dhis",
+    "custom, without it": "pg_dump -U postgres -Fc dhis >/tmp/dump && pg_restore -f - -N dhis2_cluster /tmp/dump",
+    "plain, without it": "pg_dump -U postgres dhis | sed '/^pbkdf2-sha256/d'",
+}
+
+
+@pytest.fixture(scope="module")
+def databases(containers: Containers) -> Databases:
+    return Databases(containers, containers.volume("dumps"))
+
+
+@pytest.fixture(scope="module")
+def source(containers: Containers, databases: Databases) -> Container:
+    """A primary whose database has been used with OURS."""
+    container = databases.primary(containers.volume("source"), encryption=OURS)
+    until_healthy(container, "primary")
+    sql(container, "CREATE TABLE mine (id integer)")
+    return container
+
+
+@pytest.fixture(scope="module")
+def backups(databases: Databases, source: Container) -> dict[str, str]:
+    """The keys of dumps of the source in the dump cache, by their form."""
+    keys = {}
+    for number, (form, command) in enumerate((FORMS | WITHOUT_FINGERPRINT).items()):
+        code, content = source.exec_run(["sh", "-c", command])
+        assert code == 0, content
+        keys[form] = f"{number}f" * 32
+        databases.add_dump(gzip.compress(content), keys[form])
+    return keys
+
+
+def test_a_database_has_the_fingerprint_of_its_encryption_password_and_never_the_password(source: Container) -> None:
+    recorded = sql(source, RECORDED)
+    assert has_fingerprint(OURS, recorded), "Python and SQL compute the same"
+    assert not has_fingerprint(OTHER, recorded)
+    _, dumped = shell(source, "pg_dump -U postgres dhis; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ")
+    assert recorded in dumped and OURS[:12] not in dumped + logs(source)
+    assert execute(source, "bash", f"{FILES}/passwords.sh", "fingerprint") == (0, recorded)
+    owner = "SELECT tableowner FROM pg_tables WHERE schemaname = 'dhis2_cluster'"
+    assert sql(source, owner) == "dhis", "a pg_dump by DHIS2's role has it too"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_backup_is_refused_with_another_encryption_password_and_costs_no_data(
+    containers: Containers, databases: Databases, backups: dict[str, str], form: str
+) -> None:
+    volume = containers.volume(f"other-{form}")
+    first = databases.primary(volume, encryption=OTHER, from_setting=False)
+    until_healthy(first, "primary")
+    sql(first, "CREATE TABLE kept (id integer)")
+    containers.remove(first)
+    refused = databases.primary(volume, backups[form], encryption=OTHER, from_setting=False)
+    last = until_exited(refused).strip().splitlines()[-1]
+    assert last.startswith("fatal: the dump "), last
+    assert "was used with another encryption.password (fingerprint " in last
+    assert "pulumi config set --secret encryptionPassword" in last
+    containers.remove(refused)
+    back = databases.primary(volume, encryption=OTHER, from_setting=False)
+    until_healthy(back, "primary")
+    assert sql(back, "SELECT to_regclass('kept') IS NOT NULL") == "t"
+
+
+def test_a_backup_is_restored_with_its_encryption_password_and_can_be_backed_up_again(
+    containers: Containers, databases: Databases, source: Container, backups: dict[str, str]
+) -> None:
+    restored = databases.primary(containers.volume("same"), backups["custom"], encryption=OURS)
+    until_healthy(restored, "primary")
+    assert sql(restored, "SELECT to_regclass('mine') IS NOT NULL") == "t"
+    assert sql(restored, RECORDED) == sql(source, RECORDED), "the next backup needs the same password"
+
+
+@pytest.mark.parametrize("form", WITHOUT_FINGERPRINT)
+def test_a_dump_without_a_fingerprint_is_restored_with_any_encryption_password(
+    containers: Containers, databases: Databases, backups: dict[str, str], form: str
+) -> None:
+    restored = databases.primary(containers.volume("elsewhere"), backups[form], encryption=OTHER)
+    until_healthy(restored, "primary")
+    assert sql(restored, "SELECT to_regclass('mine') IS NOT NULL") == "t"
+    assert has_fingerprint(OTHER, sql(restored, RECORDED)), "from now on it is this one"
+
+
+def test_a_start_with_another_encryption_password_of_the_setting_is_refused(
+    containers: Containers, databases: Databases
+) -> None:
+    volume = containers.volume("changed")
+    first = databases.primary(volume, encryption=OURS)
+    until_healthy(first, "primary")
+    recorded = sql(first, RECORDED)
+    containers.remove(first)
+    second = databases.primary(volume, encryption=OTHER)
+    last = until_exited(second).strip().splitlines()[-1]
+    assert last.startswith("fatal: the database was used with another encryption.password (fingerprint "), last
+    assert recorded.rpartition("$")[2] in last and "pulumi config set --secret encryptionPassword" in last
+    containers.remove(second)
+    back = databases.primary(volume, encryption=OURS)
+    until_healthy(back, "primary")
+    assert sql(back, RECORDED) == recorded
+
+
+def test_another_generated_encryption_password_starts_and_is_marked_until_it_is_accepted(
+    containers: Containers, databases: Databases
+) -> None:
+    volume = containers.volume("regenerated")
+    first = databases.primary(volume, encryption=OURS, from_setting=False)
+    until_healthy(first, "primary")
+    containers.remove(first)
+    second = databases.primary(volume, encryption=OTHER, from_setting=False)
+    until_healthy(second, "primary")
+    assert "encryption_password=other" in shell_output(second, f"cat {DATA}/restored")
+    assert has_fingerprint(OURS, sql(second, RECORDED)), "the password before is still accepted"
+    shell_output(second, f"bash {FILES}/passwords.sh remove-fingerprint")
+    assert "encryption_password" not in shell_output(second, f"cat {DATA}/restored")
+    second.restart()
+    until_healthy(second, "primary")
+    assert has_fingerprint(OTHER, sql(second, RECORDED))
+
+
+def test_a_stack_without_a_fingerprint_gets_that_of_the_password_it_has(
+    containers: Containers, databases: Databases
+) -> None:
+    volume = containers.volume("before")
+    first = databases.primary(volume)
+    until_healthy(first, "primary")
+    containers.remove(first)
+    second = databases.primary(volume, encryption=OURS, from_setting=False)
+    until_healthy(second, "primary")
+    assert has_fingerprint(OURS, sql(second, RECORDED))
+
+
+class Core:
+    """A web server in the place of a core, where admin has a password."""
+
+    def __init__(self, containers: Containers, databases: Databases, password: str) -> None:
+        """Start it."""
+        conf = """pid /tmp/nginx.pid; events {} http { server { listen 8080; location = /api/me {
+            auth_basic DHIS2; auth_basic_user_file /tmp/users; return 200; } } }"""
+        files: dict[str, str | bytes] = {"/etc/nginx/nginx.conf": conf.replace("return 200;", "root /tmp/www;")}
+        self.container = containers.start(
+            NGINX, "nginx", "-g", "daemon off;", files=files, alias="core-1", network=databases.network
+        )
+        self.container.put_archive("/tmp", packed({"www/api/me": "{}"}))  # noqa: S108
+        self.set(password)
+
+    def set(self, password: str) -> None:
+        """Change the password."""
+        self.container.put_archive("/tmp", packed({"users": f"admin:{{PLAIN}}{password}\n"}))  # noqa: S108
+
+
+@pytest.fixture(scope="module")
+def core(containers: Containers, databases: Databases) -> Core:
+    return Core(containers, databases, "district")
+
+
+def verify(primary: Container) -> tuple[int, str]:
+    return execute(primary, "bash", f"{FILES}/passwords.sh", "verify-admin", "core-1", "8080")
+
+
+@pytest.fixture
+def primary(containers: Containers, databases: Databases, core: Core) -> Iterator[Container]:
+    """A primary with a blank database in which a core has created the user admin since, with the public password."""
+    container = databases.primary(containers.volume(), admin=True)
+    until_healthy(container, "primary")
+    sql(container, f"SET ROLE dhis; {ACCOUNTS}")
+    core.set("district")
+    until(lambda: verify(container)[0] == 3, "the core", container=container)
+    yield container
+    containers.remove(container)
+
+
+def test_a_refused_login_of_admin_may_be_helped_by_setting_its_password(primary: Container, core: Core) -> None:
+    code, output = verify(primary)
+    assert code == 3 and "DHIS2 refuses the login of its user admin" in output
+    assert execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")[0] == 0
+    stored = sql(primary, "SELECT password FROM userinfo WHERE username = 'admin'")
+    assert sql(primary, f"SELECT crypt($x${ADMIN_PASSWORD}$x$, '{stored}') = '{stored}'", "postgres") == "t"
+    assert sql(primary, "SELECT password FROM userinfo WHERE username = 'other'") == "x"
+    assert sql(primary, "SELECT passwordlastupdated > '2025-01-01' FROM userinfo WHERE username = 'admin'") == "t", (
+        "DHIS2 may refuse passwords that are old"
+    )
+    core.set(ADMIN_PASSWORD)
+    assert verify(primary) == (0, "")
+
+
+def test_a_verified_password_may_be_changed_in_dhis2(primary: Container, core: Core) -> None:
+    core.set(ADMIN_PASSWORD)
+    assert verify(primary) == (0, "")
+    core.set("changed in DHIS2")
+    assert verify(primary) == (0, ""), "the setting is for the beginning"
+    primary.put_archive(f"{FILES}/secrets", packed({"admin-password": "Another-Setting-8"}))
+    assert verify(primary)[0] == 3, "another value of the setting is to be set"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("UPDATE userinfo SET disabled = true WHERE username = 'admin'", "the account is disabled"),
+        ("DELETE FROM userinfo WHERE username = 'admin'", "the database has no such user"),
+        ("UPDATE userinfo SET twofactortype = 'TOTP_ENABLED'", "the account has two-factor authentication"),
+    ],
+)
+def test_an_account_that_cannot_log_in_is_reported_with_the_reason(
+    primary: Container, change: str, reason: str
+) -> None:
+    sql(primary, change)
+    code, output = verify(primary)
+    assert code == 1, "setting the password again does not help"
+    assert reason in output and "pulumi config rm adminPassword" in output
+
+
+def test_a_password_is_verified_as_set_where_two_factor_authentication_refuses_it_alone(primary: Container) -> None:
+    assert execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")[0] == 0
+    sql(primary, "UPDATE userinfo SET twofactortype = 'EMAIL_ENABLED'")
+    assert verify(primary) == (0, "")
+
+
+@pytest.mark.parametrize(("has", "code"), [("changed in DHIS2", 0), ("district", 3)])
+def test_a_password_that_an_older_version_has_set_is_kept_unless_it_is_the_public_one(
+    primary: Container, core: Core, has: str, code: int
+) -> None:
+    shell_output(primary, f": >{DATA}/admin-password-set")
+    core.set(has)
+    assert verify(primary)[0] == code
+
+
+def test_no_answer_of_a_core_is_reported(primary: Container) -> None:
+    code, output = execute(primary, "bash", f"{FILES}/passwords.sh", "verify-admin", "no-such-host", "8080")
+    assert code == 1
+    assert "no-such-host answered nothing to a login; try again: pulumi up" in output
+
+
+def test_the_password_of_admin_is_in_no_log_and_no_argument(primary: Container) -> None:
+    execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")
+    sql(primary, "DROP TABLE userinfo")
+    code, output = execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")
+    assert code != 0 and ADMIN_PASSWORD[:6] not in output
+    assert ADMIN_PASSWORD[:6] not in logs(primary) and APP_PASSWORD[:6] not in logs(primary)
+    assert "$2a$" not in logs(primary), "nor its hash"
+
+
+def test_a_trigger_of_a_dump_does_not_run_as_superuser(containers: Containers, databases: Databases) -> None:
+    databases.add_dump((ACCOUNTS + SPY).encode(), "5a" * 32)
+    container = databases.primary(containers.volume("trigger"), "5a" * 32, admin=True)
+    until_healthy(container, "primary")
+    assert sql(container, "SELECT string_agg(DISTINCT who, ' ') FROM ran") == "dhis"
