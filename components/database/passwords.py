@@ -54,7 +54,7 @@ async def check_encryption_password(
     if recorded == "" or (recorded and has_fingerprint(password, recorded)):
         return
     raise NotReady(
-        f"the encryption password is another one than DHIS2 has used with the stack's database{_named(recorded)}, and what is encrypted there could not be read. Nothing was changed. The one in use: pulumi stack output encryptionPassword --show-secrets; set it: pulumi config set --secret encryptionPassword"
+        f"the stack's database was used with another encryption password{_named(recorded)}; DHIS2 could not read what is encrypted in it. Nothing was changed. Set the one that pulumi stack output encryptionPassword --show-secrets prints; if it was generated: pulumi config rm encryptionPassword. Where nothing is encrypted: docker exec {primary} bash {FILES}/passwords.sh remove-fingerprint"
     )
 
 
