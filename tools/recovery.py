@@ -1,9 +1,10 @@
 """Clean up after a `pulumi` that was killed, so that the next `up` or `destroy` finishes its work.
 
 A killed Pulumi engine leaves a lock, which refuses every further command, and "pending creates": objects it began to
-create and never recorded. They exist in Docker under the names of the next `up`, which fails with `Conflict. The
-container name … is already in use`. `pulumi refresh --clear-pending-creates` clears the list but leaves the objects in
-Docker, and its refresh records unhealthy containers as good ones; so both are removed here.
+create and never recorded. After a killed provider plugin there is no such list. These objects exist in Docker under the
+names of the next `up`, which fails with `Conflict. The container name … is already in use`, and `destroy` leaves them.
+`pulumi refresh --clear-pending-creates` clears the list but leaves the objects in Docker, and its refresh records
+unhealthy containers as good ones; so both are removed here.
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException, NotFound
 
+from components.naming import Naming
 from tools.paths import PROJECT
 from tools.terminal import ToolError, attempt, capture, report
-
-CONTAINER = "docker:index/container:Container"
-NETWORK = "docker:index/network:Network"
+from tools.unrecorded import remove_unrecorded
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,6 @@ class Lock:
     pid: int
     host: str
     user: str
-
-
-@dataclass(frozen=True)
-class Orphan:
-    """An object that a killed Pulumi engine may have created without recording it."""
-
-    kind: str
-    name: str
-    labels: frozenset[tuple[str, str]]
 
 
 def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> None:
@@ -62,27 +52,39 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
         raise ToolError(f"the state of stack {stack} cannot be read: {exported.stderr.strip()}")
     state = json.loads(exported.stdout)
     deployment = state.get("deployment") or {}
-    if not any(is_pending_create(operation) for operation in deployment.get("pending_operations") or []):
+    pending = deployment.get("pending_operations") or []
+    creates = [operation for operation in pending if operation.get("type") == "creating"]
+    # Without the lock of a backend, what is not recorded may be what another pulumi creates at this moment.
+    if not creates and not _lock_folder(environment):
         return
-    removed = [orphan.name for orphan in orphans(deployment) if remove(orphan, docker_host)]
-    deployment["pending_operations"] = [
-        each for each in deployment["pending_operations"] if not is_pending_create(each)
-    ]
-    capture(["pulumi", "stack", "import", "--stack", stack], environment, stdin=json.dumps(state))
-    report("recover", f"removed what the killed run had not recorded: {', '.join(removed) or 'nothing'}")
+    recorded = {str(resource.get("id")) for resource in deployment.get("resources") or []}
+    prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
+    client = docker.DockerClient(base_url=docker_host, use_ssh_client=docker_host.startswith("ssh:"))
+    removed = remove_unrecorded(client, prefix, recorded)
+    if creates:
+        # Pulumi itself drops the other kinds.
+        deployment["pending_operations"] = [operation for operation in pending if operation not in creates]
+        capture(["pulumi", "stack", "import", "--stack", stack], environment, stdin=json.dumps(state))
+    if creates or removed:
+        report("recover", f"removed what the killed run had not recorded: {', '.join(removed) or 'nothing'}")
 
 
 def locks(environment: Mapping[str, str], stack: str) -> list[Lock]:
     """Return the locks on a stack of a file backend; other backends do not show theirs."""
-    url = environment.get("PULUMI_BACKEND_URL", "")
-    if not url.startswith("file://"):
+    folder = _lock_folder(environment)
+    if folder is None:
         return []
-    folder = Path(url.removeprefix("file://").split("?")[0]).expanduser() / ".pulumi" / "locks"
     found = []
     for path in sorted(folder.glob(f"*/{PROJECT}/{stack.rsplit('/', 1)[-1]}/*.json")):
         content = json.loads(path.read_text() or "{}")
         found.append(Lock(content.get("pid", 0), content.get("hostname", ""), content.get("username", "")))
     return found
+
+
+def _lock_folder(environment: Mapping[str, str]) -> Path | None:
+    url = environment.get("PULUMI_BACKEND_URL", "")
+    path = Path(url.removeprefix("file://").split("?")[0]).expanduser()
+    return path / ".pulumi" / "locks" if url.startswith("file://") else None
 
 
 def is_stale(lock: Lock, host: str, runs: Callable[[int], bool]) -> bool:
@@ -105,65 +107,3 @@ def runs_pulumi(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def is_pending_create(operation: Mapping[str, object]) -> bool:
-    """Tell whether an entry of `pending_operations` is a create; pulumi itself drops the other kinds."""
-    return operation.get("type") == "creating"
-
-
-def orphans(deployment: Mapping[str, object]) -> list[Orphan]:
-    """Return the containers and networks of pending creates whose name no recorded resource has.
-
-    Containers come first: a network with a container attached cannot be removed. An existing volume is adopted by the
-    next create.
-    """
-    recorded = {_key(each) for each in _list(deployment.get("resources"))}
-    pending = [
-        _dict(each.get("resource")) for each in _list(deployment.get("pending_operations")) if is_pending_create(each)
-    ]
-    found = []
-    for resource in pending:
-        kind, name = _key(resource)
-        if kind in (CONTAINER, NETWORK) and name and (kind, name) not in recorded:
-            labels = _list(_dict(resource.get("inputs")).get("labels"))
-            pairs = frozenset((str(each.get("label")), str(each.get("value"))) for each in labels)
-            found.append(Orphan(kind, name, pairs))
-    return sorted(found, key=lambda orphan: orphan.kind != CONTAINER)
-
-
-def remove(orphan: Orphan, docker_host: str) -> bool:
-    """Remove an orphan from Docker and tell whether there was one.
-
-    One without the labels of the run is foreign: it is left alone, and `up` reports the conflict.
-    """
-    client = docker.DockerClient(base_url=docker_host, use_ssh_client=docker_host.startswith("ssh:"))
-    try:
-        if orphan.kind == CONTAINER:
-            container = client.containers.get(orphan.name)
-            if not orphan.labels <= set(container.labels.items()):
-                return False
-            container.remove(force=True, v=True)  # anonymous volumes belong to it
-            return True
-        same = [each for each in client.networks.list(names=[orphan.name]) if each.name == orphan.name]
-        ours = [each for each in same if orphan.labels <= set((each.attrs.get("Labels") or {}).items())]
-        for network in ours:
-            network.remove()
-        return bool(ours)
-    except NotFound:
-        return False
-    except DockerException as error:
-        raise ToolError(f"{orphan.name}, created by a killed run, cannot be removed: {error}") from error
-
-
-def _key(resource: Mapping[str, object]) -> tuple[str, str]:
-    values = {**_dict(resource.get("inputs")), **_dict(resource.get("outputs"))}
-    return str(resource.get("type", "")), str(values.get("name") or "")
-
-
-def _dict(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[dict[str, object]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

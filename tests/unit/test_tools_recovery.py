@@ -10,17 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import recovery
-from tools.recovery import CONTAINER, NETWORK, Lock, Orphan
-
-STACK_LABEL = {"label": "com.docker.compose.project", "value": "dhis2-cluster-dev"}
-
-
-def resource(kind: str, name: str, **inputs: object) -> dict[str, object]:
-    return {"type": kind, "urn": f"urn:pulumi:dev::dhis2-cluster::{kind}::{name}", "inputs": {"name": name, **inputs}}
-
-
-def creating(each: dict[str, object]) -> dict[str, object]:
-    return {"type": "creating", "resource": each}
+from tools.recovery import Lock
 
 
 @pytest.mark.parametrize(
@@ -50,26 +40,3 @@ def test_locks_are_read_from_the_file_backend_of_that_stack_only(tmp_path: Path)
     assert [lock.pid for lock in recovery.locks(backend, "dev")] == [7], "another stack's lock is none of ours"
     assert [lock.pid for lock in recovery.locks(backend, "organization/dhis2-cluster/dev")] == [7], "full names too"
     assert recovery.locks({"PULUMI_BACKEND_URL": "s3://b"}, "dev") == [], "other backends answer for their locks"
-
-
-def test_orphans_are_the_unrecorded_containers_and_networks_containers_first() -> None:
-    deployment = {
-        "resources": [resource(CONTAINER, "dev-cache")],
-        "pending_operations": [
-            creating(resource(NETWORK, "dev-edge")),
-            creating(resource(CONTAINER, "dev-core-1", labels=[STACK_LABEL])),
-            creating(resource(CONTAINER, "dev-cache")),
-            creating(resource("docker:index/volume:Volume", "dev-files")),
-            {"type": "deleting", "resource": resource(CONTAINER, "dev-core-2")},
-        ],
-    }
-    labels = frozenset({("com.docker.compose.project", "dhis2-cluster-dev")})
-    assert recovery.orphans(deployment) == [
-        Orphan(CONTAINER, "dev-core-1", labels),
-        Orphan(NETWORK, "dev-edge", frozenset()),
-    ], "recorded ones belong to the state, volumes are adopted, deletes are finished by the engine"
-
-
-def test_a_state_without_anything_pending_has_no_orphans() -> None:
-    assert recovery.orphans({}) == [], "an empty stack"
-    assert recovery.orphans({"resources": None, "pending_operations": None}) == [], "as an export writes it"
