@@ -13,6 +13,7 @@ make recover  remove the lock and unrecorded objects of a killed run; `make up` 
 make test     everything: lint, types, unit, container and end-to-end tests
 make lint     ruff, mypy, shellcheck, shfmt, hadolint, actionlint
 make unit     unit tests with mocks, in seconds;  make container, make e2e: against a real Docker Engine
+make faults   every fault of docs/faults.md on deployed stacks, with durations; takes half an hour
 make clean    remove what was created in this folder; refuses while a stack is deployed
 
 Variables for make up, make down and make restart:
@@ -23,7 +24,20 @@ Variables for make up, make down and make restart:
   PYTHON=python3.12       another Python than python3 (at least 3.11)
 
 For plain Pulumi in this shell: . ./activate"""
-WORDS = ("up", "down", "restart", "recover", "test", "lint", "unit", "container", "e2e", "clean", "environment")
+WORDS = (
+    "up",
+    "down",
+    "restart",
+    "recover",
+    "test",
+    "lint",
+    "unit",
+    "container",
+    "e2e",
+    "faults",
+    "clean",
+    "environment",
+)
 
 
 def main(arguments: list[str]) -> int:

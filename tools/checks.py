@@ -1,4 +1,4 @@
-"""`make lint`, `unit`, `container`, `e2e` and `test`: build everything they need, then run them."""
+"""`make lint`, `unit`, `container`, `e2e`, `faults` and `test`: build everything they need, then run them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--durations=20")
 TIERS = {
     "unit": ("tests/unit", "offline/tests/unit", "--numprocesses=auto", *COVERAGE),
     "container": ("tests/container", "offline/tests/container", *PARALLEL),
-    "e2e": ("tests/e2e", "offline/tests/e2e", *PARALLEL),
+    "e2e": ("tests/e2e", "offline/tests/e2e", *PARALLEL, "-m", "not long"),
 }
 # One run, so that its last line counts the tests of all tiers.
-TIERS["test"] = (*(folder for tier in TIERS.values() for folder in tier[:2]), *PARALLEL, *COVERAGE)
+TIERS["test"] = (*(folder for tier in TIERS.values() for folder in tier[:2]), *PARALLEL, *COVERAGE, "-m", "not long")
+TIERS["faults"] = ("tests/e2e", *PARALLEL, "-m", "faults")
 # A test without a backend of its own must not use the stacks of the person who runs it.
 PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
 
@@ -60,7 +61,7 @@ def run(tier: str, inherited: Mapping[str, str]) -> int:
     jobs = {
         "lint": lint if tier == "test" else None,
         "engine": prepare_engine if tier != "unit" else None,
-        "tools": prepare_tools if tier in ("e2e", "test") else None,
+        "tools": prepare_tools if tier in ("e2e", "faults", "test") else None,
     }
     together({name: job for name, job in jobs.items() if job})
     env = isolated(environment.complete(inherited, mode))

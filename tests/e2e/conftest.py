@@ -62,6 +62,7 @@ def dumps(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathF
     whole = (folder / "small.sql.gz").read_bytes()
     (folder / "truncated.sql.gz").write_bytes(whole[: len(whole) // 2])
     (folder / "page.sql.gz").write_text("<!DOCTYPE html><html><body>Sign in to continue</body></html>")
+    (folder / "zip.sql.gz").write_bytes(b"PK\x03\x04" + whole)
     broken = gzip.decompress(whole).decode().replace("\n-- ", "\nSELECT no_such_function();\n-- ", 1)
     (folder / "broken.sql.gz").write_bytes(gzip.compress(broken.encode()))
     gateway = str(docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1")

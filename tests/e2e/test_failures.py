@@ -1,17 +1,25 @@
 """A failed `pulumi up` names the cause and leaves nothing half done; the next one succeeds. Steps in their order."""
 
+import re
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
+from components.settings.model import setting_fields
 from tests.e2e.conftest import MakeStack
+from tests.e2e.runs import RunningUp
+from tests.support.durations import Took
+from tests.support.project import PROJECT
 from tests.support.stack import ADMIN, Stack
+from tests.support.waiting import until
 from tools.recovery import recover
 
-pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.scenario, pytest.mark.simulator]
 
 
 @contextmanager
@@ -30,13 +38,25 @@ def stack(make_stack: MakeStack, dumps: str) -> Stack:
 
 
 def test_all_setting_errors_are_reported_at_once_and_nothing_is_created(stack: Stack) -> None:
-    stack.set(cores=99, version="banana", port="http")
+    file = stack.folder / f"Pulumi.{stack.name}.yaml"
+    valid = file.read_text()
+    invalid = {f"{PROJECT}:{key}": "valid for no setting" for key in (*setting_fields(), "noSuchSetting")}
+    content = yaml.safe_load(valid)
+    file.write_text(yaml.safe_dump({**content, "config": invalid}))
     text = stack.failing_up()
-    for key in ("cores", "version", "port"):
-        assert f"pulumi config set {key}" in text, f"the fix for {key} is missing:\n{text}"
+    for key in (*setting_fields(), "noSuchSetting"):
+        assert re.search(rf"^ *{key}: .*; fix: pulumi config (set|rm) ", text, re.MULTILINE), f"{key} in:\n{text}"
     assert "Traceback" not in text
     assert stack.leftovers() == []
-    stack.set(cores=1, version="2.43.1", port=stack.port)
+    file.write_text(valid)
+
+
+def test_too_little_memory_is_reported_and_nothing_is_created(stack: Stack) -> None:
+    stack.set(coreMemory="1024g")
+    text = stack.failing_up()
+    assert "the stack may use" in text and "Use less: pulumi config set coreMemory" in text
+    assert stack.leftovers() == []
+    stack.set(coreMemory=512)
 
 
 def test_a_busy_port_is_reported_and_nothing_is_created(stack: Stack) -> None:
@@ -94,7 +114,10 @@ def test_destroy_after_a_failed_up_leaves_nothing(stack: Stack) -> None:
 def test_a_killed_up_is_completed_by_the_next(stack: Stack) -> None:
     stack.must("config", "rm", "javaOptions", "--stack", stack.name)
     stack.set(cores=1)
-    stack.killed_up(lambda: "primary" in stack.containers())
+    with RunningUp(stack) as up:
+        until(lambda: "primary" in stack.containers(), "the primary to be created", too_late=up.exited)
+        up.kill((), signal.SIGKILL)
+        up.code()
     recover(stack.environment, stack.name, "unix:///var/run/docker.sock")
     stack.up()
     with stack.client() as client:
@@ -102,13 +125,14 @@ def test_a_killed_up_is_completed_by_the_next(stack: Stack) -> None:
     assert stack.changes() == {}
 
 
-def test_what_was_removed_by_hand_comes_back_with_a_refresh(stack: Stack) -> None:
+def test_what_was_removed_by_hand_comes_back_with_a_refresh(stack: Stack, took: Took) -> None:
     stack.container("cache").remove(force=True, v=True)
     stack.container("core-1").stop(timeout=20)
     text = stack.failing_up()
     assert "pulumi up --refresh" in text, f"the fix is missing:\n{text}"
-    stack.up("--refresh")
-    stack.wait_healthy("cache", "core-1")
+    with took("up --refresh after a container was removed"):
+        stack.up("--refresh")
+        stack.wait_healthy("cache", "core-1")
 
 
 def test_two_stacks_run_side_by_side(stack: Stack, make_stack: MakeStack) -> None:
@@ -141,3 +165,21 @@ def test_dumps_of_a_real_dhis2_are_restored(stack: Stack, real_dumps: Path, name
         assert client.get("/api/me").status_code == 200
     stack.wait_sql("SELECT count(*) FROM organisationunit", str(units), "replica-1")
     assert stack.outputs()["version"] == "2.42.5"
+
+
+@pytest.mark.parametrize("options", [("-Fc",), ("--clean",)], ids=["custom format", "plain with --clean"])
+def test_a_backup_of_the_stack_is_restored(stack: Stack, options: tuple[str, ...], took: Took) -> None:
+    stack.sql("CREATE TABLE since_then (n int)")
+    backup = stack.folder / "backup.dump"
+    dump = ["pg_dump", "-h", "/var/run/postgresql", "-U", "postgres", *options, "dhis"]
+    code, output = stack.container("primary").exec_run(dump)
+    assert code == 0, output
+    backup.write_bytes(output)
+    stack.sql("DROP TABLE since_then")
+    stack.set(dumpUrl=backup, replicas=0)
+    with took(f"up with a backup made with {' '.join(options)}"):
+        stack.up()
+    assert stack.sql("SELECT count(*) FROM since_then") == "0", "the table is there again"
+    with stack.client(auth=ADMIN) as client:
+        assert client.get("/api/me").status_code == 200
+    stack.sql("DROP TABLE since_then")

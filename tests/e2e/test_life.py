@@ -9,12 +9,15 @@ from components.orchestrator.client import engine_address
 from tests.e2e.clients import at_core, json_at_core, nodes, readers
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
+from tests.support.commands import execute
+from tests.support.containers import Containers
 from tests.support.load import Load, reads
+from tests.support.project import POSTGRES
 from tests.support.stack import ADMIN, PASSPHRASE, UP_SECONDS, Stack, log_in
 from tests.support.waiting import until
 from tools.rolling_restart import restart_cores
 
-pytestmark = [pytest.mark.e2e, pytest.mark.scenario]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.scenario]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,19 @@ def test_only_the_load_balancer_is_published_and_the_data_network_is_out_of_its_
             address = network["IPAddress"]
             assert _connects(stack, "core-1", address, port), f"{part} does not listen on {address}"
             assert not _connects(stack, "lb", address, port), f"the load balancer reaches {part} by its address"
+
+
+@pytest.mark.simulator
+def test_databases_and_cache_refuse_a_container_of_their_network_without_a_password(stack: Stack) -> None:
+    with Containers(stack.docker) as containers:
+        data = stack.docker.networks.get(f"{stack.prefix}-data")
+        guest = containers.start(POSTGRES, entrypoint=["sleep", "infinity"], network=data)
+        for server in ("postgres-primary", "postgres-replica-1"):
+            for user in ("postgres", "dhis", "monitor", "replicator"):
+                code, output = execute(guest, "psql", "-w", "-h", server, "-U", user, "-c", "SELECT 1", "dhis")
+                assert code != 0 and ("no password supplied" in output or "no pg_hba.conf entry" in output), output
+        keys = "exec 3<>/dev/tcp/cache/6379; printf 'KEYS *\\r\\n' >&3; head -n 1 <&3"
+        assert "NOAUTH" in execute(guest, "bash", "-c", keys)[1], "sessions are as good as passwords"
 
 
 def _connects(stack: Stack, part: str, address: str, port: int) -> bool:
@@ -223,6 +239,7 @@ def test_replicas_are_added_and_removed(stack: Stack, session: httpx.Cookies) ->
         ("missing.sql.gz", "404"),
         ("page.sql.gz", "web page"),
         ("truncated.sql.gz", "truncated"),
+        ("zip.sql.gz", "zip archive"),
     ],
 )
 def test_a_bad_dump_changes_nothing(stack: Stack, dumps: str, dump: str, cause: str) -> None:

@@ -12,7 +12,8 @@ def execute(container: Container, *command: str) -> tuple[int, str]:
         code, output = container.exec_run(list(command))
     except APIError as error:
         return NOT_RUNNING, str(error.explanation)
-    return int(code), bytes(output).decode(errors="replace").strip()
+    text = bytes(output).decode(errors="replace").strip()
+    return (NOT_RUNNING if code is None else int(code)), text  # no code: it was killed with its container
 
 
 def shell(container: Container, command: str) -> tuple[int, str]:

@@ -50,6 +50,7 @@ class Load(AbstractContextManager["Load"]):
     clients: int = CLIENTS
     pause_seconds: float = PAUSE_SECONDS
     longest_seconds: float = 300
+    request_seconds: float = REQUEST_SECONDS
     failures: Counter[str] = field(default_factory=Counter)
     first_failure: str = ""
     _answered: Counter[str] = field(default_factory=Counter)
@@ -83,7 +84,7 @@ class Load(AbstractContextManager["Load"]):
     def _client(self, client: int) -> None:
         deadline = time.monotonic() + self.longest_seconds
         number = client
-        with httpx.Client(base_url=self.url, cookies=self.cookies, timeout=REQUEST_SECONDS) as session:
+        with httpx.Client(base_url=self.url, cookies=self.cookies, timeout=self.request_seconds) as session:
             while not self._stop.is_set() and time.monotonic() < deadline:
                 number += 1
                 self._request(session, *self.choose(client, number))

@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,22 +115,6 @@ class Stack:
         assert done.code == 0, done.text
         steps = json.loads(done.stdout)["steps"]
         return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] not in ("same", "read")}
-
-    def killed_up(self, when: Callable[[], bool]) -> None:
-        """Start `pulumi up`, and kill it with all its processes as soon as `when` is true."""
-        process = subprocess.Popen(
-            ["pulumi", "--non-interactive", *UP, "--stack", self.name],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            until(when, "the moment to kill pulumi", too_late=lambda: process.poll() is not None)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs with secrets in plain text."""
