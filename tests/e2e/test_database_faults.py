@@ -28,6 +28,8 @@ LITTLE_WAL = {"max_slot_wal_keep_size": "32MB", "max_wal_size": "48MB", "min_wal
 BOUND_MB = 160
 FILL = "INSERT INTO filler SELECT repeat(md5(n::text), 30) FROM generate_series(1, 400000) n"
 
+WRITE_WAL = "INSERT INTO kept SELECT count(*) FROM kept RETURNING n; SELECT FROM pg_switch_wal()"
+
 
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -157,8 +159,14 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(stack: Stack, disk: Contai
         code, output = stack.attempt_sql(FILL)
         assert code != 0, "the disk is full"
         assert "No space left on device" in output + stack.log("primary"), f"the cause is missing: {output}"
-        insert = "INSERT INTO kept SELECT count(*) FROM kept RETURNING n"
-        confirmed = {output for code, output in (stack.attempt_sql(insert) for _ in range(20)) if code == 0}
+        # Until the WAL needs another segment: then the server ends, and cannot start before there is room.
+        confirmed = set()
+        for _ in range(200):
+            code, output = stack.attempt_sql(WRITE_WAL)
+            if code:
+                break
+            confirmed.add(output)
+        assert code != 0, "200 WAL segments were written on a full disk"
     finally:
         shell_output(disk, "rm /disk/ballast")
     with took("the primary is healthy when there is room again"):

@@ -48,11 +48,8 @@ def stack(make_stack: MakeStack, dumps: str) -> Stack:
 
 @pytest.fixture(scope="module")
 def steps(stack: Stack) -> int:
-    """Return how many steps an undisturbed cold start has."""
-    with RunningUp(stack) as up:
-        assert up.code() == 0, up.text
-    stack.destroy()
-    return up.steps()
+    """Return how many steps a cold start has: each create begins and ends."""
+    return 2 * len(stack.changes())
 
 
 @pytest.fixture
@@ -76,7 +73,7 @@ def killed_up(stack: Stack, kill: str, step: int) -> None:
 
 @pytest.mark.parametrize(
     ("kill", "percent"),
-    points(("interrupted CLI", 70), ("killed CLI", 50), ("killed language host", 30), ("killed provider", 10)),
+    points(("interrupted CLI", 70), ("killed provider", 30)),
 )
 def test_an_up_that_was_killed_is_completed_by_the_next(
     cold: Stack, steps: int, kill: str, percent: int, took: Took
@@ -93,7 +90,7 @@ def test_an_up_that_was_killed_is_completed_by_the_next(
     assert cold.leftovers() == []
 
 
-@pytest.mark.parametrize(("kill", "percent"), points(("killed CLI", 30), ("killed provider", 50)))
+@pytest.mark.parametrize(("kill", "percent"), points(("killed CLI", 50)))
 def test_destroy_right_after_a_killed_up_leaves_nothing(
     cold: Stack, steps: int, kill: str, percent: int, took: Took
 ) -> None:
