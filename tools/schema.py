@@ -117,12 +117,12 @@ def settings_table() -> str:
 def _default_cell(field: FieldInfo) -> str:
     meanings = [unset.meaning for unset in field.metadata if isinstance(unset, Unset)]
     default = plain_default(field)
-    return "".join(meanings) or ("none" if default in ("", {}) else f"`{json.dumps(default).strip(chr(34))}`")
+    return "".join(meanings) or ("none" if default in ("", {}, ()) else f"`{json.dumps(default).strip(chr(34))}`")
 
 
 def _values_cell(field: FieldInfo) -> str:
     ranges = [number.values.format(number) for number in field.metadata if isinstance(number, Integer)]
-    kinds = {bool: "true, false", dict: "map"}
+    kinds = {bool: "true, false", dict: "map", tuple: "list"}
     return "secret" if is_secret(field) else "".join(ranges) or kinds.get(type(field.default), "text")
 
 

@@ -1,5 +1,6 @@
 """LoadBalancer: NGINX in front of the cores, the only part with a published port."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -8,12 +9,12 @@ from components.load_balancer.sizing import MEMORY_MB
 from components.orchestrator.container_spec import FILES, ContainerSpec, File, NetworkAttachment, PublishedPort
 from components.orchestrator.docker import service
 from components.orchestrator.readiness import Watcher
+from components.settings.validators import HOST
 from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import render
 
 UID = 101
 ENDPOINT = Endpoint("lb", 8080)
-PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 PAGES = ("starting.html", "starting.json")
 _CURL = ("curl", "--fail", "--silent", "--max-time", "5")
 HEALTHCHECK = (*_CURL, f"http://127.0.0.1:{ENDPOINT.port}/lb/health")
@@ -24,8 +25,6 @@ PING = (*_CURL, "--output", "/dev/null", f"http://127.0.0.1:{ENDPOINT.port}/api/
 class LoadBalancerArgs:
     """What the load balancer takes. It needs no list of cores: `core_endpoint` resolves to all that run.
 
-    Where `baseUrl` is https, users come through a proxy that terminates TLS; its X-Forwarded-* headers are trusted
-    when it connects from a private network, which is where a proxy on the same host or site connects from.
     `settings_cached`: each core has a cache of DHIS2's system settings that only a request to this core drops.
     """
 
@@ -44,9 +43,9 @@ class LoadBalancer(pulumi.ComponentResource):
         """Register the container."""
         super().__init__("dhis2-cluster:index:LoadBalancer", name, None, opts)
         context, settings = args.context, args.context.settings
-        trusted = PRIVATE_NETWORKS if settings.public_url.startswith("https:") else ()
-        values = {"core": args.core_endpoint, "trusted_proxies": trusted, "settings_cached": args.settings_cached}
-        conf = render("load_balancer/nginx.conf.j2", **values)
+        conf = nginx_conf(
+            str(args.core_endpoint), settings.public_url, settings.trusted_proxies, settings_cached=args.settings_cached
+        )
         spec = ContainerSpec(
             name=context.naming.of("lb"),
             image=context.images.load_balancer.id,
@@ -81,3 +80,11 @@ class LoadBalancer(pulumi.ComponentResource):
         target = self.service.wait_target
         await watcher.until_ready([target])
         await watcher.until_succeeds(target, PING, "is healthy, but DHIS2 does not answer through the load balancer")
+
+
+def nginx_conf(core: str, public_url: str, trusted_proxies: Sequence[str] = (), *, settings_cached: bool = True) -> str:
+    """Return nginx.conf; start.sh replaces the address of the Docker host, which the network has when it exists."""
+    proxies = ["@docker_host@" if proxy == HOST else proxy for proxy in trusted_proxies]
+    scheme = public_url.partition(":")[0]
+    values = {"core": core, "scheme": scheme, "trusted_proxies": proxies, "settings_cached": settings_cached}
+    return render("load_balancer/nginx.conf.j2", **values)

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
 from components.settings.dhis_conf import remove_command
 from components.settings.errors import SettingError
 from components.settings.model import Settings
 from components.settings.quantities import MOST_MB
+from components.settings.validators import HOST
 
 _HEAP = re.compile(r"(?:^|\s)-Xmx([0-9]{1,12})([kmgt]?)(?=\s|$)", re.ASCII | re.IGNORECASE)
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -18,6 +20,12 @@ def consistency_errors(settings: Settings, invalid: set[str], hidden: set[str]) 
     Not a model_validator, which pydantic calls only when every field is valid. Values of `hidden` keys are in no error.
     """
     return [error for keys, rule in _RULES.items() if not invalid & keys for error in rule(settings, hidden)]
+
+
+def consistency_warnings(settings: Settings) -> Iterator[str]:
+    """Yield what is valid and probably not intended: DHIS2 behind a proxy that is not named."""
+    if settings.public_url.startswith("https:") and not settings.trusted_proxies:
+        yield "baseUrl is https, and trustedProxies names no proxy: DHIS2 and the login limit see all users under one address, the proxy's. Name it: pulumi config set trustedProxies 10.0.0.5 (its address), or host for a proxy on the Docker host"
 
 
 def _heap_fits(settings: Settings, hidden: set[str]) -> Iterator[SettingError]:
@@ -48,8 +56,15 @@ def _analytics_are_read_from_replicas(settings: Settings, _: set[str]) -> Iterat
             yield SettingError("dhisConf", text, remove_command(key))
 
 
+def _only_the_host_connects_as_the_host(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if HOST in settings.trusted_proxies and not ip_address(settings.bind).is_loopback:
+        text = "host needs a bind that only the Docker host can reach: on others, clients over IPv6 or of rootless Docker arrive under its address, too"
+        yield SettingError("trustedProxies", text, "pulumi config set bind 127.0.0.1")
+
+
 _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {
     frozenset({"javaOptions", "coreMemory"}): _heap_fits,
     frozenset({"dhisConf", "baseUrl"}): _secure_cookies_have_https,
     frozenset({"dhisConf", "replicas"}): _analytics_are_read_from_replicas,
+    frozenset({"trustedProxies", "bind"}): _only_the_host_connects_as_the_host,
 }

@@ -56,6 +56,14 @@ class Settings(BaseModel):
         description="Address users reach DHIS2 at, without trailing slash; unset = http://<bind>:<port>",
         examples=["https://dhis2.example.org"],
     )
+    trusted_proxies: Annotated[
+        tuple[str, ...], BeforeValidator(validators.trusted_proxies, json_schema_input_type=str | list[str])
+    ] = Field(
+        default=(),
+        alias="trustedProxies",
+        description="Proxies in front whose X-Forwarded headers are used: IP addresses and networks, host = the Docker host",
+        examples=["10.0.0.5,192.168.1.0/24"],
+    )
     database_image: Image = Field(
         default=DATABASE_IMAGE,
         alias="databaseImage",

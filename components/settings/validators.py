@@ -5,7 +5,9 @@ the file system.
 """
 
 import ipaddress
+import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
@@ -21,6 +23,7 @@ from components.dhis2.version import ReleaseError, parse_version
 
 UNSET = (None, "")  # empty text is how Pulumi.yaml writes the default of an optional setting
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+HOST = "host"  # of trustedProxies: the Docker host
 
 _DOCKER_SCHEMES = ("unix", "tcp", "ssh", "npipe")
 
@@ -129,6 +132,39 @@ def ip_address(value: object) -> str:
         return str(ipaddress.ip_address(address.strip("[]")))
     except ValueError:
         raise invalid("is not an IP address", "127.0.0.1" if address.lower() == "localhost" else None) from None
+
+
+def trusted_proxies(value: object) -> tuple[str, ...]:
+    """Return networks of proxies, and `host` for the Docker host, from a list or from text with commas between them."""
+    if isinstance(value, str):
+        with suppress(json.JSONDecodeError):  # in which Pulumi delivers a list
+            value = json.loads(value)
+    names = value if isinstance(value, list | tuple) else text(value).split(",")
+    return tuple(sorted({_proxy(name) for entry in names if (name := text(entry))}))
+
+
+def _proxy(name: str) -> str:
+    if name == HOST:
+        return name
+    written = name.strip("[]")
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
+    try:
+        network = ipaddress.ip_network(written, strict=False)
+    except ValueError:
+        network = None
+    if network is None or "%" in written:
+        message = "has {name}, which is no IP address, network or the word host"
+        raise invalid(message, HOST if name.lower() in (HOST, "localhost") else None, name=json.dumps(name))
+    if network.prefixlen == 0:
+        raise invalid("has {name}, which is every address: anyone could choose the address that DHIS2 sees", name=name)
+    if network.is_loopback:
+        message = "has {name}: within its container that is the load balancer itself; the Docker host is host"
+        raise invalid(message, HOST, name=name)
+    if "/" in written and ipaddress.ip_address(written.partition("/")[0]) != network.network_address:
+        raise invalid("has {name}, an address within the network {network}", str(network), name=name, network=network)
+    # NGINX sees such a client under its IPv4 address.
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    return f"{mapped}/{network.prefixlen - 96}" if mapped and network.prefixlen >= 96 else str(network)  # noqa: PLR2004
 
 
 def base_url(value: object) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from components.load_balancer.load_balancer import ENDPOINT, PAGES, UID
+from components.load_balancer.load_balancer import ENDPOINT, PAGES, UID, nginx_conf
 from components.load_balancer.sizing import MEMORY_MB
 from components.orchestrator.container_spec import FILES
 from components.templates.rendering import render
@@ -30,8 +30,14 @@ events {} http {
 "name":"$http_x_forwarded_host","upgrade":"$http_upgrade $http_connection"}'; }
     location /drop { return DROP; }
     location /api/systemSettings/refused { return 403; }
+    # It sends the body back, as a header that it adds to a request to itself.
+    location /echo/ {
+      proxy_pass http://127.0.0.1:8081; proxy_pass_request_body off; proxy_set_header Content-Length "";
+      proxy_set_header X-Body $request_body;
+    }
     location /missing { return 404 '{"httpStatusCode":404}'; }
   }
+  server { listen 127.0.0.1:8081; location / { return 200 $http_x_body; } }
 }
 """
 
@@ -39,15 +45,15 @@ events {} http {
 def load_balancer(
     containers: Containers,
     before: str = "",
+    url: str = "http://127.0.0.1:8080",
     trusted: tuple[str, ...] = (),
     **options: Any,  # noqa: ANN401
 ) -> Container:
-    """Start a load balancer with the program's files; `before` is put before the command of its shell."""
-    files = {
-        f"{FILES}/nginx.conf": render(
-            "load_balancer/nginx.conf.j2", core="core:8080", trusted_proxies=trusted, settings_cached=True
-        )
-    }
+    """Start a load balancer with the program's files.
+
+    `before` is put before the command of its shell, `url` is where users reach it, `trusted` is trustedProxies.
+    """
+    files = {f"{FILES}/nginx.conf": nginx_conf("core:8080", url, trusted)}
     files |= {f"{FILES}/{name}": render(f"load_balancer/{name}") for name in ("start.sh", "status.conf")}
     files |= {f"{FILES}/pages/{page}": render(f"load_balancer/{page}") for page in PAGES}
     start = f"{FILES}/start.sh"
@@ -70,12 +76,12 @@ def load_balancer(
     return container
 
 
-def core(containers: Containers, *, drops: bool = False, boots: bool = False) -> Container:
+def core(containers: Containers, *, drops: bool = False, boots: bool = False, alias: str = "core") -> Container:
     """Start a fake core; `drops`: it closes the connection on `/drop`; `boots`: it listens after `booted`."""
     text = CORE.replace("DROP", "444" if drops else "200 kept")
     command = f"{f'until [ -f {BOOTED} ]; do sleep 0.02; done; ' if boots else ''}exec nginx -c /core.conf"
     files = {"/core.conf": text}
-    return containers.start(NGINX, "sh", "-c", command, files=files, alias="core", user=f"{UID}:{UID}", init=False)
+    return containers.start(NGINX, "sh", "-c", command, files=files, alias=alias, user=f"{UID}:{UID}", init=False)
 
 
 def booted(container: Container) -> None:

@@ -281,11 +281,35 @@ def test_the_restore_marker_is_read_once_in_an_up(built: Run) -> None:
     assert len(read) == 1, "each command in a container is a round trip, which every up waits for"
 
 
-def test_a_proxy_is_trusted_only_with_an_https_base_url(built: Run) -> None:
-    conf = "/opt/dhis2-cluster/nginx.conf"
-    assert "set_real_ip_from" not in built().container("lb").files[conf], "any client could forge its address"
-    behind = built(baseUrl="https://dhis2.example.org").container("lb").files[conf]
-    assert "set_real_ip_from 172.16.0.0/12;" in behind, "DHIS2 would redirect to http"
+NGINX_CONF = "/opt/dhis2-cluster/nginx.conf"
+HTTPS = {"baseUrl": "https://dhis2.example.org"}
+
+
+@pytest.mark.parametrize("settings", [{}, HTTPS])
+def test_no_proxy_is_trusted_that_is_not_named(built: Run, settings: dict[str, object]) -> None:
+    conf = built(**settings).container("lb").files[NGINX_CONF]
+    assert "set_real_ip_from" not in conf, "any client on a private network could forge its address"
+
+
+def test_named_proxies_are_trusted(built: Run) -> None:
+    conf = built(trustedProxies="10.0.0.5,host", **HTTPS).container("lb").files[NGINX_CONF]
+    assert re.findall("set_real_ip_from (.*);", conf) == ["10.0.0.5/32", "@docker_host@"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [({}, 0), (HTTPS, 1), (HTTPS | {"trustedProxies": "10.0.0.5"}, 0)],
+    ids=["http", "unnamed", "named"],
+)
+def test_a_proxy_that_is_not_named_is_warned_about_once(built: Run, settings: dict[str, object], count: int) -> None:
+    warnings = [text for text in built(**settings).warnings if "pulumi config set trustedProxies" in text]
+    assert len(warnings) == count, "all users share the address that the login limit counts"
+
+
+def test_only_the_load_balancer_is_replaced_for_a_trusted_proxy(built: Run) -> None:
+    before, after = built(**HTTPS), built(trustedProxies="host", **HTTPS)
+    changed = [item.name for item in after.containers if item.raw != before.container(item.name).raw]
+    assert changed == ["lb"]
 
 
 def test_the_garbage_collector_skips_what_was_imported(run: Run) -> None:

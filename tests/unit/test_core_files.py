@@ -11,6 +11,7 @@ import pytest
 
 from components.core.core_pool import STOP_TIMEOUT_SECONDS
 from components.dhis2.release import ConnectionPool
+from components.load_balancer.load_balancer import nginx_conf
 from components.stack_context import Endpoint
 from components.templates.escaping import property_key, property_value
 from components.templates.rendering import render
@@ -220,10 +221,8 @@ def test_the_watchdog_waits_longer_for_a_stopping_core_than_docker() -> None:
 
 
 def test_the_core_keeps_connections_longer_than_the_load_balancer() -> None:
-    nginx_conf = render(
-        "load_balancer/nginx.conf.j2", core=Endpoint("core", 8080), trusted_proxies=(), settings_cached=True
-    )
-    (upstream,) = re.findall(r"upstream core \{.*?\n    \}", nginx_conf, re.DOTALL)
+    conf = nginx_conf("core:8080", "http://127.0.0.1:8080")
+    (upstream,) = re.findall(r"upstream core \{.*?\n    \}", conf, re.DOTALL)
     (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", upstream)
     assert int(attributes(REQUESTS)["keepAliveTimeout"]) > 2 * 1000 * int(seconds), (
         "a POST on a connection that the core closes is lost"

@@ -46,7 +46,7 @@ def test_values_may_be_typed_or_text() -> None:
 
 def test_empty_text_unsets_an_optional_setting() -> None:
     optional: dict[str, object] = dict.fromkeys(
-        ("image", "dumpUrl", "baseUrl", "javaOptions", "adminPassword", "dockerHost", "dhisConf"), ""
+        ("image", "dumpUrl", "baseUrl", "javaOptions", "adminPassword", "dockerHost", "dhisConf", "trustedProxies"), ""
     )
     assert parse_settings(optional) == parse_settings({}), "Pulumi.yaml has no other way to leave a default out"
     assert error_lines({"cores": ""}), "a setting that is not optional has no empty value"
@@ -79,6 +79,25 @@ INVALID: dict[str, list[object]] = {
     "port": ["0", "65536", "http", "8080/tcp"],
     "bind": ["localhost", "256.0.0.1", "127.0.0.1:80", "", "::g"],
     "baseUrl": ["dhis2.example.org", "https://x/", "ftp://x", "http://", "https://u@x", "https://x?y=1", "https://x#y"],
+    "trustedProxies": [
+        "proxy.example.org",
+        "10.0.0.5:8080",
+        "10.0.0.5;10.0.0.6",
+        "10.0.0.5 10.0.0.6",
+        "10.0.0.5/33",
+        "10.0.0.5/24",
+        "10.0.0.5,0.0.0.0/0",
+        "::/0",
+        "127.0.0.1",
+        "::1",
+        "fe80::1%eth0",
+        "HOST",
+        ["10.0.0.5", "x"],
+        [["10.0.0.5"]],
+        {"a": "10.0.0.5"},
+        True,
+        None,
+    ],
     "databaseImage": ["", "postgres", None],
     "cacheImage": ["valkey"],
     "loadBalancerImage": ["nginx"],

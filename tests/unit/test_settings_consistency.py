@@ -5,6 +5,7 @@ import pytest
 from tests.unit.test_settings import error_lines
 
 HTTPS = {"server.https": "on"}
+ALL = "0.0.0.0"  # noqa: S104 - a value of bind
 ANALYTICS = {"analytics.connection.url": "x"}
 
 # what -> settings, the one the error is reported for
@@ -20,6 +21,7 @@ INCONSISTENT: dict[str, tuple[dict[str, object], str]] = {
     "secure cookies in another word": ({"dhisConf": {"server.https": "true"}}, "dhisConf"),
     "secure cookies in capitals": ({"dhisConf": {"server.https": "ON"}}, "dhisConf"),
     "analytics database beside replicas": ({"dhisConf": ANALYTICS}, "dhisConf"),
+    "the Docker host as a proxy, reached by all": ({"trustedProxies": "host", "bind": ALL}, "trustedProxies"),
     "its user alone": ({"dhisConf": {"analytics.connection.username": "x"}}, "dhisConf"),
 }
 
@@ -33,6 +35,8 @@ def test_inconsistent_settings_are_refused(raw: dict[str, object], key: str) -> 
 CONSISTENT: dict[str, dict[str, object]] = {
     "https": {"baseUrl": "https://dhis2.example.org", "dhisConf": HTTPS},
     "https in capitals": {"baseUrl": "HTTPS://dhis2.example.org", "dhisConf": HTTPS},
+    "the Docker host as a proxy": {"trustedProxies": "host", "bind": "::1"},
+    "other proxies, reached by all": {"trustedProxies": "10.0.0.5", "bind": ALL},
     "no secure cookies": {"dhisConf": {"server.https": "off"}},
     "an analytics database without replicas": {"replicas": 0, "dhisConf": ANALYTICS},
     "a heap with room": {"javaOptions": "-Xmx2g", "coreMemory": 3072},

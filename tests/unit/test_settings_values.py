@@ -18,6 +18,13 @@ VALID: list[tuple[str, object, object]] = [
     ("bind", "[::1]", "::1"),
     ("bind", "2001:DB8::7", "2001:db8::7"),
     ("baseUrl", "HTTPS://example.org:8443", "https://example.org:8443"),
+    ("trustedProxies", "10.0.0.5,192.168.1.0/24", ("10.0.0.5/32", "192.168.1.0/24")),
+    ("trustedProxies", [" 10.0.0.5 ", "2001:DB8::/32"], ("10.0.0.5/32", "2001:db8::/32")),
+    ("trustedProxies", '["10.0.0.5"]', ("10.0.0.5/32",)),
+    ("trustedProxies", "10.0.0.6, 10.0.0.5, 10.0.0.6,", ("10.0.0.5/32", "10.0.0.6/32")),
+    ("trustedProxies", "[2001:db8::7]", ("2001:db8::7/128",)),
+    ("trustedProxies", "::ffff:10.0.0.5,::ffff:10.1.0.0/112", ("10.0.0.5/32", "10.1.0.0/16")),
+    ("trustedProxies", "host", ("host",)),
     ("coreMemory", "512", 512),
     ("coreMemory", "512m", 512),
     ("coreMemory", " 3g ", 3072),
@@ -90,6 +97,13 @@ SENTENCES: list[tuple[str, object, str]] = [
         "x" * 23,
         "its value is not an encryption password: DHIS2 encrypts only with 24 characters or more, and they must be printable",
     ),
+    ("trustedProxies", "proxy", '"proxy" has "proxy", which is no IP address, network or the word host;'),
+    (
+        "trustedProxies",
+        "10.0.0.0/8,0.0.0.0/0",
+        "has 0.0.0.0/0, which is every address: anyone could choose the address",
+    ),
+    ("trustedProxies", "127.0.0.1", "within its container that is the load balancer itself"),
     ("adminPassword", "weak", "its value is not a password DHIS2 accepts: 8 to 72 characters on one line, with"),
 ]
 
@@ -112,6 +126,10 @@ FIXES: list[tuple[str, object, str]] = [
     ("baseUrl", "https://x:8443/dhis/", "https://x:8443"),
     ("baseUrl", "ftp://x", "https://dhis2.example.org"),
     ("baseUrl", "example.org/a&b", "'https://example.org/a&b'"),  # or a shell would start two commands
+    ("trustedProxies", "192.168.1.5/24", "192.168.1.0/24"),
+    ("trustedProxies", "127.0.0.1", "host"),
+    ("trustedProxies", "localhost", "host"),
+    ("trustedProxies", "proxy.example.org", "10.0.0.5,192.168.1.0/24"),
     ("javaOptions", "Xmx1g", "-- -XX:MaxRAMPercentage=75"),  # or pulumi would take it for an option of its own
     ("dockerHost", "unix://", "unix:///var/run/docker.sock"),
     ("dockerHost", "ssh://me:word@there", "ssh://me@there"),
