@@ -3,7 +3,6 @@
 import json
 import resource
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,13 +22,6 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.container
 
-LOGINS = [
-    "/api/auth/login",
-    "/api/42/auth/login",
-    "/api/authentication/login",
-    "/dhis-web-commons-security/login.action",
-    "/dhis-web-commons/security/login.action",
-]
 IDLE = 10_000
 SLOW = 50
 LONG = "x" * 2000
@@ -145,27 +137,6 @@ def test_what_gains_from_it_is_sent_packed(lb: str, path: str, packed: bool) -> 
     plain = httpx.get(f"http://{lb}:8080{path}", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers, "only for those who ask"
     assert plain.headers.get("vary") == ("Accept-Encoding" if packed else None), "a cache between must know"
-
-
-@pytest.mark.parametrize("path", LOGINS)
-def test_guessing_passwords_is_slowed_down(lb: str, path: str) -> None:
-    answers: list[tuple[int, str]] = []
-
-    def guess() -> None:
-        for _ in range(15):
-            status, _, text = ask(lb, path, "POST", b"x")
-            answers.append((status, text))
-
-    threads = [threading.Thread(target=guess) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    refused = [text for status, text in answers if status == 429]
-    assert refused, "120 guesses at once are no office coming to work"
-    assert "Too many logins" in json.loads(refused[0])["message"], "the person learns why"
-    assert ask(lb, path)[0] == 200, "looking at the form does not count"
-    assert ask(lb, "/api/dataValues", "POST", b"x")[0] == 200, "nor does other work"
 
 
 def test_an_answer_of_dhis2_is_left_alone(lb: str) -> None:
