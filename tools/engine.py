@@ -10,10 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import docker
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
+from components.orchestrator.client import UNREACHABLE, connect
 from components.orchestrator.error_text import short
 from tools import debian
 from tools.docker_context import candidate_sockets, current_host
@@ -68,9 +65,8 @@ def _version(host: str) -> tuple[str, str]:
         except OSError as error:
             return "", str(error.strerror)
     try:
-        client = docker.DockerClient(base_url=host, timeout=ANSWER_SECONDS, use_ssh_client=host.startswith("ssh:"))
-        return str(client.version()["Version"]), ""  # type: ignore[no-untyped-call]
-    except (DockerException, RequestException, OSError) as error:
+        return str(connect(host, ANSWER_SECONDS).version()["Version"]), ""  # type: ignore[no-untyped-call]
+    except UNREACHABLE as error:
         return "", short(error)
 
 

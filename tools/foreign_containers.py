@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import docker
 
 from components.naming import STACK_LABEL, Naming
+from components.orchestrator.client import connect
 from tools.paths import PROJECT
 from tools.terminal import report
 
 
 def warn(docker_host: str, stack: str, *, volumes: bool) -> None:
     """Log each foreign container in a stack's networks and, with `volumes`, in its volumes, with the fix."""
-    client = docker.DockerClient(base_url=docker_host, use_ssh_client=docker_host.startswith("ssh:"))
+    client = connect(docker_host)
     prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
     for text in (*in_networks(client, prefix), *(in_volumes(client, prefix) if volumes else ())):
         report("warning", text)

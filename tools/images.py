@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import docker
 import yaml
 
+from components.orchestrator.client import connect
 from components.orchestrator.engine_info import unavailable_images
 from components.settings.model import Settings
 from components.settings.parsing import parse_settings
@@ -35,5 +35,5 @@ def raw_settings(stack: str) -> dict[str, object]:
 
 def missing(host: str, images: Iterable[str]) -> dict[str, str]:
     """Return the images that are not on the Docker host and cannot be pulled, each with a short reason."""
-    client = docker.DockerClient(base_url=host, timeout=PROBE_SECONDS, use_ssh_client=host.startswith("ssh:"))
+    client = connect(host, PROBE_SECONDS)
     return unavailable_images(client, images)

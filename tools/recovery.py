@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
-
 from components.naming import Naming
+from components.orchestrator.client import connect
 from tools.paths import PROJECT
 from tools.terminal import ToolError, attempt, capture, report
 from tools.unrecorded import remove_unrecorded
@@ -59,8 +58,7 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
         return
     recorded = {str(resource.get("id")) for resource in deployment.get("resources") or []}
     prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
-    client = docker.DockerClient(base_url=docker_host, use_ssh_client=docker_host.startswith("ssh:"))
-    removed = remove_unrecorded(client, prefix, recorded)
+    removed = remove_unrecorded(connect(docker_host), prefix, recorded)
     if creates:
         # Pulumi itself drops the other kinds.
         deployment["pending_operations"] = [operation for operation in pending if operation not in creates]

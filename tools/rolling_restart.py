@@ -7,6 +7,7 @@ import asyncio
 import docker
 
 from components.naming import STACK_LABEL, Naming
+from components.orchestrator.client import connect
 from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
 from components.orchestrator.restart import restart_in_turn
 from tools.paths import PROJECT
@@ -22,7 +23,7 @@ def restart_cores(docker_host: str, stack: str, timeout_seconds: int) -> None:
     Raises ToolError when there are fewer than two, or one does not become healthy; no further core is stopped then.
     """
     prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
-    targets = cores(docker.DockerClient(base_url=docker_host, use_ssh_client=docker_host.startswith("ssh:")), prefix)
+    targets = cores(connect(docker_host), prefix)
     if not targets:
         raise ToolError(f"stack {stack} has no cores on this Docker Engine. Deploy it: make up STACK={stack}")
     if len(targets) == 1:

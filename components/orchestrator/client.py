@@ -6,6 +6,8 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from components.orchestrator.ssh import open_connection
+
 TIMEOUT_SECONDS = 60
 # What a call can raise when Docker Engine cannot be reached; failures of the ssh command are OSErrors.
 UNREACHABLE = (DockerException, RequestException, OSError)
@@ -16,9 +18,12 @@ def engine_address(docker_host: str | None) -> str:
     return docker_host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
-def connect(docker_host: str | None) -> docker.DockerClient:
+def connect(docker_host: str | None, timeout_seconds: int = TIMEOUT_SECONDS) -> docker.DockerClient:
     """Return a client of the Docker Engine the plugin uses. Raises one of UNREACHABLE; ssh:// runs `ssh`."""
-    ssh = engine_address(docker_host).startswith("ssh:")
+    address = engine_address(docker_host)
+    ssh = address.startswith("ssh:")
+    if ssh:
+        open_connection(address)
     if docker_host:
-        return docker.DockerClient(base_url=docker_host, use_ssh_client=ssh, timeout=TIMEOUT_SECONDS)
-    return docker.from_env(use_ssh_client=ssh, timeout=TIMEOUT_SECONDS)
+        return docker.DockerClient(base_url=docker_host, use_ssh_client=ssh, timeout=timeout_seconds)
+    return docker.from_env(use_ssh_client=ssh, timeout=timeout_seconds)

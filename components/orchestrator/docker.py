@@ -11,6 +11,7 @@ from components.naming import DUMP_CACHE_VOLUME, Naming
 from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURITY_OPTIONS, ContainerSpec
 from components.orchestrator.engine_info import ETHERNET_MTU, MTU_OPTION
 from components.orchestrator.readiness import WaitTarget
+from components.orchestrator.ssh import shared_options
 from components.stack_context import Endpoint, Image, Service, StackContext
 
 # The plugin updates these in the state and never in the container, unless it is replaced.
@@ -19,7 +20,11 @@ STATE_ONLY = ["healthcheck", "init", "tmpfs"]
 
 def providers(docker_host: str | None) -> list[pulumi.ProviderResource]:
     """Return the explicit provider that a `dockerHost` needs; without one the default provider serves."""
-    return [docker.Provider("docker", host=docker_host)] if docker_host else []
+    if not docker_host:
+        return []
+    # Other options update the provider in Pulumi's state; no resource is replaced for them.
+    ssh_options = shared_options() if docker_host.startswith("ssh:") else None
+    return [docker.Provider("docker", host=docker_host, ssh_opts=ssh_options or None)]
 
 
 def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:

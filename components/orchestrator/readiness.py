@@ -12,6 +12,7 @@ from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError, NotFound
+from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from components.orchestrator.client import UNREACHABLE, connect, engine_address
 from components.orchestrator.container_state import Condition, evaluate, failure_lines, healthcheck_output
@@ -69,6 +70,13 @@ class Watcher:
         def act() -> Any:  # noqa: ANN401
             if self._client is None:
                 self._client = connect(self.docker_host)
+            try:
+                return action(self._client)
+            except RequestsConnectionError:
+                if not engine_address(self.docker_host).startswith("ssh:"):
+                    raise
+            # The shared connection has ended, or had no session left and sshd dropped one beside it (MaxStartups).
+            self._client = connect(self.docker_host)
             return action(self._client)
 
         try:

@@ -5,6 +5,7 @@ from typing import Any
 import docker
 import pytest
 
+from components.orchestrator import client
 from components.orchestrator.client import connect, engine_address
 
 LOCAL = "unix:///var/run/docker.sock"
@@ -41,10 +42,13 @@ def test_ssh_addresses_use_the_ssh_command_with_a_timeout(
     monkeypatch: pytest.MonkeyPatch, setting: str | None, variable: str, expected: dict[str, object]
 ) -> None:
     calls: list[dict[str, Any]] = []
+    opened: list[str] = []
     monkeypatch.setenv("DOCKER_HOST", variable)
+    monkeypatch.setattr(client, "open_connection", opened.append)
     for name in ("DockerClient", "from_env"):
         monkeypatch.setattr(docker, name, lambda **arguments: calls.append(arguments))
     connect(setting)
     (arguments,) = calls
     assert arguments.pop("timeout") >= 10, "a busy Docker Engine answers late"
+    assert opened == (["ssh://me@there"] if arguments["use_ssh_client"] else []), "all requests share it"
     assert arguments == expected, "the `ssh` command has the user's keys and hosts, the library has not"

@@ -104,6 +104,6 @@ def test_cores_are_found_by_their_labels_and_in_the_order_of_their_numbers() -> 
 def test_a_restart_that_would_interrupt_the_service_is_refused_with_the_fix(
     numbers: tuple[int, ...], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rolling_restart.docker, "DockerClient", lambda **_: Client(*numbers))  # type: ignore[attr-defined]
+    monkeypatch.setattr(rolling_restart, "connect", lambda _: Client(*numbers))
     with pytest.raises(ToolError, match=reason):
         restart_cores("unix:///nowhere", "dev", 30)

@@ -9,6 +9,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
 
+from components.orchestrator.ssh import open_connection
 from offline.plugins.resource import ProviderError
 
 TIMEOUT_SECONDS = 300  # a loaded Docker Engine takes long to answer
@@ -24,6 +25,8 @@ class Connection:
     def use(self, host: str) -> None:
         """Connect to a Docker Engine; raises ProviderError when it does not answer."""
         try:
+            if host.startswith("ssh://"):
+                open_connection(host)  # the SDK's `ssh` has the options that the program gives the plugin
             client = docker.from_env(
                 timeout=TIMEOUT_SECONDS,
                 max_pool_size=CONNECTIONS,

@@ -14,7 +14,7 @@ from offline.plugins.grpc_server import serve
 from offline.plugins.property_values import UNKNOWN, Properties
 from offline.plugins.provider import Provider
 
-SETTINGS = {"host", "version"}  # Pulumi adds the version
+SETTINGS = {"host", "sshOpts", "version"}  # Pulumi adds the version
 
 
 class DockerProvider(Provider):
