@@ -16,7 +16,8 @@ from components.orchestrator.docker import providers
 from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import Watcher
 from components.outputs import outputs_of
-from components.preflight import PreflightError, check
+from components.preflight import PreflightError, check, check_disk
+from components.settings.consistency import consistency_warnings
 from components.settings.model import Settings, setting_fields
 from components.settings.parsing import SettingsError, parse_settings
 
@@ -34,9 +35,11 @@ def deploy() -> dict[str, pulumi.Input[object]]:
         try:
             engine = check(settings, naming, release.image)
             dump = resolve_dump_source(release)
+            check_disk(settings, naming, dump, engine)
         except (PreflightError, OSError) as error:
             raise pulumi.RunError(str(error)) from None
-        for warning in (*engine.warnings, *release.warnings(settings.cores, settings.replicas, settings.dhis_conf)):
+        of_release = release.warnings(settings.cores, settings.replicas, settings.dhis_conf)
+        for warning in (*engine.warnings, *of_release, *consistency_warnings(settings)):
             pulumi.log.warn(warning)
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)

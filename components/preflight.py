@@ -1,20 +1,29 @@
 """Preflight: check Docker Engine before anything is registered, in a preview too.
 
-Does it answer, can it run the stack, does the stack fit into its memory, is the port free, can the images be pulled.
+Does it answer, can it run the stack, does the stack fit into its memory and onto its disk, is the port free, can the
+images be pulled.
 """
 
 import errno
 import socket
+import threading
+from contextlib import suppress
 
-from components.database.sizing import FETCH_MEMORY_MB
+import requests
+from requests.exceptions import RequestException
+
+from components.database.sizing import FETCH_MEMORY_MB, data_bytes
+from components.dhis2.dump_source import DumpSource
+from components.dhis2.release import NO_DUMP
 from components.load_balancer.sizing import MEMORY_MB as LOAD_BALANCER_MEMORY_MB
 from components.naming import NETWORKS, Naming
 from components.orchestrator.client import UNREACHABLE, engine_address
-from components.orchestrator.engine_info import EngineInfo, engine_info, unavailable_images
+from components.orchestrator.engine_info import MAKE_ROOM, EngineInfo, engine_info, unavailable_images, volume_exists
 from components.orchestrator.error_text import TIMED_OUT
 from components.settings.model import Settings
 
 ALL_ADDRESSES = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
+HEAD_SECONDS = 5
 LEAST_CORE_MB, USEFUL_CORE_MB, STEP_MB = 512, 1536, 64
 
 
@@ -37,6 +46,47 @@ def check(settings: Settings, naming: Naming, core_image: str) -> EngineInfo:
     _check_port(settings, naming.of("lb"), engine)
     _check_images(settings, core_image, engine)
     return engine
+
+
+def check_disk(settings: Settings, naming: Naming, dump: DumpSource, engine: EngineInfo) -> None:
+    """Raise PreflightError when the disk of a local Docker Engine certainly has no room for the databases.
+
+    Only while the stack has no database: later the primary itself knows whether it restores anything, and checks.
+    """
+    free_bytes = engine.free_bytes
+    if free_bytes is None or dump.key == NO_DUMP or volume_exists(engine.client, naming.of("primary-data")):
+        return
+    least_bytes = data_bytes(_dump_bytes(dump), gzip=_is_gzip(dump)) * (1 + settings.replicas)
+    if least_bytes > free_bytes:
+        raise PreflightError(
+            f"the dump {dump.name} needs at least {least_bytes // 10**6} MB for {1 + settings.replicas} databases, and the disk of Docker Engine has {free_bytes // 10**6} MB free. {MAKE_ROOM}"
+        )
+
+
+def _is_gzip(dump: DumpSource) -> bool:
+    if not dump.path:
+        return dump.name.endswith(".gz")
+    with dump.path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _dump_bytes(dump: DumpSource) -> int:
+    """Return the size of a dump; 0 where its server does not report it within seconds."""
+    if dump.path:
+        return dump.path.stat().st_size
+    sizes: list[int] = []
+
+    def ask() -> None:
+        with suppress(RequestException, ValueError):
+            headers = {"Accept-Encoding": "identity"}
+            response = requests.head(dump.url or "", headers=headers, timeout=HEAD_SECONDS, allow_redirects=True)
+            sizes.append(int(response.headers.get("Content-Length", 0)) if response.ok else 0)
+
+    # A name server that does not answer has no timeout here.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(HEAD_SECONDS)
+    return sum(sizes)
 
 
 def needed_mb(settings: Settings) -> int:

@@ -8,6 +8,16 @@ An unused slot costs about 20 kB."""
 SMALLEST_MB = 256
 FETCH_MEMORY_MB = 128  # of the container that fetches the dump
 
+DATA_PER_SQL, DATA_PER_GZIP = 1, 5
+"""How many times as large as its dump a data directory is at least: less than half of what was measured with dumps of
+DHIS2. Without WAL it is 2.4 to 3.1 times as large as the SQL, 11 to 21 times as large as that in gzip, and 10 to 25
+times as large as an archive in the custom format. Long values are compressed in tables too, so others may need less."""
+
+
+def data_bytes(dump_bytes: int, *, gzip: bool) -> int:
+    """Return what a data directory takes at least, by the size of its dump."""
+    return dump_bytes * (DATA_PER_GZIP if gzip else DATA_PER_SQL)
+
 
 def postgres(memory_mb: int) -> dict[str, int]:
     """Return the values of `database/postgresql.conf.j2` for a container limited to `memory_mb` MB.

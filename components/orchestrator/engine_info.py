@@ -1,5 +1,6 @@
 """What preflight asks a Docker Engine before anything is registered."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
 from components.orchestrator.client import connect, engine_address
@@ -18,6 +19,7 @@ from components.orchestrator.error_text import short
 
 # Where a daemon without default-address-pools takes the subnets of new networks from (moby's libnetwork/ipamutils).
 DEFAULT_POOLS = {f"172.{second}.0.0/16": 16 for second in range(17, 32)} | {"192.168.0.0/16": 20}
+MAKE_ROOM = "Make room: docker system df, docker system prune; or use another machine: pulumi config set dockerHost ssh://user@host"
 MTU_OPTION, ETHERNET_MTU = "com.docker.network.driver.mtu", 1500
 
 
@@ -38,6 +40,7 @@ class EngineInfo:
     warnings: tuple[str, ...]
     architecture: str  # empty, too, where others are emulated
     memory_mb: int
+    free_bytes: int | None  # on the disk of its data; None where that is another machine's
     published_ports: tuple[PublishedTcpPort, ...]
     mtu: int
     client: DockerClient
@@ -54,10 +57,29 @@ def engine_info(docker_host: str | None, names: set[str]) -> EngineInfo:
         warnings=(rootless,) if "name=rootless" in (info.get("SecurityOptions") or []) else (),
         architecture="" if "Docker Desktop" in str(info.get("OperatingSystem")) else str(info.get("Arch") or ""),
         memory_mb=int(info.get("MemTotal") or 0) // 2**20,
+        free_bytes=_free_bytes(engine_address(docker_host), info),
         published_ports=tuple(port for container in client.api.containers() for port in _published(container)),
         mtu=int((networks.get("bridge", {}).get("Options") or {}).get(MTU_OPTION) or ETHERNET_MTU),
         client=client,
     )
+
+
+def _free_bytes(address: str, info: Mapping[str, Any]) -> int | None:
+    folder = str(info.get("DockerRootDir") or "")
+    if not address.startswith("unix:") or not folder or "Docker Desktop" in str(info.get("OperatingSystem")):
+        return None
+    with suppress(OSError):  # where this user may not see it, the containers check
+        disk = os.statvfs(folder)
+        return disk.f_bavail * disk.f_frsize
+    return None
+
+
+def volume_exists(client: DockerClient, name: str) -> bool:
+    """Tell whether a volume exists. Raises one of UNREACHABLE."""
+    with suppress(NotFound):
+        client.api.inspect_volume(name)
+        return True
+    return False
 
 
 def _refusals(address: str, info: Mapping[str, Any], networks: Mapping[str, Any], names: set[str]) -> Iterator[str]:

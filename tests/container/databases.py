@@ -112,10 +112,11 @@ class Databases:
             shm_size=f"{sizing.shared_memory_mb(MEMORY_MB)}m",
         )
 
-    def add_dump(self, content: bytes, key: str, total: str = "") -> None:
+    def add_dump(self, content: bytes, key: str, total: str = "", unpacked_bytes: int = 0) -> None:
         """Put a dump into the dump cache as fetch-dump.sh leaves it; `total` is a checksum that does not match."""
         total = total or hashlib.sha256(content).hexdigest()
-        files: dict[str, str | bytes] = {f"/dumps/{key}": content, f"/dumps/{key}.sha256": f"{total} {len(content)}\n"}
+        sizes = f"{total} {len(content)} {unpacked_bytes or len(content)}\n"
+        files: dict[str, str | bytes] = {f"/dumps/{key}": content, f"/dumps/{key}.sha256": sizes}
         volumes = {self.dumps: {"bind": "/dumps", "mode": "rw"}}
         carrier = self.containers.create(POSTGRES, "true", files=files, network=self.network, volumes=volumes)
         self.containers.remove(carrier)

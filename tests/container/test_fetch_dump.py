@@ -69,8 +69,8 @@ class Fetches:
         mounts = {self.cache: {"bind": "/dumps", "mode": "ro"}}
         self.reader = containers.start(POSTGRES, entrypoint=["sleep", "600"], user="999:999", volumes=mounts)
 
-    def fetch(self, path: str, key: str, source: str = "url", *, user: str = "") -> Container:
-        """Start a fetch."""
+    def fetch(self, path: str, key: str, source: str = "url", *, user: str = "", cache: str = "") -> Container:
+        """Start a fetch into the cache, or into another volume."""
         address = f"http://{user}web:8080/{path}"
         files: dict[str, str | bytes] = {f"{FILES}/fetch-dump.sh": render("database/fetch-dump.sh")}
         if source == "url":
@@ -81,7 +81,7 @@ class Fetches:
             files=files,
             user="101:101",
             environment={"DUMP_KEY": key, "DUMP_NAME": path, "DUMP_SOURCE": source},
-            volumes={self.cache: {"bind": "/var/tmp", "mode": "rw"}},  # noqa: S108
+            volumes={cache or self.cache: {"bind": "/var/tmp", "mode": "rw"}},  # noqa: S108
             mem_limit="128m",
         )
 
@@ -219,6 +219,26 @@ def test_a_part_of_a_file_that_has_changed_meanwhile_is_not_resumed(fetches: Fet
     log = until_exited(fetches.fetch("plain.sql", key))
     assert "the file has changed meanwhile" in log and "is complete" in log, log
     assert fetches.cached(key) == hashlib.sha256(PLAIN).hexdigest().encode(), "two files are never mixed"
+
+
+def test_a_dump_larger_than_the_free_disk_is_not_downloaded(fetches: Fetches) -> None:
+    small = fetches.containers.volume("small", type="tmpfs", device="tmpfs", o="size=4m,mode=1777")
+    log = until_exited(fetches.fetch("slow/big.sql.gz", key_of("large"), cache=small))
+    last = log.strip().splitlines()[-1]
+    assert last.startswith("fatal: the dump slow/big.sql.gz needs ") and "the disk of Docker Engine has" in last
+    assert "docker system df" in last and "pulumi config set dockerHost" in last, "it names the fix"
+    assert "%" not in log, "before most of it is downloaded"
+
+
+@pytest.mark.parametrize(("name", "content"), [("good.sql.gz", None), ("plain.sql", PLAIN), ("custom.dump", None)])
+def test_the_cache_has_the_size_of_a_dump_without_gzip(
+    fetches: Fetches, good: bytes, name: str, content: bytes | None
+) -> None:
+    until_exited(fetches.fetch(name, key_of(name)))
+    _, size, unpacked = shell(fetches.reader, f"cat /dumps/{key_of(name)}.sha256")[1].split()
+    expected = len(gzip.decompress(good)) if name == "good.sql.gz" else int(size)
+    assert int(unpacked) == expected, "the primary compares it with its disk"
+    assert content is None or int(size) == len(content)
 
 
 def test_two_stacks_that_want_the_same_dump_fetch_it_once(fetches: Fetches) -> None:

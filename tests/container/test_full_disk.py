@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.container.databases import Databases, until_healthy
+from tests.container.databases import KEY, Databases, until_healthy
 from tests.support.commands import logs, shell, sql
 from tests.support.containers import Containers
 from tests.support.project import POSTGRES
+from tests.support.waiting import until_logged
 
 pytestmark = pytest.mark.container
 
@@ -37,3 +38,23 @@ def test_a_full_disk_refuses_writes_and_loses_no_data(containers: Containers) ->
     assert sql(primary, "SELECT count(*) FROM filler") == "0", "the failed statement left nothing"
     sql(primary, FILL.replace("400000", "1000"))
     assert sql(primary, "SELECT count(*) FROM filler") == "1000", "writes succeed again"
+
+
+@pytest.mark.parametrize("kind", ["plain", "compressed archive"])
+def test_a_dump_that_the_disk_has_no_room_for_is_not_restored(containers: Containers, kind: str) -> None:
+    databases = Databases(containers, containers.volume("dumps"))
+    volume = containers.volume("small", type="tmpfs", device="tmpfs", o=DISK)
+    mounts = {volume: {"bind": "/disk", "mode": "rw"}}
+    holder = containers.start(POSTGRES, entrypoint=["sleep", "600"], user="999:999", volumes=mounts)
+    content, size = b"CREATE TABLE public.a (n integer);\n", 400_000_000
+    if kind != "plain":
+        source = databases.primary(containers.volume("source"))
+        until_healthy(source, "primary")
+        dump = source.exec_run(["pg_dump", "-Fc", "-h", "/var/run/postgresql", "-U", "postgres", "dhis"])
+        content, size = bytes(dump.output), 80_000_000
+    databases.add_dump(content, KEY, unpacked_bytes=size)
+    primary = databases.primary(volume, KEY)
+    until_logged(primary, "fatal: ")
+    last = next(line for line in logs(primary).splitlines() if "fatal: " in line)
+    assert "needs at least 400 MB" in last and "MB free; nothing was changed" in last and "docker system prune" in last
+    assert shell(holder, "ls /disk/staging")[1] == "work", "nothing of it is restored"

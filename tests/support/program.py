@@ -246,6 +246,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             return real_hook(name, gate)
 
         monkeypatch.setattr(deployment, "check", check)
+        monkeypatch.setattr(deployment, "check_disk", lambda *arguments: recorded.called.update(check_disk=arguments))
         monkeypatch.setattr(deployment, "Watcher", watch)
         monkeypatch.setattr(pulumi, "ResourceHook", hook)
         monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))

@@ -13,7 +13,7 @@ from docker.errors import NotFound
 from components import deployment
 from components.orchestrator.container_state import Condition
 from components.orchestrator.dump_upload import restart_failed, upload_dump
-from components.orchestrator.readiness import WaitTarget
+from components.orchestrator.readiness import NotReady, WaitTarget
 from tests.support.program import PREFIX, FakeEngine, FakeWatcher, Run
 
 
@@ -48,6 +48,23 @@ def dump(tmp_path: Path) -> Path:
     path = tmp_path / "dump.sql.gz"
     path.write_bytes(b"a dump")
     return path
+
+
+DISK = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 100 {} {} 50% /var/tmp"
+
+
+@pytest.mark.parametrize(
+    ("printed", "uploads"), [(DISK.format(100, 0), 0), (DISK.format(50, 50), 2), ("df: not found", 2)]
+)
+def test_a_dump_without_room_in_the_dump_cache_is_not_uploaded(dump: Path, printed: str, uploads: int) -> None:
+    engine: Any = Engine()
+    engine.printed = printed
+    if uploads:
+        upload_dump(engine, "dump", dump, folder="/cache", key="5eed", uid=101)
+    else:
+        with pytest.raises(NotReady, match=r"needs 0 MB, and the disk .* has 0 MB free. Make room: docker system df"):
+            upload_dump(engine, "dump", dump, folder="/cache", key="5eed", uid=101)
+    assert len(engine.uploaded) == uploads
 
 
 def test_an_upload_ends_with_its_marker_and_belongs_to_the_fetch_container(dump: Path) -> None:

@@ -1,14 +1,24 @@
 """Preflight: Docker Engine, its memory, the port and the images, before anything is registered."""
 
+import http.server
+import os
 import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 
+from components import preflight
+from components.dhis2.dump_source import resolve_dump_source
+from components.dhis2.release import resolve_release
 from components.naming import Naming
 from components.orchestrator import engine_info
-from components.preflight import PreflightError, check, needed_mb
+from components.preflight import PreflightError, check, check_disk, needed_mb
 from components.settings.parsing import parse_settings
 
 NAMING = Naming("dhis2-cluster", "test")
@@ -30,11 +40,13 @@ class Engine:
         component: str = "Engine",
         subnets: tuple[str, ...] = (),
         names: tuple[str, ...] = (),
+        volumes: tuple[str, ...] = (),
         mtu: str | None = None,
         **info: object,
     ) -> None:
         self.api, self._containers, self._component = self, containers or [], component
         self._unknown, self._error, self._platforms, self._architecture = unknown, error, platforms, architecture
+        self._volumes = volumes
         self._info = {"MemTotal": memory_mb * 2**20, "ServerVersion": "28.2.2", **info}
         options = {"com.docker.network.driver.mtu": mtu} if mtu else {}
         self._networks: list[dict[str, Any]] = [{"Name": "bridge", "Options": options}]
@@ -52,6 +64,10 @@ class Engine:
 
     def networks(self) -> list[dict[str, Any]]:
         return self._networks
+
+    def inspect_volume(self, name: str) -> None:
+        if name not in self._volumes:
+            raise NotFound("no such volume")
 
     @property
     def images(self) -> "Engine":
@@ -319,3 +335,114 @@ def test_the_mtu_of_the_daemon_is_followed(
 ) -> None:
     monkeypatch.setattr(engine_info, "connect", lambda _: Engine(mtu=mtu))
     assert check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42").mtu == expected
+
+
+DUMP_BYTES, FREE_BYTES = 50_000_000, 1_000_000_000
+
+
+@pytest.fixture
+def dump_server() -> Iterator[str]:
+    """The address of a web server that has a dump of DUMP_BYTES; `/slow` and `/missing` are others."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            if self.path.startswith("/slow"):
+                time.sleep(30)
+            guarded = self.path.startswith("/guarded") and self.headers["Authorization"] != "Basic dTpw"
+            self.send_response(404 if self.path.startswith("/missing") else 401 if guarded else 200)
+            self.send_header("Content-Length", str(DUMP_BYTES))
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    server = http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"{LOOPBACK}:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def disk_problem(
+    monkeypatch: pytest.MonkeyPatch, dump_url: str, folder: Path, volumes: tuple[str, ...] = (), **settings: object
+) -> str:
+    """Return the message about the disk, empty when the databases fit; FREE_BYTES are free."""
+    engine = Engine(DockerRootDir=str(folder), volumes=volumes)
+    monkeypatch.setattr(engine_info, "connect", lambda _: engine)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    real = os.statvfs
+
+    def statvfs(path: str) -> SimpleNamespace:
+        real(path)
+        return SimpleNamespace(f_bavail=FREE_BYTES // 4096, f_frsize=4096)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    parsed = parse_settings({"dumpUrl": dump_url, **settings})
+    dump = resolve_dump_source(resolve_release("2.42", None, parsed.dump_url))
+    info = engine_info.engine_info(parsed.docker_host, set())
+    try:
+        check_disk(parsed, NAMING, dump, info)
+    except PreflightError as error:
+        return str(error)
+    return ""
+
+
+def test_a_disk_too_small_for_the_dump_is_refused_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dump_server: str
+) -> None:
+    message = disk_problem(monkeypatch, f"http://{dump_server}/x.sql.gz", tmp_path, replicas=4)
+    assert "needs at least 1250 MB for 5 databases" in message and "has 999 MB free" in message
+    assert "docker system prune" in message and "\n" not in message
+    assert disk_problem(monkeypatch, f"http://{dump_server}/x.sql.gz", tmp_path, replicas=1) == ""
+
+
+def test_a_dump_that_is_not_compressed_needs_less(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dump_server: str
+) -> None:
+    assert disk_problem(monkeypatch, f"http://{dump_server}/x.sql", tmp_path, replicas=4) == ""
+
+
+def test_a_password_in_the_dump_s_address_is_used_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dump_server: str
+) -> None:
+    message = disk_problem(monkeypatch, f"http://u:p@{dump_server}/guarded.sql.gz?token=hidden", tmp_path, replicas=4)
+    assert f"the dump http://{dump_server}/guarded.sql.gz needs" in message
+
+
+@pytest.mark.parametrize("path", ["/missing.sql.gz", "/slow.sql.gz"])
+def test_a_dump_of_unknown_size_passes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dump_server: str, path: str
+) -> None:
+    monkeypatch.setattr(preflight, "HEAD_SECONDS", 0.5)
+    assert disk_problem(monkeypatch, f"http://{dump_server}{path}", tmp_path, replicas=5) == ""
+
+
+def test_a_server_of_the_dump_that_cannot_be_reached_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert disk_problem(monkeypatch, "http://127.0.0.1:1/x.sql.gz", tmp_path, replicas=5) == ""
+
+
+@pytest.mark.parametrize(("first", "refused"), [(b"\x1f\x8b", True), (b"--", False)], ids=["gzip", "plain"])
+def test_the_size_of_a_local_dump_is_known(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: bytes, refused: bool
+) -> None:
+    dump = tmp_path / "dump"
+    dump.write_bytes(first)
+    os.truncate(dump, DUMP_BYTES)
+    assert bool(disk_problem(monkeypatch, str(dump), tmp_path, replicas=4)) == refused
+
+
+@pytest.mark.parametrize(
+    "why",
+    ["the database is there", "another machine", "no such folder here", "Docker Desktop", "a blank database"],
+)
+def test_the_disk_is_not_checked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dump_server: str, why: str
+) -> None:
+    url = "none" if why == "a blank database" else f"http://{dump_server}/x.sql.gz"
+    folder = tmp_path / "missing" if why == "no such folder here" else tmp_path
+    volumes = (NAMING.of("primary-data"),) if why == "the database is there" else ()
+    settings: dict[str, object] = {"dockerHost": "ssh://me@there"} if why == "another machine" else {}
+    if why == "Docker Desktop":
+        monkeypatch.setattr(Engine, "info", lambda self: self._info | {"OperatingSystem": why})
+    assert disk_problem(monkeypatch, url, folder, volumes, replicas=5, **settings) == ""

@@ -190,7 +190,7 @@ keep_tag() {
     [ -z "$found" ] || printf '%s\n' "$found" >"$part.tag"
 }
 
-# Progress while curl runs, every five seconds.
+# Progress while curl runs, every five seconds. Ends a download for which the disk has no room.
 report() {
     ticks=0
     before=$(size_of "$part")
@@ -198,10 +198,14 @@ report() {
         sleep 0.2
         ticks=$((ticks + 1))
         [ -f "$part.tag" ] || keep_tag # at once: a kill may come at any time
-        [ $((ticks % 25)) -eq 0 ] || continue
+        [ $((ticks % 5)) -eq 1 ] || continue
         came=$(size_of "$part")
         left=$(tr -d '\r' <"$tmp/headers" | awk 'tolower($1) == "content-length:" { n = $2 } END { print n + 0 }')
         total=$((left + before))
+        free=$(df -Pk "$cache" | awk 'END { print $4 * 1024 }')
+        [ "$left" -eq 0 ] || [ $((total - came)) -le "$free" ] ||
+            fatal "needs $(((total - came) / 1000000)) MB more, and the disk of Docker Engine has $((free / 1000000)) MB free. Make room: docker system df, docker system prune; or use another machine: pulumi config set dockerHost ssh://user@host"
+        [ $((ticks % 25)) -eq 1 ] || continue
         if [ "$left" -gt 0 ]; then
             log "download $((came * 100 / total)) % of $((total / 1000000)) MB"
         else
@@ -219,7 +223,7 @@ publish() {
         fatal "$reason. $choose"
     fi
     sum=$(sha256sum "$part" | cut -d ' ' -f 1)
-    printf '%s %s\n' "$sum" "$(size_of "$part")" >"$tmp/sha256"
+    printf '%s %s %s\n' "$sum" "$(size_of "$part")" "$(cat "$tmp/unpacked")" >"$tmp/sha256"
     cp "$tmp/sha256" "$final.sha256.part"
     sync
     mv "$final.sha256.part" "$final.sha256"
@@ -228,7 +232,8 @@ publish() {
     log "the dump ${DUMP_NAME:-?} is complete ($(($(size_of "$final") / 1000000)) MB)"
 }
 
-# Print what a file is instead of a dump; nothing for plain SQL and archives of pg_dump, each maybe gzip'd.
+# Print what a file is instead of a dump; nothing for plain SQL and archives of pg_dump, each maybe gzip'd. Leaves the size
+# it has without gzip in $tmp/unpacked.
 why_no_dump() {
     [ -s "$1" ] || {
         echo 'is empty'
@@ -236,13 +241,17 @@ why_no_dump() {
     }
     case $(first_bytes 4 <"$1") in
     1f8b*)
-        gzip -t "$1" 2>/dev/null || {
+        { gzip -dc "$1" 2>/dev/null || : >"$tmp/damaged"; } | wc -c | tr -d ' ' >"$tmp/unpacked"
+        [ ! -f "$tmp/damaged" ] || {
             echo 'is truncated or damaged (gzip -t)'
             return
         }
         gzip -dc "$1" 2>/dev/null | head -c 65536 >"$tmp/head" || :
         ;;
-    *) head -c 65536 "$1" >"$tmp/head" ;;
+    *)
+        head -c 65536 "$1" >"$tmp/head"
+        size_of "$1" >"$tmp/unpacked"
+        ;;
     esac
     case $(first_bytes 5 <"$tmp/head") in
     '') echo 'is empty inside' ;;

@@ -12,12 +12,12 @@ memory_mb=64 # for what jobs sort
 # Restore the database and mark it. One that is there is removed only when the new one is complete: a dump that cannot be
 # restored costs no data, and the old dump's name brings the old database back.
 restore() {
-    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 started recorded=''
+    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 unpacked_bytes=0 started recorded=''
     started=$(date +%s)
     rm -rf "$staging"
     [[ -f $restored ]] || rm -rf "$cluster"
     mkdir -p "$work"
-    [[ $DUMP_KEY == none ]] || check_dump "$dump"
+    [[ $DUMP_KEY == none ]] || { check_dump "$dump" && check_space "$dump"; }
     size_restore
     initialise
     start_temporary_server
@@ -55,7 +55,7 @@ MARKER
     log "the database is restored ($(($(date +%s) - started)) s)"
 }
 
-# Wait for the dump and compare it with what was fetched: `sha256` and `bytes` of the caller.
+# Wait for the dump and compare it with what was fetched: `sha256`, `bytes` and `unpacked_bytes` of the caller.
 check_dump() {
     local waited=0 again="fetch it again: docker rm $DUMP_CONTAINER && pulumi up --refresh"
     until [[ -f $1 && -f $1.sha256 ]]; do
@@ -64,8 +64,19 @@ check_dump() {
         sleep 1
         waited=$((waited + 1))
     done
-    read -r sha256 bytes <"$1.sha256"
+    read -r sha256 bytes unpacked_bytes <"$1.sha256"
     [[ $(sha256sum "$1" | cut -d ' ' -f 1) == "$sha256" ]] || fatal "the dump $DUMP_NAME in the cache is damaged; $again"
+}
+
+# Refuse a dump that certainly does not fit: a data directory is larger than the SQL it is restored from, and SQL at least
+# DATA_PER_GZIP (sizing.py) times as large as an archive that is compressed in itself.
+check_space() {
+    local free compression needed=${unpacked_bytes:-$bytes}
+    compression=$(unpacked "$1" 2>/dev/null | pg_restore -l 2>/dev/null | sed -n 's/^; *Compression: //p') || :
+    [[ $compression =~ ^(|0|none)$ ]] || needed=$((needed * 5))
+    free=$(df -Pk "$data" | awk 'END { print $4 * 1024 }')
+    ((free >= needed)) ||
+        fatal "the dump $DUMP_NAME needs at least $((needed / 1000000)) MB, and the disk of Docker Engine has $((free / 1000000)) MB free; nothing was changed. Make room: docker system df, docker system prune; or use another machine: pulumi config set dockerHost ssh://user@host"
 }
 
 # How many jobs run at a time, and with how much memory each.
