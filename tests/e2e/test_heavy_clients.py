@@ -50,11 +50,15 @@ def others(stack: Stack, session: httpx.Cookies) -> Iterator[Load]:
     assert stack.container("lb").attrs["RestartCount"] == stack.container("core-1").attrs["RestartCount"] == 0
 
 
-def connect(stack: Stack) -> socket.socket:
-    """Return a connection to the load balancer, without the proxy of Docker Engine for published ports."""
-    container = stack.container("lb")
-    edge = stack.docker.networks.get(f"{stack.prefix}-edge")
-    return socket.create_connection((address(container, edge), PORT), timeout=60)
+@pytest.fixture(scope="module")
+def lb(stack: Stack) -> str:
+    """Return the address of the load balancer, reached without Docker Engine's proxy for published ports."""
+    return address(stack.container("lb"), stack.docker.networks.get(f"{stack.prefix}-edge"))
+
+
+def connect(lb: str) -> socket.socket:
+    """Return a connection to the load balancer."""
+    return socket.create_connection((lb, PORT), timeout=60)
 
 
 def cookie(session: httpx.Cookies) -> str:
@@ -74,9 +78,9 @@ def test_an_upload_of_100_mb_leaves_the_requests_of_others_unaffected(
         assert load.answered() > answered, "others are served meanwhile"
 
 
-def test_slow_clients_leave_the_requests_of_others_unaffected(stack: Stack, session: httpx.Cookies) -> None:
+def test_slow_clients_leave_the_requests_of_others_unaffected(stack: Stack, lb: str, session: httpx.Cookies) -> None:
     with others(stack, session) as load, ExitStack() as clients:
-        slow = [clients.enter_context(connect(stack)) for _ in range(SLOW)]
+        slow = [clients.enter_context(connect(lb)) for _ in range(SLOW)]
         for number, client in enumerate(slow):
             path = f"/api/userDataStore/slow/key{number}"
             head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{cookie(session)}\r\nContent-Type: application/json\r\n"
@@ -91,13 +95,15 @@ def test_slow_clients_leave_the_requests_of_others_unaffected(stack: Stack, sess
     assert all(b" 201 " in answer for answer in answers), f"being slow is no fault: {answers}"
 
 
-def test_idle_connections_leave_the_requests_of_others_unaffected(stack: Stack, session: httpx.Cookies) -> None:
+def test_idle_connections_leave_the_requests_of_others_unaffected(
+    stack: Stack, lb: str, session: httpx.Cookies
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert hard >= IDLE + 500, f"this machine lets a process open {hard} files, too few for {IDLE} connections"
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, IDLE + 500), hard))
     with ExitStack() as idle, others(stack, session) as load:
         for _ in range(IDLE):
-            idle.enter_context(connect(stack))
+            idle.enter_context(connect(lb))
         answered = load.answered()
         until(lambda: load.answered() > answered + 50, "others to be served")
         stack.wait_healthy("lb")
@@ -105,9 +111,9 @@ def test_idle_connections_leave_the_requests_of_others_unaffected(stack: Stack, 
 
 @pytest.mark.parametrize("size", [20_000, 200_000])
 def test_oversized_headers_leave_the_requests_of_others_unaffected(
-    stack: Stack, session: httpx.Cookies, size: int
+    stack: Stack, lb: str, session: httpx.Cookies, size: int
 ) -> None:
-    with others(stack, session), connect(stack) as client:
+    with others(stack, session), connect(lb) as client:
         client.sendall(f"GET /api/ping HTTP/1.1\r\nHost: x\r\nX-Big: {'x' * size}\r\n\r\n".encode())
         status = client.recv(65536).split(b" ")[1]
     assert status == (b"200" if size < 32_000 else b"400"), "long filters are DHIS2's way, and there is an end to it"
