@@ -60,11 +60,9 @@ class Cluster(pulumi.ComponentResource):
         generated = self._password("encryption")  # kept in the state, where the setting replaces it too
         database_password, cache_password = self._password("database"), self._password("cache")
         # First, because it serves a page while DHIS2 starts, and because a busy port should be reported at once.
-        self.load_balancer = LoadBalancer(
-            "load-balancer",
-            LoadBalancerArgs(context, CorePool.endpoint, args.release.caches_settings_in_process),
-            child,
-        )
+        cached = args.release.caches_settings_in_process
+        lb = LoadBalancerArgs(context, CorePool.endpoint, lambda: self.cores.services, settings_cached=cached)
+        self.load_balancer = LoadBalancer("load-balancer", lb, child)
         self.database = DatabasePair(
             "database",
             DatabasePairArgs(

@@ -67,12 +67,12 @@ class CorePool(pulumi.ComponentResource):
         super().__init__("dhis2-cluster:index:CorePool", name, None, opts)
         self._args = args
         self._files = volume("files", args.context, self)
-        backends = [args.primary, *args.replicas, args.cache]
+        self._backends = [args.primary, *args.replicas, args.cache]
         gates, cores = args.context.gates, args.context.settings.cores
         first = self._core(
             1,
-            depends_on=[backend.resource for backend in backends],
-            hooks=gates.before_create("core-1", [backend.wait_target for backend in backends]),
+            depends_on=[backend.resource for backend in self._backends],
+            hooks=gates.before_create("core-1", [backend.wait_target for backend in self._backends]),
         )
         # Not a hook: when all are replaced, core-1 has to serve before the next one is deleted.
         migrated = gates.after(first.resource, lambda watcher: watcher.until_ready([first.wait_target]))
@@ -117,7 +117,7 @@ class CorePool(pulumi.ComponentResource):
             parent=self, depends_on=depends_on, hooks=hooks, replace_with=[self._args.core_replacement]
         )
         endpoint = Endpoint(name, self.endpoint.port)
-        return service(name, self._spec(name, number), f"core {number}", endpoint, options)
+        return service(name, self._spec(name, number), f"core {number}", endpoint, options, backends=self._backends)
 
     def _spec(self, name: str, number: int) -> ContainerSpec:
         args, context, home = self._args, self._args.context, self._args.release.home

@@ -1,6 +1,6 @@
 """DatabasePair: a PostgreSQL primary, restored from a dump, and its streaming replicas."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -174,6 +174,7 @@ class DatabasePair(pulumi.ComponentResource):
             environment={"REPLICA_NAME": name, "PRIMARY_HOST": self.primary.endpoint.host},
             secrets={"replication-password": self._args.replication_password},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.primary.resource], hooks=hooks),
+            backends=[self.primary],
         )
 
     def _server(
@@ -187,6 +188,7 @@ class DatabasePair(pulumi.ComponentResource):
         mounts: Iterable[Mount] = (),
         labels: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions,
+        backends: Sequence[Service] = (),
     ) -> Service:
         """Register the container and the data volume of the primary or of a replica."""
         context = self._args.context
@@ -218,7 +220,7 @@ class DatabasePair(pulumi.ComponentResource):
             stop_signal="SIGINT",
             stop_timeout_seconds=60,  # a fast shutdown writes a checkpoint
         )
-        return service(part, spec, display_name, endpoint, opts)
+        return service(part, spec, display_name, endpoint, opts, backends=backends)
 
 
 def scripts_of(role: str) -> list[str]:

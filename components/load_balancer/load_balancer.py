@@ -1,7 +1,7 @@
 """LoadBalancer: NGINX in front of the cores, the only part with a published port."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pulumi
 
@@ -23,13 +23,16 @@ PING = (*_CURL, "--output", "/dev/null", f"http://127.0.0.1:{ENDPOINT.port}/api/
 
 @dataclass(frozen=True)
 class LoadBalancerArgs:
-    """What the load balancer takes. It needs no list of cores: `core_endpoint` resolves to all that run.
+    """What the load balancer takes. Its configuration has no list of cores: `core_endpoint` resolves to all that run.
+
+    `cores` returns those that are registered later; when DHIS2 does not answer, they may be the cause.
 
     `settings_cached`: each core has a cache of DHIS2's system settings that only a request to this core drops.
     """
 
     context: StackContext
     core_endpoint: Endpoint
+    cores: Callable[[], Sequence[Service]]
     settings_cached: bool
 
 
@@ -71,6 +74,7 @@ class LoadBalancer(pulumi.ComponentResource):
             stop_signal="SIGQUIT",
             stop_timeout_seconds=30,
         )
+        self._cores = args.cores
         self.service = service("lb", spec, "the load balancer", ENDPOINT, pulumi.ResourceOptions(parent=self))
         self.services = [self.service]
         self.register_outputs({"container": spec.name})
@@ -79,6 +83,7 @@ class LoadBalancer(pulumi.ComponentResource):
         """Return when DHIS2 answers through the load balancer. Raises NotReady when it does not in time."""
         target = self.service.wait_target
         await watcher.until_ready([target])
+        target = replace(target, depends_on=tuple(core.wait_target for core in self._cores()))
         await watcher.until_succeeds(target, PING, "is healthy, but DHIS2 does not answer through the load balancer")
 
 

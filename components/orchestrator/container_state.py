@@ -8,7 +8,8 @@ from enum import Enum
 from typing import Any
 
 TAIL_LINES = 15
-FATAL = "fatal: "  # what our scripts begin the line with that says why they exit
+# What our scripts begin the line with that says why they exit, and healthchecks the one after which no wait helps.
+FATAL = "fatal: "
 _ERROR_LINE = re.compile(
     r"fatal:|\b(FATAL|SEVERE|ERROR|PANIC)\b|^\S*Exception\b|Caused by:|OutOfMemoryError", re.MULTILINE
 )
@@ -44,7 +45,9 @@ def evaluate(inspected: Mapping[str, Any], condition: Condition, restarts_before
             return Evaluation(ready=True)
         if int(inspected.get("RestartCount") or 0) > restarts_before:
             return Evaluation(reason="exited and was restarted")
-        return Evaluation(status=health or "running")
+        reason = healthcheck_output(inspected) if health == "unhealthy" else ""
+        reason = f"is unhealthy: {reason.removeprefix(FATAL)}" if reason.startswith(FATAL) else ""
+        return Evaluation(reason=reason, status=health or "running")
     if completes and status in ("exited", "dead") and not state.get("ExitCode"):
         return Evaluation(ready=True)
     return Evaluation(reason=_failure(inspected, status, completes=completes), status=status)

@@ -4,6 +4,8 @@ What the plugin needs was observed on the real one: values are written in the fo
 durations, `CAP_…`), or each refresh would show a diff.
 """
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_docker as docker
 
@@ -84,11 +86,17 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> p
 
 
 def service(
-    part: str, spec: ContainerSpec, display_name: str, endpoint: Endpoint, opts: pulumi.ResourceOptions
+    part: str,
+    spec: ContainerSpec,
+    display_name: str,
+    endpoint: Endpoint,
+    opts: pulumi.ResourceOptions,
+    *,
+    backends: Sequence[Service] = (),
 ) -> Service:
-    """Register the container of a spec that runs until it is stopped."""
-    resource = container(part, spec, opts)
-    return Service(resource=resource, wait_target=WaitTarget(spec.name, display_name), endpoint=endpoint)
+    """Register the container of a spec that runs until it is stopped; it does not serve without its `backends`."""
+    target = WaitTarget(spec.name, display_name, depends_on=tuple(backend.wait_target for backend in backends))
+    return Service(resource=container(part, spec, opts), wait_target=target, endpoint=endpoint)
 
 
 def volume(part: str, context: StackContext, parent: pulumi.Resource) -> pulumi.Output[str]:

@@ -4,7 +4,7 @@ import asyncio
 import io
 import tarfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from docker.errors import APIError, NotFound
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from components.orchestrator.client import UNREACHABLE, connect, engine_address
-from components.orchestrator.container_state import Condition, evaluate, failure_lines, healthcheck_output
+from components.orchestrator.container_state import FATAL, Condition, evaluate, failure_lines, healthcheck_output
 
 POLL_SECONDS = 0.5
 PROBE_SECONDS = 1.0
@@ -34,11 +34,23 @@ class NotReady(Exception):
 
 @dataclass(frozen=True)
 class WaitTarget:
-    """A container by its Docker name, its display name, and the condition it is waited for."""
+    """A container by its Docker name, its display name, and the condition it is waited for.
+
+    It does not become ready without those it `depends_on`. Where it fails and one of them is not ready, that one is
+    reported as the cause.
+    """
 
     container: str
     display_name: str
     condition: Condition = Condition.SERVICE_HEALTHY
+    depends_on: tuple["WaitTarget", ...] = ()
+
+    @property
+    def dependencies(self) -> Iterator["WaitTarget"]:
+        """What it depends on, also through others; what others depend on comes first."""
+        for dependency in self.depends_on:
+            yield from dependency.dependencies
+            yield dependency
 
 
 @dataclass
@@ -85,42 +97,60 @@ class Watcher:
             raise NotReady(f"Docker Engine at {engine_address(self.docker_host)}: {error}") from error
 
     async def _until_ready(self, target: WaitTarget) -> None:
+        """Return when a container is ready; one that is not yet fails as soon as one it depends on has failed."""
         restarts: int | None = None
         deadline = time.monotonic() + self.timeout_seconds
         self._reported.setdefault(target.container, ("", time.monotonic()))
-        while True:
-            inspected = await self.run(lambda client: inspect(client, target.container))
-            if inspected is None and target.condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY:
-                return  # exited containers were pruned
-            if inspected is None:
-                raise NotReady(
-                    f"{target.display_name} ({target.container}) no longer exists; recreate it: pulumi up --refresh"
-                )
-            if restarts is None:
-                restarts = int(inspected.get("RestartCount") or 0)
-            evaluation = evaluate(inspected, target.condition, restarts)
-            if evaluation.ready:
-                return
-            if evaluation.reason:
-                raise NotReady(await self._failure(target, evaluation.reason))
-            if evaluation.status in ("starting", "unhealthy") and await self._passes(target.container, inspected):
-                return
-            if time.monotonic() > deadline:
-                status = ": ".join(filter(None, (evaluation.status, healthcheck_output(inspected))))
-                reason = f"was not ready after {self.timeout_seconds} s ({status}); to wait longer: pulumi config set readyTimeout {2 * self.timeout_seconds} && pulumi up"
-                raise NotReady(await self._failure(target, reason))
-            await self._report(target)
-            await asyncio.sleep(POLL_SECONDS)
+        dependencies: asyncio.Future[None] | None = None
+        try:
+            while True:
+                inspected = await self.run(lambda client: inspect(client, target.container))
+                if inspected is None and target.condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY:
+                    return  # exited containers were pruned
+                if inspected is None:
+                    raise NotReady(f"{target.display_name} {_missing(target)}")
+                if restarts is None:
+                    restarts = int(inspected.get("RestartCount") or 0)
+                evaluation = evaluate(inspected, target.condition, restarts)
+                if evaluation.ready:
+                    return
+                if evaluation.status in ("starting", "unhealthy") and await self._passes(target.container, inspected):
+                    return
+                if evaluation.reason:
+                    raise NotReady(await self._failure(target, evaluation.reason))
+                if time.monotonic() > deadline:
+                    status = ": ".join(filter(None, (evaluation.status, healthcheck_output(inspected))))
+                    reason = f"was not ready after {self.timeout_seconds} s ({status}); to wait longer: pulumi config set readyTimeout {2 * self.timeout_seconds} && pulumi up"
+                    raise NotReady(await self._failure(target, reason))
+                if dependencies is None:
+                    dependencies = asyncio.ensure_future(self.until_ready(target.depends_on))
+                if dependencies.done():
+                    dependencies.result()
+                await self._report(target)
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            if dependencies is not None and not dependencies.cancel():
+                dependencies.exception()
 
     async def _passes(self, container: str, inspected: dict[str, Any]) -> bool:
         """Tell whether a starting container's healthcheck passes; Docker runs it only every few seconds."""
         passed, at = self._probed.get(container, (False, 0.0))
         if time.monotonic() - at >= PROBE_SECONDS:
-            command = inspected["Config"]["Healthcheck"]["Test"][1:]
             self._probed[container] = (False, time.monotonic())
-            passed = await self.run(lambda client: probe(client, container, command))
+            passed, _ = await self.run(lambda client: probe(client, container, inspected))
             self._probed[container] = (passed, time.monotonic())
         return passed
+
+    async def _cause(self, target: WaitTarget) -> str:
+        """Return why a container is not ready at this moment, not at Docker's last healthcheck; empty while it is."""
+        inspected = await self.run(lambda client: inspect(client, target.container))
+        if inspected is None:
+            return _missing(target)
+        evaluation = evaluate(inspected, target.condition, int(inspected.get("RestartCount") or 0))
+        if evaluation.reason and evaluation.status != "unhealthy":
+            return evaluation.reason
+        passes, output = await self.run(lambda client: probe(client, target.container, inspected))
+        return "" if passes else f"is unhealthy: {output.removeprefix(FATAL)}"
 
     async def _report(self, target: WaitTarget) -> None:
         """Report a container's last log line; several may wait for the same container, it is reported once."""
@@ -135,6 +165,14 @@ class Watcher:
             self._reported[target.container] = (line, time.monotonic())
 
     async def _failure(self, target: WaitTarget, reason: str) -> str:
+        """Return the text of a failure; its cause is a container that the failed one depends on and is not ready."""
+        for dependency in dict.fromkeys(target.dependencies):
+            if cause := await self._cause(dependency):
+                text = await self._with_log(dependency, cause)
+                return f"{text}\n  {target.display_name} depends on it: docker logs {target.container}"
+        return await self._with_log(target, reason)
+
+    async def _with_log(self, target: WaitTarget, reason: str) -> str:
         lines = failure_lines(await self._log(target, LOG_LINES))
         shown = "\n".join(f"  | {line[:LONGEST_LINE]}" for line in lines)
         return f"{target.display_name} {reason}\n{shown}\n  Full log: docker logs {target.container}"
@@ -151,12 +189,13 @@ def inspect(client: DockerClient, name: str) -> dict[str, Any] | None:
     return None
 
 
-def probe(client: DockerClient, name: str, command: Sequence[str]) -> bool:
-    """Tell whether a healthcheck command succeeds now."""
+def probe(client: DockerClient, name: str, inspected: dict[str, Any]) -> tuple[bool, str]:
+    """Return whether a container's healthcheck succeeds now, and what it prints."""
     try:
-        return execute(client, name, command)[0] == 0
-    except APIError:
-        return False  # it has just exited, and the next inspection has the reason
+        code, output = execute(client, name, inspected["Config"]["Healthcheck"]["Test"][1:])
+    except APIError as error:
+        return False, str(error.explanation)  # it has just exited, and the next inspection has the reason
+    return code == 0, output.strip()
 
 
 def read_file(client: DockerClient, name: str, path: str) -> str | None:
@@ -176,3 +215,7 @@ def execute(client: DockerClient, name: str, command: Sequence[str]) -> tuple[in
     output = bytes(client.api.exec_start(started["Id"])).decode(errors="replace")
     ended: dict[str, Any] = client.api.exec_inspect(started["Id"])  # type: ignore[no-untyped-call]
     return int(ended["ExitCode"] or 0), output
+
+
+def _missing(target: WaitTarget) -> str:
+    return f"({target.container}) no longer exists; recreate it: pulumi up --refresh"
