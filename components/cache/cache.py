@@ -12,10 +12,10 @@ from components.templates.rendering import render
 
 UID = 999
 ENDPOINT = Endpoint("cache", 6379)
-# The password is in the environment of this process only. A refused client exits with 0 too, so its output counts.
-FLUSH = f"""REDISCLI_AUTH=$(cat {SECRETS}/cache-password) VALKEYCLI_AUTH=$REDISCLI_AUTH
-export REDISCLI_AUTH VALKEYCLI_AUTH
-valkey-cli --no-auth-warning FLUSHALL"""
+SCRIPTS = ("start.sh", "health.sh", "client.sh")
+FLUSH = f". {FILES}/client.sh && echo FLUSHALL | client"
+# Printed once: the marker of an AOF that was set aside is renamed.
+READ_MARKER = "cd /data/damaged 2>/dev/null && [ -f marker ] && cat marker && mv marker reported"
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Cache(pulumi.ComponentResource):
             hostname="cache",
             labels=context.naming.labels("cache"),
             networks=(NetworkAttachment(network=context.networks.data, aliases=(ENDPOINT.host,)),),
-            entrypoint=("valkey-server", f"{FILES}/valkey.conf"),
+            entrypoint=("/bin/sh", f"{FILES}/start.sh"),
             files=(
                 File(path=f"{FILES}/valkey.conf", content=conf),
-                File(path=f"{FILES}/health.sh", content=render("cache/health.sh"), executable=True),
+                *(File(path=f"{FILES}/{name}", content=render(f"cache/{name}"), executable=True) for name in SCRIPTS),
                 File(path=f"{SECRETS}/cache-password", content=args.password),
             ),
             mounts=(Mount(volume=data, path="/data"),),
@@ -69,8 +69,15 @@ class Cache(pulumi.ComponentResource):
         self.register_outputs({"container": spec.name})
 
     async def until_ready(self, watcher: Watcher) -> None:
-        """Return when the server is healthy. Raises NotReady."""
-        await watcher.until_ready([self.service.wait_target])
+        """Return when the server is healthy, and warn once when it has dropped the sessions. Raises NotReady."""
+        target = self.service.wait_target
+        await watcher.until_ready([target])
+        _, output = await watcher.run(lambda client: execute(client, target.container, ["/bin/sh", "-c", READ_MARKER]))
+        marker = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+        if marker:
+            pulumi.log.warn(
+                f"{target.display_name} could not load its AOF ({marker.get('reason')}) and started empty at {marker.get('at')}: users have to log in again. The AOF is kept in /data/damaged of the volume {target.container}-data; why it could not be loaded: docker logs {target.container}"
+            )
 
     async def flush(self, watcher: Watcher) -> None:
         """Drop the sessions and cached objects of a database that no longer exists. Raises NotReady when refused."""

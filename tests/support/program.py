@@ -70,10 +70,12 @@ class Registered:
 class FakeEngine:
     """A Docker Engine whose containers run since `started_at`, and print `printed` for every command.
 
-    `answers` are the exit codes and outputs of the commands of passwords.sh, in turn; `files` has the files of parts.
+    The cache prints `printed_by_cache`. `answers` are the exit codes and outputs of the commands of passwords.sh, in
+    turn; `files` has the files of parts.
     """
 
     printed: str = ""
+    printed_by_cache: str = "OK"
     started_at: str = "2026-05-01T12:00:00.123456789Z"
     done: list[str] = field(default_factory=list)
     executed: list[Sequence[str]] = field(default_factory=list)
@@ -106,7 +108,7 @@ class FakeEngine:
     def exec_start(self, name: str) -> bytes:
         if name == "passwords":
             return self._answer[1].encode()
-        return b"OK" if name == f"{PREFIX}-cache" else self.printed.encode()
+        return (self.printed_by_cache if name == f"{PREFIX}-cache" else self.printed).encode()
 
     def exec_inspect(self, name: str) -> dict[str, Any]:
         return {"ExitCode": self._answer[0] if name == "passwords" else 0}
@@ -134,6 +136,7 @@ class FakeWatcher:
             self.failing(target)
 
     async def until_succeeds(self, target: WaitTarget, command: Sequence[str], failure: str) -> None:
+        self.failing(target)
         self.commands.append(command)
 
     async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - as the real one

@@ -254,6 +254,35 @@ def test_a_database_kept_from_another_dump_is_warned_about(run: Run) -> None:
     assert "pulumi config set keepData false" in warnings[0]
 
 
+def test_sessions_that_were_dropped_are_warned_about(run: Run) -> None:
+    marker = "reason=the server exits with code 1 while it loads it\nat=2026-05-01 12:00:00 UTC\n"
+    warnings = run(watcher=FakeWatcher(engine=FakeEngine(printed_by_cache=marker)), cores=2).warnings
+    assert len(warnings) == 1
+    assert "the cache could not load its AOF (the server exits with code 1 while it loads it)" in warnings[0]
+    assert "started empty at 2026-05-01 12:00:00 UTC: users have to log in again" in warnings[0]
+    assert f"docker logs {PREFIX}-cache" in warnings[0]
+
+
+def test_what_a_part_depends_on_is_known_to_the_wait_for_it(run: Run) -> None:
+    waits = dict[str, set[str]]()
+
+    def record(target: WaitTarget) -> None:
+        needed = {needed.container.removeprefix(f"{PREFIX}-") for needed in target.dependencies}
+        waits.setdefault(target.container.removeprefix(f"{PREFIX}-"), set()).update(needed)
+
+    run(watcher=FakeWatcher(failing=record), cores=2, replicas=1)
+    backends = {"primary", "replica-1", "cache"}
+    assert waits == {
+        "dump": set(),
+        "primary": set(),
+        "cache": set(),
+        "replica-1": {"primary"},
+        "core-1": backends,
+        "core-2": backends,
+        "lb": {"core-1", "core-2", *backends},
+    }
+
+
 @pytest.mark.parametrize(
     ("restored_at", "done"),
     [

@@ -62,7 +62,10 @@ UPLOADS: dict[str, tuple[set[str], set[str]]] = {
         },
         {f"{FILES}/{name}.sh" for name in ("health", "probe", "watchdog")},
     ),
-    "cache": ({f"{FILES}/valkey.conf", f"{FILES}/secrets/cache-password"}, {f"{FILES}/health.sh"}),
+    "cache": (
+        {f"{FILES}/valkey.conf", f"{FILES}/secrets/cache-password"},
+        {f"{FILES}/{name}.sh" for name in ("start", "health", "client")},
+    ),
     "replica-1": (
         {f"{FILES}/{name}" for name in ("postgresql.conf", "pg_hba.conf", "secrets/replication-password")},
         {f"{FILES}/{name}.sh" for name in ("database", "health", "lib", "replica", "standby-checks")},
@@ -108,7 +111,7 @@ def test_a_container_has_its_stop_signal_and_stop_timeout(stack: Recorded, part:
 PROCESSES: dict[str, tuple[int, dict[str, int], int, list[str] | None]] = {
     "lb": (101, {"/tmp": 16}, 64, ["/bin/sh", f"{FILES}/start.sh"]),  # noqa: S108
     "core-1": (65534, {"/tmp": 64}, 64, None),  # noqa: S108
-    "cache": (999, {"/tmp": 16}, 64, ["valkey-server", f"{FILES}/valkey.conf"]),  # noqa: S108
+    "cache": (999, {"/tmp": 16}, 64, ["/bin/sh", f"{FILES}/start.sh"]),  # noqa: S108
     "primary": (
         999,
         {"/var/run/postgresql": 16, "/tmp": 64},  # noqa: S108
