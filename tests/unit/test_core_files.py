@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
 import jinja2
@@ -136,7 +137,12 @@ def test_a_read_replica_fails_over_to_the_primary(pool: ConnectionPool) -> None:
         )
         assert "targetServerType=preferSecondary" in parameters, "reads go to the replica while it runs"
         assert "connectTimeout=3" in parameters, "the address of a removed replica drops packets"
-    assert "socketTimeout" not in keys["connection.url"], "an analytics statement is silent for hours"
+        values = parse_qs(parameters)
+        assert values["options"] == ["-c statement_timeout=1800000"], "the server ends what takes too long, in ms"
+        assert int(values["socketTimeout"][0]) > 1800, "the driver must not leave before the server ends a statement"
+    assert not re.search("socketTimeout|statement_timeout", keys["connection.url"]), (
+        "an analytics statement is silent for hours"
+    )
 
 
 def test_without_replicas_there_are_no_read_keys() -> None:

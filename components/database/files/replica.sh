@@ -107,7 +107,7 @@ report_backup() {
 run_standby() {
     local code=0 watcher
     write_configuration
-    rm -f "$run/must-reclone"
+    rm -f "$run/must-reclone" "$run/waiting-wal"
     serve "$cluster" -c primary_conninfo="$connection" -c primary_slot_name="$slot" &
     server=$!
     log "PostgreSQL $major runs as standby of $host"
@@ -121,10 +121,24 @@ run_standby() {
     [[ -s $run/must-reclone ]] || fatal "the server ended by itself ($code); its last lines above say why"
 }
 
+# End what replay waits for when more WAL than max_wal_size waits: a pause, which would end with a full disk, or queries.
+bound_waiting_wal() {
+    local ended
+    ended=$(sql postgres -c "WITH replay AS (
+            SELECT pg_is_wal_replay_paused() AS paused, EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'
+                AND (wait_event_type IN ('Lock', 'BufferPin') OR wait_event LIKE 'RecoveryConflict%')) AS blocked
+            WHERE pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn() > pg_size_bytes(current_setting('max_wal_size')))
+        SELECT 'the pause', pg_wal_replay_resume()::text FROM replay WHERE paused
+        UNION ALL SELECT 'the query of ' || usename || ', process ' || pid, pg_terminate_backend(pid)::text
+        FROM replay, pg_stat_activity WHERE blocked AND backend_type = 'client backend' AND xact_start < now() - interval '5 s'") || return
+    [[ -z $ended ]] || log "more WAL than max_wal_size waits for its replay; ended: $(cut -d '|' -f 1 <<<"$ended" | paste -s -d ';')"
+}
+
 # Every five seconds: whether this standby can still stream. One that does is checked when it begins to.
 watch_primary() {
     local receiver checked='' reason lsn previous='' created='' waits=0
     while sleep 5; do
+        bound_waiting_wal || :
         receiver=$(sql postgres -c "SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'" 2>/dev/null) || receiver=
         [[ -z $receiver || $receiver != "$checked" ]] || continue
         reason=$(must_reclone) || continue
