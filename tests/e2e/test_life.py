@@ -19,6 +19,8 @@ from tools.rolling_restart import restart_cores
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.scenario]
 
+PERSISTENCE = "SELECT relpersistence FROM pg_class WHERE relname = 'analytics'"
+
 
 @pytest.fixture(scope="module")
 def stack(make_stack: MakeStack, dumps: str) -> Stack:
@@ -226,11 +228,29 @@ def test_replicas_are_added_and_removed(stack: Stack, session: httpx.Cookies) ->
         with stack.client(auth=ADMIN) as client:
             assert client.get("/api/system/info").json()["readReplicaCount"] == number
         assert readers(stack, "core-1", session) == (replicas or {"primary"}), "every replica is read from"
+        if not replicas:
+            _build_analytics(stack)
+            assert stack.sql(PERSISTENCE) == "u", "without a replica DHIS2 builds unlogged tables"
         stack.sql(f"INSERT INTO e2e_replicas VALUES ({number})")  # noqa: S608 - a number of our own
         for replica in replicas:
             stack.wait_sql("SELECT n FROM e2e_replicas ORDER BY at DESC LIMIT 1", str(number), replica)
     assert stack.containers()["primary"] == primary, "the primary was not replaced"
     assert stack.sql("SELECT n FROM e2e_rows", "replica-1") == "1"
+    assert stack.sql(PERSISTENCE) == "p"
+    element = stack.sql("SELECT dx FROM analytics LIMIT 1", "replica-1")
+    rows = json_at_core(stack, "core-1", session, f"/api/analytics?dimension=dx:{element}")["rows"]
+    assert rows[0][0] == element, "a replica can read them"
+
+
+def _build_analytics(stack: Stack) -> None:
+    """Run DHIS2's analytics job and wait for its end."""
+    with stack.client(auth=ADMIN) as client:
+        job = client.post("/api/resourceTables/analytics").json()["response"]["id"]
+
+        def status() -> object:
+            return client.get(f"/api/jobConfigurations/{job}").json()["lastExecutedStatus"]
+
+        until(lambda: status() == "COMPLETED", "the job to finish", too_late=lambda: status() == "FAILED")
 
 
 @pytest.mark.parametrize(
