@@ -26,6 +26,7 @@ UID = 999  # postgres in the official images and those built from them
 DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
 MARKER = f"{DATA}/restored"
 PORT = 5432
+WARNINGS = "/var/run/postgresql/warnings"  # of the primary's last start, `warning=` before each
 REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
 
 
@@ -86,10 +87,12 @@ class DatabasePair(pulumi.ComponentResource):
         self.register_outputs({"replicas": context.settings.replicas})
 
     async def until_ready(self, watcher: Watcher) -> None:
-        """Return when all are healthy, and warn when keepData has kept another dump's database. Raises NotReady."""
+        """Return when all are healthy, and report the primary's warnings and a kept database. Raises NotReady."""
         await watcher.until_ready([server.wait_target for server in self.services])
-        dump, marker = self._args.dump, await self._read_restore_marker(watcher)
+        dump, (marker, warnings) = self._args.dump, await self._read_restore_marker(watcher)
         self._restore_marker = marker
+        for warning in warnings:
+            pulumi.log.warn(f"{self.primary.wait_target.container}: {warning}")
         if marker.get("encryption_password"):
             pulumi.log.warn(
                 f"the database was used with another encryption.password than the generated one, and DHIS2 cannot read what is encrypted in it. If you have that one: pulumi config set --secret encryptionPassword && pulumi up. Otherwise enter these values again in DHIS2, then: docker exec {self.primary.wait_target.container} bash {FILES}/passwords.sh remove-fingerprint"
@@ -116,11 +119,13 @@ class DatabasePair(pulumi.ComponentResource):
         """
         return int(self._restore_marker.get("restored_at", 0))
 
-    async def _read_restore_marker(self, watcher: Watcher) -> dict[str, str]:
-        """Return the running primary's record of its restore: `restored_at`, `dump_key`, `dump_name` and others."""
+    async def _read_restore_marker(self, watcher: Watcher) -> tuple[dict[str, str], list[str]]:
+        """Return the primary's record of its restore (`restored_at` and others) and the warnings of its last start."""
         name = self.primary.wait_target.container
-        code, text = await watcher.run(lambda client: execute(client, name, ["cat", MARKER]))
-        return marker_of(text) if code == 0 else {}
+        code, text = await watcher.run(lambda client: execute(client, name, ["cat", MARKER, WARNINGS]))
+        lines = text.splitlines() if code == 0 else []
+        warnings = [line.removeprefix("warning=") for line in lines if line.startswith("warning=")]
+        return marker_of("\n".join(line for line in lines if not line.startswith("warning="))), warnings
 
     async def _checked_encryption_password(self, password: str) -> str:
         context, dump = self._args.context, self._args.dump

@@ -137,3 +137,23 @@ def test_tables_owners_and_foreign_servers_are_restored_for_dhis2_s_role(
     assert sql(grown[form], "INSERT INTO settings DEFAULT VALUES RETURNING id") == "3", (
         "sequences go on where they were"
     )
+
+
+def test_the_backup_of_a_restored_stack_restores(
+    containers: Containers, databases: Databases, grown: dict[str, Container]
+) -> None:
+    until_healthy(grown["custom"], "primary")
+    backup = ["pg_dump", "-h", "/var/run/postgresql", "-U", "postgres", "-Fc", "dhis"]  # as in docs/data-and-backup.md
+    code, content = grown["custom"].exec_run(backup)
+    assert code == 0, content
+    databases.add_dump(content, "b" * 64)
+    restored = databases.primary(containers.volume("backup"), "b" * 64)
+    until_healthy(restored, "primary")
+    for query in (
+        "SELECT string_agg(srid || auth_name, ',' ORDER BY srid) FROM spatial_ref_sys WHERE srid IN (900913, 990001)",
+        "SELECT name FROM topology.topology",
+        'SELECT count(*), min("values"::text) FROM settings',
+        "SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relowner = 'dhis'::regrole AND relkind IN ('r', 'v', 'S', 'f', 'i') AND relnamespace <> 'pg_toast'::regnamespace",
+    ):
+        assert sql(restored, query) == sql(grown["custom"], query)
+    assert "left out" not in logs(restored), "all that a stack has, a stack can have"

@@ -15,6 +15,8 @@ WORK = "/tmp"  # noqa: S108
 SERVER = {
     "parameters": "client_encoding\ndefault_tablespace\nrow_security\n",
     "relations": "public.spatial_ref_sys\npublic.a\npublic.b\n",
+    "schemas": "public\n",
+    "wrappers": "postgres_fdw\n",
     "extensions": "postgis\nlost\n",
     "missing-extensions": "lost\n",
 }
@@ -79,14 +81,16 @@ LEFT_OUT = {
 @pytest.fixture(scope="module")
 def server(containers: Containers) -> Container:
     container = containers.start(POSTGRES, entrypoint=["sleep", "300"], user="999:999")
-    container.put_archive(WORK, packed({"plain-filter.awk": render("database/plain-filter.awk"), **SERVER}))
+    programs = {name: render(f"database/{name}") for name in ("statements.awk", "plain-filter.awk")}
+    container.put_archive(WORK, packed({**programs, **SERVER}))
     return container
 
 
 def filtered(server: Container, text: str) -> str:
     server.put_archive(WORK, packed({"dump.sql": text}))
     code, output = shell(
-        server, f"cd {WORK} && echo [; LC_ALL=C awk -v dir={WORK} -f plain-filter.awk dump.sql; echo ]"
+        server,
+        f"cd {WORK} && echo [; LC_ALL=C awk -v dir={WORK} -f statements.awk -f plain-filter.awk dump.sql; echo ]",
     )
     assert code == 0
     return output.removeprefix("[\n").removesuffix("]")

@@ -43,6 +43,10 @@ BROKEN: dict[str, tuple[bytes, tuple[str, ...]]] = {
         b"\\connect one\n" + TABLE + b"\\connect two\n" + TABLE,
         ("several databases, one and two (line 3)",),
     ),
+    "two databases, one without a name": (
+        TABLE + b"\\connect two\n" + TABLE,
+        ("several databases, one without a name and two (line 2)", "pg_dump -Fc -f FILE DATABASE"),
+    ),
     "type of a missing extension": (
         b"CREATE EXTENSION missing_one;\nCREATE TABLE public.a (v public.vector);\n",
         ("line 2:", "extensions this image does not have: missing_one", "pulumi config set databaseImage"),
@@ -51,6 +55,13 @@ BROKEN: dict[str, tuple[bytes, tuple[str, ...]]] = {
 # Commands that write a broken archive of the database `kept` to standard output, and what the message must name.
 ARCHIVES = {
     "custom, cut": ("pg_dump -U postgres -Fc kept | head -c 3000", ()),
+    "custom, cut in its rows": ("pg_dump -U postgres -Fc -Z0 kept | head -c 90000", ("end of file",)),
+    "tar, cut in its rows": ("pg_dump -U postgres -Ft kept | head -c 90000", ("truncated", "Unexpected EOF")),
+    "custom, without tables": ("pg_dump -U postgres -Fc -a kept", ("table public a", "(pg_dump --data-only)")),
+    "custom, of a newer pg_dump": (
+        "pg_dump -U postgres -Fc kept | sed '1s/^PGDMP../PGDMP\\x01\\x63/'",
+        ("unsupported version (1.99)", "it was made by PostgreSQL ", "pulumi config set databaseImage IMAGE, one with"),
+    ),
     "tar without toc.dat": ("cd /tmp && echo 1 >dump.sql && tar -c dump.sql", ("toc.dat", "dump.sql")),
     "directory, cut": ("cd /tmp && pg_dump -U postgres -Fd -f cut kept && tar -c cut | head -c 9000", ("unpacked",)),
     "custom, another encoding": ("pg_dump -U postgres -Fc ascii", ("invalid byte sequence", "line ")),

@@ -283,6 +283,11 @@ def test_what_a_part_depends_on_is_known_to_the_wait_for_it(run: Run) -> None:
     }
 
 
+def test_warnings_of_the_primary_are_reported(run: Run) -> None:
+    watcher = FakeWatcher(engine=FakeEngine(printed="restored_at=1\nwarning=a=b is old\nwarning=c is old\n"))
+    assert run(watcher=watcher).warnings == [f"{PREFIX}-primary: a=b is old", f"{PREFIX}-primary: c is old"]
+
+
 @pytest.mark.parametrize(
     ("restored_at", "done"),
     [
@@ -306,7 +311,7 @@ def test_cores_started_before_the_restore_are_restarted_the_first_alone(
 
 
 def test_the_restore_marker_is_read_once_in_an_up(built: Run) -> None:
-    read = [command for command in built(cores=2).watcher.engine.executed if "restored" in command[-1]]
+    read = [command for command in built(cores=2).watcher.engine.executed if "restored" in str(command)]
     assert len(read) == 1, "each command in a container is a round trip, which every up waits for"
 
 

@@ -1,7 +1,7 @@
 # Filter of an archive's list (pg_restore -l), read twice: it leaves out what cannot be restored here. A line is
 # `id; catalogue's oid, object's oid, kind, schema, name, owner`. Works on bytes: run it with LC_ALL=C.
 #
-# Reads in `dir`: relations, schemas, missing-extensions. Writes there: left-out.
+# Reads in `dir`: relations, schemas, missing-extensions. Writes there: left-out, refused.
 BEGIN {
     while ((getline line < (dir "/relations")) > 0) { sub(/[.]/, " ", line); gsub(/"/, "", line); relation[line] = 1 }
     while ((getline line < (dir "/schemas")) > 0) schema[line] = existing[line] = 1
@@ -28,7 +28,10 @@ entry ~ own { next }
 entry ~ superuser { leave_out(entry); next }
 entry ~ /^SCHEMA - / && name_of(entry, "SCHEMA - ") in existing { next }
 # A table or sequence that neither the dump nor an extension creates belongs to a missing extension, and so do its rows.
-missing && entry ~ /^(TABLE DATA|SEQUENCE SET) / && !(id in relation) && !(name_of(id, "") in relation) { leave_out(name_of(id, "")); next }
+entry ~ /^(TABLE DATA|SEQUENCE SET) / && !(id in relation) && !(name_of(id, "") in relation) {
+    if (missing) { leave_out(name_of(id, "")); next }
+    if (entry ~ /^TABLE/) { print "it has rows of the table " name_of(id, "") ", but does not create it (pg_dump --data-only)" > (dir "/refused"); exit 1 }
+}
 missing && id !~ /^- / && !(substr(id, 1, index(id, " ") - 1) in schema) { leave_out(entry); next }
 { print }
 

@@ -256,7 +256,7 @@ why_no_dump() {
     case $(first_bytes 5 <"$tmp/head") in
     '') echo 'is empty inside' ;;
     5047444d50) ;; # PGDMP
-    fffe* | feff*) echo 'is UTF-16 text, as a Windows shell writes what is redirected. Let pg_dump write it: pg_dump -f FILE DATABASE' ;;
+    fffe* | feff* | [2-7]?00[02-7][1-9a-f]00* | 00[2-7]?00[02-7][1-9a-f]*) echo 'is UTF-16 text, as a Windows shell writes what is redirected. Let pg_dump write it: pg_dump -f FILE DATABASE' ;;
     504b0304*) echo 'is a zip archive, not a dump' ;;
     fd377a585a | 425a68* | 28b52ffd*) echo 'is compressed with something else than gzip' ;;
     1f8b*) echo 'is compressed twice' ;;

@@ -52,7 +52,6 @@ primary)
     [ -f /var/run/postgresql/ready ] || unhealthy 'the server is starting'
     answer=$(query dhis 'SELECT pg_is_in_recovery()') || unhealthy "does not answer: $answer"
     [ "$answer" = f ] || unhealthy 'the server is in recovery'
-    [ -f /var/run/postgresql/started ] || unhealthy 'roles and extensions are not prepared yet'
     ;;
 replica)
     [ -f /var/lib/postgresql/cloned ] || unhealthy 'the primary is not cloned yet'

@@ -37,6 +37,11 @@ BEGIN
         EXECUTE format('CREATE TRIGGER skip_existing BEFORE INSERT ON %s FOR EACH ROW
             EXECUTE FUNCTION dhis2_cluster_restore.skip_existing(%L)', item.relation,
             format('SELECT EXISTS (SELECT FROM %s r WHERE %s)', item.relation, item.same));
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER skip_existing', item.relation);
     END LOOP;
+    -- For dumps whose rows come in any order. An older server leaves such a line out.
+    IF current_setting('server_version_num')::integer >= 150000 THEN
+        EXECUTE 'GRANT SET ON PARAMETER session_replication_role TO loader';
+    END IF;
 END
 $$;

@@ -1,12 +1,13 @@
 # The primary: restored once, then served, and maintained while it runs. Sourced by database.sh.
 # shellcheck shell=bash
 
-: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}"
+: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}" "${warnings:?}"
 
 primary() {
     local code=0
     DUMP_KEY=${DUMP_KEY:-none} DUMP_NAME=${DUMP_NAME:-none}
     rm -f "$run/ready"
+    : >"$warnings"
     convert_marker
     if must_restore; then restore; fi
     rm -rf "$staging"
@@ -22,6 +23,8 @@ primary() {
         }
         sql postgres -v id="$(cat /proc/sys/kernel/random/uuid)" -f "$home/record-start.sql" >/dev/null || stop_requested ||
             log 'warning: this start is not recorded: a replica cannot find out that the primary is restored from an older backup'
+        update_extensions || stop_requested || warn 'the versions of the extensions could not be compared with those of this image'
+        check_collations || stop_requested || warn 'the versions of the collations could not be compared with those of this image'
         stop_requested || compare_encryption_password
         : >"$run/ready"
         log "PostgreSQL ${major:?} is ready"
@@ -97,12 +100,67 @@ compare_encryption_password() {
     [[ $(marker_value "$restored" encryption_password) == "$other" ]] || change_marker "encryption_password=$other"
 }
 
-# While the primary runs, every ten seconds: slots of replicas that are removed.
+warn() {
+    log "warning: $*"
+    printf 'warning=%s\n' "$*" >>"$warnings"
+}
+
+# Another image may have other versions of extensions: the library is the image's, the SQL definitions are the database's.
+update_extensions() {
+    local found name installed available
+    found=$(sql dhis -c "SELECT extname, extversion, default_version FROM pg_extension e
+        LEFT JOIN pg_available_extensions ON name = extname WHERE extversion IS DISTINCT FROM default_version ORDER BY e.oid") || return
+    while IFS='|' read -r name installed available; do
+        if [[ -z $available ]]; then
+            warn "the database has the extension $name and this image has not. Fix: pulumi config set databaseImage IMAGE, one that has it"
+        elif sql dhis -c "SET lock_timeout = '30s'" -c "ALTER EXTENSION \"$name\" UPDATE" >/dev/null 2>"$run/psql.log"; then
+            log "the extension $name is updated from $installed to $available, the version of this image"
+        else
+            warn "the extension $name is $installed in the database and $available in this image ($(psql_error "$run/psql.log")). Fix: eval \"\$(pulumi stack output psql) -c 'ALTER EXTENSION \\\"$name\\\" UPDATE'\", or an image with $installed"
+        fi
+    done < <([[ -z $found ]] || printf '%s\n' "$found")
+}
+
+# Another C library or ICU may sort text in another way than that which the indexes were built with.
+check_collations() {
+    local found name recorded actual refresh
+    found=$(
+        ((major < 15)) || sql dhis -c "SELECT 'default', datcollversion, pg_database_collation_actual_version(oid),
+                CASE WHEN pg_database_collation_actual_version(oid) IS NULL
+                    THEN format('UPDATE pg_database SET datcollversion = NULL WHERE oid = %s', oid)
+                    ELSE format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname) END
+            FROM pg_database WHERE datname = 'dhis' AND datcollversion <> coalesce(pg_database_collation_actual_version(oid), '')" || exit
+        sql dhis -c "SELECT name, collversion, actual, CASE WHEN actual IS NULL
+                    THEN format('UPDATE pg_collation SET collversion = NULL WHERE oid = %s', oid)
+                    ELSE format('ALTER COLLATION %s REFRESH VERSION', name) END
+            FROM (SELECT c.oid, format('%I.%I', nspname, collname) AS name, collversion, pg_collation_actual_version(c.oid) AS actual
+                FROM pg_collation c JOIN pg_namespace n ON n.oid = collnamespace
+                WHERE EXISTS (SELECT FROM pg_index WHERE c.oid = ANY (indcollation)) OFFSET 0) used
+            WHERE collversion <> coalesce(actual, '')"
+    ) || return
+    while IFS='|' read -r name recorded actual refresh; do
+        warn "indexes were built with version $recorded of the collation $name and this image has ${actual:-none}: they may miss rows. Fix: eval \"\$(pulumi stack output psql) -c 'REINDEX DATABASE dhis' -c '$refresh'\""
+    done < <([[ -z $found ]] || printf '%s\n' "$found")
+}
+
+# While the primary runs, every ten seconds: tables that replicas cannot read, and slots of replicas that are removed.
 maintain() {
     : >"$run/idle-slots"
     while sleep 10; do
+        set_logged || :
         drop_stale_slots || :
     done
+}
+
+# Make unlogged tables logged once there is a replica, of which a slot tells: those of analytics, built without one.
+set_logged() {
+    local unlogged
+    [[ $(sql postgres -c 'SELECT count(*) FROM pg_replication_slots WHERE NOT temporary') != 0 ]] || return 0
+    unlogged=$(sql dhis -c "SELECT string_agg(oid::regclass::text, ' ') FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u'")
+    [[ -n $unlogged ]] || return 0
+    log "making unlogged tables logged, which a replica cannot read: $unlogged"
+    sql dhis -c "SET lock_timeout = '3s'" -f "$home/set-logged.sql" >/dev/null 2>"$run/psql.log" ||
+        log "a table stays unlogged until the next try: $(psql_error "$run/psql.log")"
 }
 
 # Drop slots that have been idle for an hour: one of a removed replica would hold WAL until its limit. A replica that comes

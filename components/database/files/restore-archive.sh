@@ -9,10 +9,11 @@ restore_custom() {
     restore_archive "$archive" -j "$jobs"
 }
 
-# pg_restore reads this format with one job.
+# pg_restore reads this format with one job, and takes the end of a truncated file for the end of a table's rows.
 restore_tar() {
     local archive
     archive=$(unpacked_file "$1") || exit 1
+    tar -tf "$archive" >/dev/null 2>"$work/unpack.log" || refuse "it is truncated or damaged: $(head -n 1 "$work/unpack.log")"
     restore_archive "$archive"
 }
 
@@ -42,19 +43,23 @@ unpacked_file() {
 # Restore what the list of an archive has and this server can have; further arguments are pg_restore's.
 restore_archive() {
     local archive=$1 options=(--no-owner --no-acl --no-tablespaces --no-publications --no-subscriptions --no-security-labels)
+    ! pg_restore --help | grep -q -- --no-table-access-method || options+=(--no-table-access-method)
     shift
     pg_restore -l "$archive" >"$work/list" 2>"$work/pg_restore.log" || {
         header_versions "$archive" >"$work/versions"
         restore_failed "$(pg_restore_error)"
     }
     dump_versions "$work/list" >"$work/versions"
-    # The list does not name an extension's schema, its SQL does.
-    grep -E '^[0-9]+; [0-9]+ [0-9]+ EXTENSION ' "$work/list" >"$work/extension-list" || :
-    pg_restore -f - -L "$work/extension-list" "$archive" >"$work/head"
+    # The list does not name an extension's schema and has no settings, their SQL has.
+    grep -E '^[0-9]+; [0-9]+ [0-9]+ (EXTENSION|DATABASE PROPERTIES) ' "$work/list" >"$work/head-list" || :
+    pg_restore --create -f - -L "$work/head-list" "$archive" >"$work/head"
     extensions_in_dump <"$work/head" | create_extensions
-    LC_ALL=C awk -v dir="$work" -f "$home/archive-filter.awk" "$work/list" "$work/list" >"$work/filtered-list"
-    if grep -q "^SET client_encoding = 'SQL_ASCII'" "$work/head"; then
-        # The server takes such rows unchecked; as UTF-8 they are checked.
+    filter_plain <"$work/head" >/dev/null
+    LC_ALL=C awk -v dir="$work" -f "$home/archive-filter.awk" "$work/list" "$work/list" >"$work/filtered-list" || check_refused
+    # As SQL_ASCII the server takes rows unchecked; as UTF-8 they are checked. What else is left out of a plain dump cannot be
+    # seen in a list: policies for roles, triggers and foreign servers of extensions that are missing.
+    if grep -q "^SET client_encoding = 'SQL_ASCII'" "$work/head" || grep -qE ' (POLICY|ROW SECURITY) ' "$work/filtered-list" ||
+        { [[ -s $work/missing-extensions ]] && grep -qE ' (TRIGGER|SERVER) ' "$work/filtered-list"; }; then
         restore_through_psql pg_restore -f - -L "$work/filtered-list" "${options[@]}" "$archive"
         return
     fi

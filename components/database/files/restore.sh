@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 
 : "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${major:?}"
+warnings=$run/warnings # of this start, for pulumi up
 
 restored=$data/restored # the marker
 work=$staging/work
@@ -30,7 +31,7 @@ restore() {
         restore_dump "$dump" &
         wait_for $! || exit 1
     fi
-    sql dhis -c 'SET client_min_messages = warning' -f "$home/reassign-ownership.sql" >/dev/null
+    sql dhis -c 'SET client_min_messages = warning' -f "$home/set-logged.sql" -f "$home/reassign-ownership.sql" >/dev/null
     log 'gathering statistics'
     vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
     check_encryption_password ||
@@ -125,7 +126,7 @@ stop_temporary_server() {
 
 # Restore a dump of any format, each maybe gzip'd, into the database dhis.
 restore_dump() {
-    local dump=$1 format reporter
+    local dump=$1 format reporter left_out
     format=$(dump_format "$dump")
     [[ $format != utf16 ]] ||
         refuse 'it is UTF-16 text, as a Windows shell writes what is redirected' 'let pg_dump write the file, pg_dump -f FILE DATABASE'
@@ -133,18 +134,27 @@ restore_dump() {
     reporter=$!
     "restore_$format" "$dump"
     kill "$reporter" 2>/dev/null || :
-    [[ ! -s $work/left-out ]] || log "left out: $(sort -u "$work/left-out" | paste -s -d ';' | sed 's/;/; /g')"
-    [[ $(sql dhis -c "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relowner = 'loader'::regrole") != 0 ]] ||
-        log "warning: the dump $DUMP_NAME has no tables; DHIS2 begins with a blank database"
+    [[ ! -s $work/database-settings ]] || sql dhis -c 'SET ROLE dhis' -f "$work/database-settings" >/dev/null 2>"$work/psql.log" ||
+        echo "ALTER DATABASE ($(psql_error "$work/psql.log"))" >>"$work/left-out"
+    if [[ -s $work/left-out ]]; then
+        left_out="left out: $(LC_ALL=C sort -u "$work/left-out" | paste -s -d ';' | sed 's/;/; /g')"
+        log "$left_out"
+        printf 'warning=%s\n' "$left_out" >>"$warnings"
+    fi
+    case $(sql dhis -c "SELECT count(*), coalesce(sum(pg_relation_size(oid)), 0) FROM pg_class WHERE relkind = 'r' AND relowner = 'loader'::regrole") in
+    0\|*) warn "the dump $DUMP_NAME has no tables; DHIS2 begins with a blank database" ;;
+    *\|0) warn "the dump $DUMP_NAME has tables, but no rows (pg_dump --schema-only)" ;;
+    esac
 }
 
-# Print the format of a dump, by its first bytes: plain, custom, tar, directory (packed with tar) or utf16.
+# Print the format of a dump, by its first bytes: plain, custom, tar, directory (packed with tar) or utf16, which may begin
+# with a byte order mark or with two characters of ASCII.
 dump_format() {
     local first
     first=$(unpacked "$1" 2>/dev/null | head -c 523 | od -An -v -tx1 | tr -d ' \n') || :
     case $first in
     5047444d50*) echo custom ;; # PGDMP
-    fffe* | feff*) echo utf16 ;;
+    fffe* | feff* | [2-7]?00[02-7][1-9a-f]00* | 00[2-7]?00[02-7][1-9a-f]*) echo utf16 ;;
     # Its first file is toc.dat, and in that the format is tar.
     746f632e64617400*03) echo tar ;;
     *) if [[ ${first:514:10} == 7573746172 ]]; then echo directory; else echo plain; fi ;; # ustar
@@ -181,12 +191,13 @@ create_extensions() {
         [[ $name == plpgsql ]] ||
             sql dhis -1 -v name="$name" ${schema:+-v schema="$schema"} -f "$home/create-extension.sql" >/dev/null 2>"$work/psql.log" || {
             echo "$name" >>"$work/missing-extensions"
-            log "the extension $name is left out, with what belongs to it: $(psql_error "$work/psql.log")"
+            warn "the extension $name is left out, with what belongs to it: $(psql_error "$work/psql.log")"
         }
     done
     sql dhis -f "$home/prepare-extension-tables.sql" >/dev/null
-    sql dhis -c 'SELECT lower(name) FROM pg_settings' >"$work/parameters"
+    sql dhis -c "SELECT lower(name) FROM pg_settings WHERE context = 'user' OR name = 'session_replication_role' AND $major >= 15" >"$work/parameters"
     sql dhis -c 'SELECT nspname FROM pg_namespace' >"$work/schemas"
+    sql dhis -c 'SELECT fdwname FROM pg_foreign_data_wrapper' >"$work/wrappers"
     sql dhis -c "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
         WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND nspname !~ '^pg_'" >"$work/relations"
 }
@@ -220,15 +231,19 @@ running_statement() {
 
 # End because the server or pg_restore refused something of the dump.
 restore_failed() {
-    local reason=$1 made_by dumped_by='' fix=
+    local reason=$1 made_by dumped_by='' newest fix=
     [[ $reason != *'invalid byte sequence for encoding'* ]] || fix='convert a plain dump, iconv -f LATIN1 -t UTF-8 DUMP -o FILE'
+    [[ ! $reason =~ 'could not create locale'|'collation '.*' does not exist' ]] || fix='pulumi config set databaseImage IMAGE, one that has this locale'
     if [[ -s $work/missing-extensions ]]; then
         reason+="; extensions this image does not have: $(paste -s -d ' ' "$work/missing-extensions")"
         fix='pulumi config set databaseImage IMAGE, one that has them'
     fi
-    if { read -r made_by && read -r dumped_by; } <"$work/versions" && ((${made_by%%.*} > major || ${dumped_by%%.*} > major)); then
+    if { read -r made_by && read -r dumped_by; } <"$work/versions" &&
+        [[ $reason == *'unsupported version'* || ${made_by%%.*} -gt $major || ${dumped_by%%.*} -gt $major ]]; then
+        newest=$((${made_by%%.*} > ${dumped_by%%.*} ? ${made_by%%.*} : ${dumped_by%%.*}))
+        ((newest > major)) || newest=$((major + 1))
         reason+="; it was made by PostgreSQL $made_by with pg_dump $dumped_by, newer than this image's PostgreSQL $(server_version)"
-        fix="pulumi config set databaseImage IMAGE, one with PostgreSQL ${made_by%%.*} or newer"
+        fix="pulumi config set databaseImage IMAGE, one with PostgreSQL $newest or newer"
     fi
     refuse "$reason" "$fix"
 }
