@@ -26,7 +26,8 @@ def put(container: Container, files: dict[str, str | bytes]) -> None:
 
 def answer(container: Container, statement: str) -> str:
     """Return the result of a statement without PostgreSQL's own warning of the collation version."""
-    return sql(container, statement).splitlines()[-1]
+    lines = sql(container, statement).splitlines()  # of two streams, in any order
+    return next(line for line in lines if not re.match("WARNING:|DETAIL:|HINT:", line))
 
 
 def warnings(container: Container) -> list[str]:
