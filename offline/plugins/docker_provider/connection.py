@@ -25,13 +25,11 @@ class Connection:
     def use(self, host: str) -> None:
         """Connect to a Docker Engine; raises ProviderError when it does not answer."""
         try:
-            if host.startswith("ssh://"):
+            ssh, environment = host.startswith("ssh://"), {**os.environ, "DOCKER_HOST": host}
+            if ssh:
                 open_connection(host)  # the SDK's `ssh` has the options that the program gives the plugin
             client = docker.from_env(
-                timeout=TIMEOUT_SECONDS,
-                max_pool_size=CONNECTIONS,
-                use_ssh_client=host.startswith("ssh://"),
-                environment={**os.environ, "DOCKER_HOST": host},
+                timeout=TIMEOUT_SECONDS, max_pool_size=CONNECTIONS, use_ssh_client=ssh, environment=environment
             )
             self.api = client.api
         except CONNECTION_ERRORS as error:
