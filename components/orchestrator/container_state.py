@@ -13,6 +13,7 @@ FATAL = "fatal: "
 _ERROR_LINE = re.compile(
     r"fatal:|\b(FATAL|SEVERE|ERROR|PANIC)\b|^\S*Exception\b|Caused by:|OutOfMemoryError", re.MULTILINE
 )
+_STACK_TRACE = re.compile(r"\s*(at |\.\.\. \d+ more)")
 
 
 class Condition(Enum):
@@ -79,14 +80,18 @@ def healthcheck_output(inspected: Mapping[str, Any]) -> str:
 
 
 def failure_lines(log: Sequence[str], count: int = TAIL_LINES) -> list[str]:
-    """Return the log lines that explain a failure: up to the last `fatal: `, else the errors and the end of the log."""
+    """Return the log lines that explain a failure: errors, then those up to the last `fatal: `, else the log's end."""
     lines = [line.rstrip() for line in log if line.strip()]
-    for index in range(len(lines) - 1, -1, -1):
-        if FATAL in lines[index]:
-            # The lines before say what led to it; after it there is at most the beginning of the next start.
-            return lines[max(0, index - count + 1) : index + 1]
-    errors = [line for line in lines[:-count] if _ERROR_LINE.search(line)][-count:]
-    return [*errors, *lines[-count:]]
+    # After the last one there is at most the beginning of the next start.
+    end = next((number for number in range(len(lines), 0, -1) if FATAL in lines[number - 1]), len(lines))
+    start = max(0, end - count)
+    errors = [line for before, line in zip(["", *lines], lines[:start], strict=False) if _is_error(line, before)]
+    return [*list(dict.fromkeys(errors))[-count:], *lines[start:end]]
+
+
+def _is_error(line: str, before: str) -> bool:
+    """Tell whether a line has an error, or is the second line of a Java exception's message, with what is invalid."""
+    return bool(_ERROR_LINE.search(line)) or ("Caused by:" in before and not _STACK_TRACE.match(line))
 
 
 def epoch_seconds(timestamp: str) -> float:

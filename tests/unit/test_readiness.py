@@ -94,6 +94,21 @@ def test_the_fatal_line_of_a_script_comes_last() -> None:
     assert failure_lines(log) == log[:2], "the log of the next start is no part of the failure"
 
 
+def test_the_cause_of_a_failure_is_shown_also_when_much_was_logged_after_it() -> None:
+    cause = ["Caused by: org.flywaydb.FlywayValidateException: Validate failed:", "Detected applied migration 2.43.1"]
+    trace = [
+        "java.lang.RuntimeException",
+        "\tat org.hisp.dhis.Start",
+        *cause,
+        "\tat org.flywaydb.Flyway",
+        "\t... 12 more",
+    ]
+    log = [*trace, *(f"INFO {number}" for number in range(30)), "fatal: DHIS2 failed to start", "INFO next start"]
+    expected = ["INFO 28", "INFO 29", "fatal: DHIS2 failed to start"]
+    shown = failure_lines([*log[:3], *log], 3)
+    assert shown == [trace[0], *cause, *expected], "the same error of the start before is not repeated"
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -105,7 +120,7 @@ def test_the_fatal_line_of_a_script_comes_last() -> None:
     ],
 )
 def test_errors_before_the_end_of_a_log_are_shown(line: str) -> None:
-    log = [line, *(f"line {number}" for number in range(100))]
+    log = [line, "\tat a.stack.Frame", *(f"line {number}" for number in range(100))]
     assert failure_lines(log, 3) == [line, "line 97", "line 98", "line 99"]
 
 
