@@ -45,6 +45,7 @@ class Session:
             ) from error
         self.requested = environment_.get("STACK", "").strip()
         self.env = environment.complete(self.inherited, self.mode)
+        recovery.remove_empty_attributes(self.env)  # or pulumi cannot report the selected stack
         self.host = engine.DEFAULT
         self.stack: Stack | None = None
 

@@ -5,6 +5,8 @@ create and never recorded. After a killed provider plugin there is no such list.
 names of the next `up`, which fails with `Conflict. The container name … is already in use`, and `destroy` leaves them.
 `pulumi refresh --clear-pending-creates` clears the list but leaves the objects in Docker, and its refresh records
 unhealthy containers as good ones; so both are removed here.
+
+One that is killed while it writes the state may leave a file with which every command fails; it is removed, too.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
 
     Raises ToolError while another pulumi is running on the stack.
     """
+    remove_empty_attributes(environment)
     held = locks(environment, stack)
     for lock in held:
         if not is_stale(lock, socket.gethostname(), runs_pulumi):
@@ -54,7 +57,7 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
     pending = deployment.get("pending_operations") or []
     creates = [operation for operation in pending if operation.get("type") == "creating"]
     # Without the lock of a backend, what is not recorded may be what another pulumi creates at this moment.
-    if not creates and not _lock_folder(environment):
+    if not creates and not _state_folder(environment):
         return
     recorded = {str(resource.get("id")) for resource in deployment.get("resources") or []}
     prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
@@ -69,20 +72,34 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
 
 def locks(environment: Mapping[str, str], stack: str) -> list[Lock]:
     """Return the locks on a stack of a file backend; other backends do not show theirs."""
-    folder = _lock_folder(environment)
+    folder = _state_folder(environment)
     if folder is None:
         return []
     found = []
-    for path in sorted(folder.glob(f"*/{PROJECT}/{stack.rsplit('/', 1)[-1]}/*.json")):
+    for path in sorted(folder.glob(f"locks/*/{PROJECT}/{stack.rsplit('/', 1)[-1]}/*.json")):
         content = json.loads(path.read_text() or "{}")
         found.append(Lock(content.get("pid", 0), content.get("hostname", ""), content.get("username", "")))
     return found
 
 
-def _lock_folder(environment: Mapping[str, str]) -> Path | None:
+def remove_empty_attributes(environment: Mapping[str, str]) -> None:
+    """Remove the empty attribute files that a killed pulumi leaves in a file backend.
+
+    Every command on the stack fails with `failed to load checkpoint: EOF`. The state beside them is whole: it is
+    written after its attributes, in one step, and needs none (setAttrs in gocloud.dev's fileblob).
+    """
+    folder = _state_folder(environment)
+    empty = [path for path in folder.rglob("*.attrs") if not path.stat().st_size] if folder else []
+    for path in empty:
+        path.unlink(missing_ok=True)
+    if empty:
+        report("recover", f"a killed run had left attributes of the state empty, removed: {empty[0].name}")
+
+
+def _state_folder(environment: Mapping[str, str]) -> Path | None:
     url = environment.get("PULUMI_BACKEND_URL", "")
     path = Path(url.removeprefix("file://").split("?")[0]).expanduser()
-    return path / ".pulumi" / "locks" if url.startswith("file://") else None
+    return path / ".pulumi" if url.startswith("file://") else None
 
 
 def is_stale(lock: Lock, host: str, runs: Callable[[int], bool]) -> bool:

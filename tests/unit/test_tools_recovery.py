@@ -40,3 +40,17 @@ def test_locks_are_read_from_the_file_backend_of_that_stack_only(tmp_path: Path)
     assert [lock.pid for lock in recovery.locks(backend, "dev")] == [7], "another stack's lock is none of ours"
     assert [lock.pid for lock in recovery.locks(backend, "organization/dhis2-cluster/dev")] == [7], "full names too"
     assert recovery.locks({"PULUMI_BACKEND_URL": "s3://b"}, "dev") == [], "other backends answer for their locks"
+
+
+def test_only_empty_attributes_of_the_state_are_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / ".pulumi" / "stacks" / "dhis2-cluster"
+    folder.mkdir(parents=True)
+    files = {"dev.json": "", "dev.json.attrs": "", "other.json": "{}", "other.json.attrs": "{}"}
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    recovery.remove_empty_attributes({"PULUMI_BACKEND_URL": f"file://{tmp_path}"})
+    assert {path.name for path in folder.iterdir()} == files.keys() - {"dev.json.attrs"}, "pulumi needs no attributes"
+    assert "dev.json.attrs" in capsys.readouterr().out, "the user reads what was changed"
+    recovery.remove_empty_attributes({"PULUMI_BACKEND_URL": f"file://{tmp_path}"})
+    recovery.remove_empty_attributes({"PULUMI_BACKEND_URL": "s3://bucket"})
+    assert capsys.readouterr().out == "", "nothing to do, nothing to report"
