@@ -1,5 +1,6 @@
 # Filter of an archive's list (pg_restore -l), read twice: it leaves out what cannot be restored here. A line is
-# `id; catalogue's oid, object's oid, kind, schema, name, owner`. Works on bytes: run it with LC_ALL=C.
+# `id; catalogue's oid, object's oid, kind, schema, name, owner`. Works on bytes: run it with LC_ALL=C, after
+# statements.awk.
 #
 # Reads in `dir`: relations, schemas, missing-extensions. Writes there: left-out, refused.
 BEGIN {
@@ -30,11 +31,10 @@ entry ~ /^SCHEMA - / && name_of(entry, "SCHEMA - ") in existing { next }
 # A table or sequence that neither the dump nor an extension creates belongs to a missing extension, and so do its rows.
 entry ~ /^(TABLE DATA|SEQUENCE SET) / && !(id in relation) && !(name_of(id, "") in relation) {
     if (missing) { leave_out(name_of(id, "")); next }
-    if (entry ~ /^TABLE/) { print "it has rows of the table " name_of(id, "") ", but does not create it (pg_dump --data-only)" > (dir "/refused"); exit 1 }
+    if (entry ~ /^TABLE/) refuse_rows(name_of(id, ""))
 }
 missing && id !~ /^- / && !(substr(id, 1, index(id, " ") - 1) in schema) { leave_out(entry); next }
 { print }
 
 # The entry without its kind and its owner, the last word.
 function name_of(text, kind) { text = substr(text, length(kind) + 1); sub(/ [^ ]*$/, "", text); return text }
-function leave_out(what) { print what > (dir "/left-out") }

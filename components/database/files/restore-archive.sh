@@ -55,7 +55,7 @@ restore_archive() {
     pg_restore --create -f - -L "$work/head-list" "$archive" >"$work/head"
     extensions_in_dump <"$work/head" | create_extensions
     filter_plain <"$work/head" >/dev/null
-    LC_ALL=C awk -v dir="$work" -f "$home/archive-filter.awk" "$work/list" "$work/list" >"$work/filtered-list" || check_refused
+    LC_ALL=C awk -v dir="$work" -f "$home/statements.awk" -f "$home/archive-filter.awk" "$work/list" "$work/list" >"$work/filtered-list" || check_refused
     # As SQL_ASCII the server takes rows unchecked; as UTF-8 they are checked. What else is left out of a plain dump cannot be
     # seen in a list: policies for roles, triggers and foreign servers of extensions that are missing.
     if grep -q "^SET client_encoding = 'SQL_ASCII'" "$work/head" || grep -qE ' (POLICY|ROW SECURITY) ' "$work/filtered-list" ||

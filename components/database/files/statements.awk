@@ -1,4 +1,4 @@
-# Functions of plain-filter.awk: the form of SQL, and whether an object can be restored.
+# Functions of plain-filter.awk: the form of SQL, and whether an object can be restored. The last ones are archive-filter.awk's, too.
 
 # Follow a line: `code` is what is outside of quotes and comments, `quote` what is open at its end, `escapes` in a string
 # with backslashes.
@@ -34,8 +34,7 @@ function unquoted(id) { if (gsub(/^"|"$/, "", id)) gsub(/""/, "\"", id); return 
 # A table that neither the dump nor an extension creates belongs to a missing extension, and so do its rows.
 function check_relation(id) { if (missing && id ~ /[.]/ && !(id in relation)) leave_out(id) }
 function check_rows(id) {
-    if (!creating && !missing && !(id in relation) && !(("public." id) in relation))
-        refuse("it has rows of the table " id ", but does not create it (pg_dump --data-only)")
+    if (!creating && !missing && !(id in relation) && !(("public." id) in relation)) refuse_rows(id)
     check_relation(id)
 }
 
@@ -71,5 +70,6 @@ function check_parameter(line,    id) {
         || id == "default_table_access_method" && line !~ /heap/
 }
 function leave_out(what) { left_out = 1; if (what != last) print last = what > (dir "/left-out") }
+function refuse_rows(id) { refuse("it has rows of the table " id ", but does not create it (pg_dump --data-only)") }
 function refuse(reason) { print reason > (dir "/refused"); refused = 1; exit 1 }
 function read(file, set,    line, n) { while ((getline line < (dir "/" file)) > 0) set[line] = ++n; return n }
