@@ -7,8 +7,16 @@ major=0   # of this image's PostgreSQL
 user=''   # the name of the user this runs as
 server='' # process id of the server
 socket='' # folder of the temporary server's socket, while there is one
+warnings=$run/warnings # of the primary's last start, for pulumi up
 
 log() { printf '%s\n' "$*" >&2; }
+
+warn() {
+    log "warning: $*"
+    record_warning "$*"
+}
+
+record_warning() { printf 'warning=%s\n' "$*" >>"$warnings"; }
 
 fatal() {
     log "fatal: $*"

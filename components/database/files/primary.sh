@@ -100,11 +100,6 @@ compare_encryption_password() {
     [[ $(marker_value "$restored" encryption_password) == "$other" ]] || change_marker "encryption_password=$other"
 }
 
-warn() {
-    log "warning: $*"
-    printf 'warning=%s\n' "$*" >>"$warnings"
-}
-
 # Another image may have other versions of extensions: the library is the image's, the SQL definitions are the database's.
 update_extensions() {
     local found name installed available

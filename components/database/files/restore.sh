@@ -3,7 +3,6 @@
 # shellcheck shell=bash
 
 : "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${major:?}"
-warnings=$run/warnings # of this start, for pulumi up
 
 restored=$data/restored # the marker
 work=$staging/work
@@ -139,7 +138,7 @@ restore_dump() {
     if [[ -s $work/left-out ]]; then
         left_out="left out: $(LC_ALL=C sort -u "$work/left-out" | paste -s -d ';' | sed 's/;/; /g')"
         log "$left_out"
-        printf 'warning=%s\n' "$left_out" >>"$warnings"
+        record_warning "$left_out"
     fi
     case $(sql dhis -c "SELECT count(*), coalesce(sum(pg_relation_size(oid)), 0) FROM pg_class WHERE relkind = 'r' AND relowner = 'loader'::regrole") in
     0\|*) warn "the dump $DUMP_NAME has no tables; DHIS2 begins with a blank database" ;;
