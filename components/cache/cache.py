@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.orchestrator.commands import execute, marker_of
 from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import service, volume
-from components.orchestrator.readiness import NotReady, Watcher, execute
+from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import render
 
@@ -73,7 +74,7 @@ class Cache(pulumi.ComponentResource):
         target = self.service.wait_target
         await watcher.until_ready([target])
         _, output = await watcher.run(lambda client: execute(client, target.container, ["/bin/sh", "-c", READ_MARKER]))
-        marker = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+        marker = marker_of(output)
         if marker:
             pulumi.log.warn(
                 f"{target.display_name} could not load its AOF ({marker.get('reason')}) and started empty at {marker.get('at')}: users have to log in again. The AOF is kept in /data/damaged of the volume {target.container}-data; why it could not be loaded: docker logs {target.container}"

@@ -1,5 +1,6 @@
 """DatabasePair: a PostgreSQL primary, restored from a dump, and its streaming replicas."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +12,14 @@ from components.database.dump_fetch import FETCH_SCRIPT, fetch_dump
 from components.database.passwords import (
     EncryptionPassword,
     check_encryption_password,
-    marker_of,
     verify_admin_password,
 )
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
+from components.orchestrator.commands import execute, marker_of
 from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import dump_cache_volume, service, volume
-from components.orchestrator.readiness import NotReady, Watcher, execute
+from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import file_names, render
 
@@ -123,9 +124,9 @@ class DatabasePair(pulumi.ComponentResource):
         """Return the primary's record of its restore (`restored_at` and others) and the warnings of its last start."""
         name = self.primary.wait_target.container
         code, text = await watcher.run(lambda client: execute(client, name, ["cat", MARKER, WARNINGS]))
-        lines = text.splitlines() if code == 0 else []
-        warnings = [line.removeprefix("warning=") for line in lines if line.startswith("warning=")]
-        return marker_of("\n".join(line for line in lines if not line.startswith("warning="))), warnings
+        if code:
+            return {}, []
+        return marker_of(text), re.findall(r"^warning=(.*)", text, re.MULTILINE)
 
     async def _checked_encryption_password(self, password: str) -> str:
         context, dump = self._args.context, self._args.dump

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pulumi
 
 from components.dhis2.release import Release
+from components.orchestrator.commands import execute, marker_of, read_file
 from components.orchestrator.container_spec import FILES
-from components.orchestrator.readiness import NotReady, Watcher, execute, read_file
+from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint
 from components.templates.escaping import property_value
 
@@ -24,11 +25,6 @@ class EncryptionPassword:
 
     value: pulumi.Output[str]
     from_setting: bool
-
-
-def marker_of(text: str | None) -> dict[str, str]:
-    """Return the keys and values of a primary's marker, its record of the restore."""
-    return dict(line.split("=", 1) for line in (text or "").splitlines() if "=" in line)
 
 
 async def check_encryption_password(

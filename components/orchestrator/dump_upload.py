@@ -9,8 +9,9 @@ from pathlib import Path
 
 from docker import DockerClient
 
+from components.orchestrator.commands import execute
 from components.orchestrator.engine_info import MAKE_ROOM
-from components.orchestrator.readiness import NotReady, execute, inspect
+from components.orchestrator.readiness import NotReady, inspect
 
 
 def restart_failed(client: DockerClient, container: str) -> bool:

@@ -1,8 +1,6 @@
 """Wait for containers to become ready, and report what they are doing meanwhile."""
 
 import asyncio
-import io
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ from docker.errors import APIError, NotFound
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from components.orchestrator.client import UNREACHABLE, connect, engine_address
+from components.orchestrator.commands import execute
 from components.orchestrator.container_state import FATAL, Condition, evaluate, failure_lines, healthcheck_output
 
 POLL_SECONDS = 0.5
@@ -196,25 +195,6 @@ def probe(client: DockerClient, name: str, inspected: dict[str, Any]) -> tuple[b
     except APIError as error:
         return False, str(error.explanation)  # it has just exited, and the next inspection has the reason
     return code == 0, output.strip()
-
-
-def read_file(client: DockerClient, name: str, path: str) -> str | None:
-    """Return the text of a file in a container, running or not; None when there is no such container or file."""
-    try:
-        chunks, _ = client.api.get_archive(name, path)
-    except NotFound:
-        return None
-    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-        file = archive.extractfile(archive.getmembers()[0])
-        return file.read().decode() if file else None
-
-
-def execute(client: DockerClient, name: str, command: Sequence[str]) -> tuple[int, str]:
-    """Return exit code and output of a command in a container."""
-    started = client.api.exec_create(name, list(command))
-    output = bytes(client.api.exec_start(started["Id"])).decode(errors="replace")
-    ended: dict[str, Any] = client.api.exec_inspect(started["Id"])  # type: ignore[no-untyped-call]
-    return int(ended["ExitCode"] or 0), output
 
 
 def _missing(target: WaitTarget) -> str:

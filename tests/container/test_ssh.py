@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.orchestrator.client import connect
-from components.orchestrator.readiness import execute
+from components.orchestrator.commands import execute
 from tests.support.commands import logs
 from tests.support.containers import Containers
 from tests.support.ssh_host import SshHost, ssh_host

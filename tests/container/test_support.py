@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.commands import NOT_RUNNING, execute, shell, shell_output
+from components.orchestrator.commands import NOT_RUNNING
+from tests.support.commands import execute, shell, shell_output
 from tests.support.containers import Containers, MissingImage
 from tests.support.http import NO_ANSWER, ask, ask_inside
 from tests.support.project import NGINX, VALKEY

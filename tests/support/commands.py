@@ -1,19 +1,22 @@
 """Commands inside a container, and what it has logged."""
 
+from typing import cast
+
+from docker import DockerClient
 from docker.errors import APIError
 from docker.models.containers import Container
 
-NOT_RUNNING = -1
+from components.orchestrator import commands
+from components.orchestrator.commands import NOT_RUNNING
 
 
 def execute(container: Container, *command: str) -> tuple[int, str]:
     """Return exit code and stripped output of a command in a container; NOT_RUNNING and the reason if it has exited."""
     try:
-        code, output = container.exec_run(list(command))
+        code, output = commands.execute(cast(DockerClient, container.client), str(container.id), command)
     except APIError as error:
         return NOT_RUNNING, str(error.explanation)
-    text = bytes(output).decode(errors="replace").strip()
-    return (NOT_RUNNING if code is None else int(code)), text  # no code: it was killed with its container
+    return code, output.strip()
 
 
 def shell(container: Container, command: str) -> tuple[int, str]:

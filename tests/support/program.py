@@ -18,6 +18,7 @@ from pulumi.runtime.mocks import MockMonitor
 from components import deployment
 from components.orchestrator.readiness import WaitTarget
 from tests.support.archive import packed
+from tests.support.fake_exec import FakeExec
 
 ROOT = Path(__file__).parents[2]
 PROJECT, STACK = "dhis2-cluster", "test"
@@ -67,7 +68,7 @@ class Registered:
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(FakeExec):
     """A Docker Engine whose containers run since `started_at`, and print `printed` for every command.
 
     The cache prints `printed_by_cache`. `answers` are the exit codes and outputs of the commands of passwords.sh, in
@@ -105,7 +106,7 @@ class FakeEngine:
             return {"Id": "passwords"}
         return {"Id": name}
 
-    def exec_start(self, name: str) -> bytes:
+    def output_of(self, name: str) -> bytes:
         if name == "passwords":
             return self._answer[1].encode()
         return (self.printed_by_cache if name == f"{PREFIX}-cache" else self.printed).encode()

@@ -8,6 +8,7 @@ import pytest
 from components.orchestrator import readiness
 from components.orchestrator.container_state import healthcheck_output
 from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from tests.support.fake_exec import FakeExec
 
 LINE = "DHIS2 is starting or migrating the database: port 8090 is not open yet"
 
@@ -21,7 +22,7 @@ def starting(*outputs: str) -> dict[str, Any]:
     }
 
 
-class Engine:
+class Engine(FakeExec):
     """A Docker Engine with one starting container."""
 
     def __init__(self) -> None:
@@ -33,7 +34,7 @@ class Engine:
     def exec_create(self, *_: object) -> dict[str, str]:
         return {"Id": "1"}
 
-    def exec_start(self, _: str) -> bytes:
+    def output_of(self, _: str) -> bytes:
         return b""
 
     def exec_inspect(self, _: str) -> dict[str, Any]:

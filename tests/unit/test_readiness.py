@@ -10,6 +10,7 @@ from requests.exceptions import ReadTimeout
 from components.orchestrator import readiness
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, failure_lines
 from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from tests.support.fake_exec import FakeExec
 
 STOPPED = " and was stopped by hand; start it: pulumi up --refresh"
 ENDLESS_SECONDS = 10  # a wait that would not end fails its test
@@ -128,7 +129,7 @@ def test_empty_lines_of_a_log_are_left_out() -> None:
     assert failure_lines(["one  ", "", "two", " "], 3) == ["one", "two"]
 
 
-class Engine:
+class Engine(FakeExec):
     """Answers inspections from a list, repeating the last one, and logs with fixed lines. `codes` are the exit codes of
     commands, repeating the last one; None: the container has just exited."""
 
@@ -144,7 +145,7 @@ class Engine:
             raise APIError("is not running")
         return {"Id": "1"}
 
-    def exec_start(self, _: str) -> bytes:
+    def output_of(self, _: str) -> bytes:
         return b""
 
     def exec_inspect(self, _: str) -> dict[str, Any]:

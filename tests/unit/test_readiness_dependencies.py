@@ -9,6 +9,7 @@ from docker.errors import APIError, NotFound
 
 from components.orchestrator import readiness
 from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from tests.support.fake_exec import FakeExec
 
 ENDLESS_SECONDS = 10  # a wait that would not end fails its test
 PRIMARY = WaitTarget("primary", "the primary database")
@@ -23,7 +24,7 @@ UNHEALTHY: dict[str, Any] = {"status": "running", "health": "unhealthy"}
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(FakeExec):
     """A Docker Engine with containers that are healthy unless `states` has them; None: there is no such container.
 
     `outputs` are what failing healthchecks print, by container; those of the other containers pass.
@@ -54,7 +55,7 @@ class FakeEngine:
             raise APIError("is not running")
         return {"Id": name}
 
-    def exec_start(self, name: str) -> bytes:
+    def output_of(self, name: str) -> bytes:
         return self.outputs.get(name, "").encode()
 
     def exec_inspect(self, name: str) -> dict[str, Any]:
