@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 DUMP_CACHE_VOLUME = "dhis2-cluster-dumps"  # shared by all stacks of a Docker Engine
 STACK_LABEL = "dhis2-cluster.stack"
+SERVICE_LABEL = "com.docker.compose.service"
+NUMBER_LABEL = "com.docker.compose.container-number"
 NETWORKS = ("edge", "app", "data")
 
 
@@ -27,8 +29,8 @@ class Naming:
         """Return Compose's labels: `docker compose -p <prefix> ps` and `logs` work on the stack's containers."""
         return {
             "com.docker.compose.project": self.prefix,
-            "com.docker.compose.service": service,
-            "com.docker.compose.container-number": str(number),
+            SERVICE_LABEL: service,
+            NUMBER_LABEL: str(number),
             "com.docker.compose.oneoff": "False",
             # Compose lists only containers that have one; it reads the value only when it is to change them.
             "com.docker.compose.config-hash": service,

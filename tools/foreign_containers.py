@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import docker
 
-from components.naming import STACK_LABEL, Naming
+from components.naming import STACK_LABEL
 from components.orchestrator.client import connect
-from tools.paths import PROJECT
+from tools.naming import naming
 from tools.terminal import report
 
 
 def warn(docker_host: str, stack: str, *, volumes: bool) -> None:
     """Log each foreign container in a stack's networks and, with `volumes`, in its volumes, with the fix."""
     client = connect(docker_host)
-    prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
+    prefix = naming(stack).prefix
     for text in (*in_networks(client, prefix), *(in_volumes(client, prefix) if volumes else ())):
         report("warning", text)
 

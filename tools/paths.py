@@ -16,6 +16,11 @@ OFFLINE = ROOT / ".offline"
 SAMPLE_DUMP = OFFLINE / "sample-dump.sql.gz"
 
 
+def stack_name(stack: str) -> str:
+    """Return a stack's name; a cloud stack's owner (owner/project/stack) is no part of it."""
+    return stack.rsplit("/", 1)[-1]
+
+
 def stack_file(stack: str) -> Path:
-    """Return the settings file of a stack; a cloud stack's owner (owner/project/stack) is no part of its name."""
-    return ROOT / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+    """Return the settings file of a stack."""
+    return ROOT / f"Pulumi.{stack_name(stack)}.yaml"

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.naming import Naming
 from components.orchestrator.client import connect
-from tools.paths import PROJECT
+from tools.naming import naming
+from tools.paths import PROJECT, stack_name
 from tools.terminal import ToolError, attempt, capture, report
 from tools.unrecorded import remove_unrecorded
 
@@ -39,7 +39,6 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
 
     Raises ToolError while another pulumi is running on the stack.
     """
-    remove_empty_attributes(environment)
     held = locks(environment, stack)
     for lock in held:
         if not is_stale(lock, socket.gethostname(), runs_pulumi):
@@ -60,7 +59,7 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
     if not creates and not _state_folder(environment):
         return
     recorded = {str(resource.get("id")) for resource in deployment.get("resources") or []}
-    prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
+    prefix = naming(stack).prefix
     removed = remove_unrecorded(connect(docker_host), prefix, recorded)
     if creates:
         # Pulumi itself drops the other kinds.
@@ -76,7 +75,7 @@ def locks(environment: Mapping[str, str], stack: str) -> list[Lock]:
     if folder is None:
         return []
     found = []
-    for path in sorted(folder.glob(f"locks/*/{PROJECT}/{stack.rsplit('/', 1)[-1]}/*.json")):
+    for path in sorted(folder.glob(f"locks/*/{PROJECT}/{stack_name(stack)}/*.json")):
         content = json.loads(path.read_text() or "{}")
         found.append(Lock(content.get("pid", 0), content.get("hostname", ""), content.get("username", "")))
     return found

@@ -6,15 +6,12 @@ import asyncio
 
 import docker
 
-from components.naming import STACK_LABEL, Naming
+from components.naming import NUMBER_LABEL, SERVICE_LABEL, STACK_LABEL
 from components.orchestrator.client import connect
 from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
 from components.orchestrator.restart import restart_in_turn
-from tools.paths import PROJECT
+from tools.naming import naming
 from tools.terminal import ToolError, report
-
-NUMBER = "com.docker.compose.container-number"
-SERVICE = "com.docker.compose.service"
 
 
 def restart_cores(docker_host: str, stack: str, timeout_seconds: int) -> None:
@@ -22,7 +19,7 @@ def restart_cores(docker_host: str, stack: str, timeout_seconds: int) -> None:
 
     Raises ToolError when there are fewer than two, or one does not become healthy; no further core is stopped then.
     """
-    prefix = Naming(PROJECT, stack.rsplit("/", 1)[-1]).prefix
+    prefix = naming(stack).prefix
     targets = cores(connect(docker_host), prefix)
     if not targets:
         raise ToolError(f"stack {stack} has no cores on this Docker Engine. Deploy it: make up STACK={stack}")
@@ -41,6 +38,8 @@ def restart_cores(docker_host: str, stack: str, timeout_seconds: int) -> None:
 
 def cores(client: docker.DockerClient, prefix: str) -> list[WaitTarget]:
     """Return a stack's cores in the order of their numbers, stopped ones too."""
-    containers = client.containers.list(all=True, filters={"label": [f"{STACK_LABEL}={prefix}", f"{SERVICE}=core"]})
-    numbered = sorted((int(container.labels[NUMBER]), str(container.name)) for container in containers)
+    containers = client.containers.list(
+        all=True, filters={"label": [f"{STACK_LABEL}={prefix}", f"{SERVICE_LABEL}=core"]}
+    )
+    numbered = sorted((int(container.labels[NUMBER_LABEL]), str(container.name)) for container in containers)
     return [WaitTarget(name, f"core {number}") for number, name in numbered]

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from components.naming import NUMBER_LABEL
 from components.orchestrator.readiness import NotReady, WaitTarget
 from components.orchestrator.restart import restart_in_turn
 from tools import rolling_restart
-from tools.rolling_restart import NUMBER, cores, restart_cores
+from tools.rolling_restart import cores, restart_cores
 from tools.terminal import ToolError
 
 TARGETS = [WaitTarget(f"dhis2-cluster-dev-core-{number}", f"core {number}") for number in (1, 2)]
@@ -76,7 +77,7 @@ class Core:
 
     @property
     def labels(self) -> dict[str, str]:
-        return {NUMBER: str(self.number)}
+        return {NUMBER_LABEL: str(self.number)}
 
 
 class Client:
