@@ -57,7 +57,7 @@ def engine() -> Iterator[tuple[type[_Engine], docker.DockerClient]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     client = docker.DockerClient(base_url=f"tcp://127.0.0.1:{server.server_port}", version="1.41", timeout=10)
     yield handler, client
-    client.close()
+    client.close()  # type: ignore[no-untyped-call]
     server.shutdown()
     server.server_close()
 
