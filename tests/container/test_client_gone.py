@@ -15,11 +15,6 @@ RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'dhis' AND stat
 
 
 @pytest.fixture(scope="module")
-def databases(containers: Containers) -> Databases:
-    return Databases(containers, containers.volume("dumps"))
-
-
-@pytest.fixture(scope="module")
 def primary(containers: Containers, databases: Databases) -> Container:
     container = databases.primary(containers.volume("primary"))
     until_healthy(container, "primary")

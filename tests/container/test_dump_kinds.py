@@ -18,11 +18,6 @@ pytestmark = pytest.mark.container
 SHARED = ROOT.parent / "shared" / "data" / "dumps"
 
 
-@pytest.fixture(scope="module")
-def databases(containers: Containers) -> Databases:
-    return Databases(containers, containers.volume("dumps"))
-
-
 def primary(containers: Containers, databases: Databases, content: bytes) -> Container:
     """Start a primary that restores a dump."""
     key = hashlib.sha256(content).hexdigest()

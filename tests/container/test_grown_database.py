@@ -23,11 +23,6 @@ FORMS = {
 }
 
 
-@pytest.fixture(scope="module")
-def databases(containers: Containers) -> Databases:
-    return Databases(containers, containers.volume("dumps"))
-
-
 def extension_files(*, fails: bool) -> dict[str, str | bytes]:
     """The files of the extension `preloaded`, which cannot be created when it `fails`."""
     script = "preloaded--fails.sql" if fails else "preloaded--1.0.sql"

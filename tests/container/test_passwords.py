@@ -43,11 +43,6 @@ WITHOUT_FINGERPRINT = {
 
 
 @pytest.fixture(scope="module")
-def databases(containers: Containers) -> Databases:
-    return Databases(containers, containers.volume("dumps"))
-
-
-@pytest.fixture(scope="module")
 def source(containers: Containers, databases: Databases) -> Container:
     """A primary whose database has been used with OURS."""
     container = databases.primary(containers.volume("source"), encryption=OURS)

@@ -64,6 +64,15 @@ class Restorable(Pair):
         sql(self.primary, "CREATE TABLE IF NOT EXISTS more (filler text)")
         sql(self.primary, "INSERT INTO more SELECT repeat('z', 1000) FROM generate_series(1, 5000)")
 
+    def restore_while_replica_is_away(self, backup: str, reason: str) -> None:
+        """Replace and outgrow the primary while the replica is stopped; wait until the replica logs why it clones."""
+        self.replica.stop(timeout=20)
+        self.restore(backup)
+        self.outgrow()
+        before = len(logs(self.replica))
+        self.replica.start()
+        until_logged(self.replica, reason, before)
+
     def follows(self, gone: str) -> None:
         """Wait until the replica is healthy; it has the primary's rows and nothing of the past that was undone."""
         until_healthy(self.replica, "replica")
@@ -88,11 +97,7 @@ def test_a_replica_ahead_of_its_restored_primary_is_cloned_again(pair: Restorabl
 def test_a_replica_that_was_away_while_its_restored_primary_outgrew_it_is_cloned_again(pair: Restorable) -> None:
     backup = pair.backup()
     pair.arrives("undone_while_away")
-    pair.replica.stop(timeout=20)
-    pair.restore(backup)
-    pair.outgrow()
-    pair.replica.start()
-    until_logged(pair.replica, OLDER)
+    pair.restore_while_replica_is_away(backup, OLDER)
     pair.follows(gone="undone_while_away")
 
 
@@ -111,24 +116,14 @@ def test_a_replica_whose_restored_primary_outgrew_it_before_it_was_back_is_clone
 def test_a_replica_of_a_primary_restored_from_a_snapshot_of_its_last_run_is_cloned_again(pair: Restorable) -> None:
     backup = pair.backup(running=True)
     pair.arrives("undone_after_snapshot")
-    pair.replica.stop(timeout=20)
-    pair.restore(backup)
-    pair.outgrow()
-    before = len(logs(pair.replica))
-    pair.replica.start()
-    until_logged(pair.replica, OLDER, before)
+    pair.restore_while_replica_is_away(backup, OLDER)
     pair.follows(gone="undone_after_snapshot")
 
 
 def test_a_replica_of_a_primary_on_another_timeline_is_cloned_again(pair: Restorable) -> None:
     backup = pair.backup(recovered=True)
     pair.arrives("forked")
-    pair.replica.stop(timeout=20)
-    pair.restore(backup)
-    pair.outgrow()
-    before = len(logs(pair.replica))
-    pair.replica.start()
-    until_logged(pair.replica, "restored from an older backup: its timeline 2 begins at", before)
+    pair.restore_while_replica_is_away(backup, "restored from an older backup: its timeline 2 begins at")
     pair.follows(gone="forked")
 
 

@@ -44,11 +44,6 @@ FOREIGN = """SELECT count(*) FROM pg_class WHERE relowner <> 'dhis'::regrole AND
 
 
 @pytest.fixture(scope="module")
-def databases(containers: Containers) -> Databases:
-    return Databases(containers, containers.volume("dumps"))
-
-
-@pytest.fixture(scope="module")
 def good(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     content = dump(tmp_path_factory.mktemp("good"))
     databases.add_dump(content, KEY)

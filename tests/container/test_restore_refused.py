@@ -74,11 +74,6 @@ DOUBTFUL = """CREATE FUNCTION allowed() RETURNS boolean LANGUAGE sql IMMUTABLE A
 
 
 @pytest.fixture(scope="module")
-def databases(containers: Containers) -> Databases:
-    return Databases(containers, containers.volume("dumps"))
-
-
-@pytest.fixture(scope="module")
 def archives(containers: Containers, databases: Databases) -> dict[str, bytes]:
     """The broken archives."""
     source = databases.primary(containers.volume("source"))

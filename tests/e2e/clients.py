@@ -57,6 +57,18 @@ def reads_return(stack: Stack, core: str, session: httpx.Cookies, *replicas: str
     )
 
 
+def build_analytics(client: httpx.Client) -> str:
+    """Run DHIS2's analytics job to its end and return its id."""
+    job = str(client.post("/api/resourceTables/analytics").json()["response"]["id"])
+
+    def result() -> dict[str, object]:
+        return dict(client.get(f"/api/jobConfigurations/{job}").json())
+
+    until(lambda: result()["lastExecutedStatus"] in ("COMPLETED", "FAILED"), "the job to finish")
+    assert result()["lastExecutedStatus"] == "COMPLETED", result()["errorCodes"]
+    return job
+
+
 def _ask(stack: Stack, core: str, session: httpx.Cookies, path: str, *options: str) -> Answer:
     cookies = "; ".join(f"{name}={value}" for name, value in session.items())
     return ask_inside(stack.container(core), path, "--header", f"Cookie: {cookies}", *options)

@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from components.orchestrator.client import engine_address
-from tests.e2e.clients import at_core, json_at_core, nodes, readers
+from tests.e2e.clients import at_core, build_analytics, json_at_core, nodes, readers
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
+from tests.e2e.processes import started
 from tests.support.commands import execute
 from tests.support.containers import Containers
 from tests.support.load import Load, reads
@@ -196,7 +197,7 @@ def test_a_rolling_restart_fails_no_request_and_makes_a_system_setting_effective
         path = "/api/systemSettings/applicationTitle"
         return [at_core(stack, core, session, path).text for core in ("core-1", "core-2")]
 
-    before, started = stack.containers(), [started_at(stack, core) for core in ("core-1", "core-2")]
+    before, starts = stack.containers(), [started(stack, core) for core in ("core-1", "core-2")]
     old = titles()[1]
     change = ("--request", "POST", "--header", "Content-Type: text/plain", "--data", "Health data")
     at_core(stack, "core-1", session, "/api/systemSettings/applicationTitle", *change)
@@ -206,14 +207,9 @@ def test_a_rolling_restart_fails_no_request_and_makes_a_system_setting_effective
         restart_cores(engine_address(None), stack.name, timeout_seconds=UP_SECONDS)
     assert not load.failures, f"failed requests: {dict(load.failures)}: {load.first_failure}"
     assert titles() == ["Health data", "Health data"]
-    assert all(started_at(stack, core) > at for core, at in zip(("core-1", "core-2"), started, strict=True))
+    assert all(started(stack, core) > at for core, at in zip(("core-1", "core-2"), starts, strict=True))
     assert stack.containers() == before, "they were restarted, not replaced"
     assert stack.changes() == {}
-
-
-def started_at(stack: Stack, part: str) -> str:
-    """Return when a part was started last."""
-    return str(stack.container(part).attrs["State"]["StartedAt"])
 
 
 @pytest.mark.simulator
@@ -229,7 +225,8 @@ def test_replicas_are_added_and_removed(stack: Stack, session: httpx.Cookies) ->
             assert client.get("/api/system/info").json()["readReplicaCount"] == number
         assert readers(stack, "core-1", session) == (replicas or {"primary"}), "every replica is read from"
         if not replicas:
-            _build_analytics(stack)
+            with stack.client(auth=ADMIN) as client:
+                build_analytics(client)
             assert stack.sql(PERSISTENCE) == "u", "without a replica DHIS2 builds unlogged tables"
         stack.sql(f"INSERT INTO e2e_replicas VALUES ({number})")  # noqa: S608 - a number of our own
         for replica in replicas:
@@ -240,17 +237,6 @@ def test_replicas_are_added_and_removed(stack: Stack, session: httpx.Cookies) ->
     element = stack.sql("SELECT dx FROM analytics LIMIT 1", "replica-1")
     rows = json_at_core(stack, "core-1", session, f"/api/analytics?dimension=dx:{element}")["rows"]
     assert rows[0][0] == element, "a replica can read them"
-
-
-def _build_analytics(stack: Stack) -> None:
-    """Run DHIS2's analytics job and wait for its end."""
-    with stack.client(auth=ADMIN) as client:
-        job = client.post("/api/resourceTables/analytics").json()["response"]["id"]
-
-        def status() -> object:
-            return client.get(f"/api/jobConfigurations/{job}").json()["lastExecutedStatus"]
-
-        until(lambda: status() == "COMPLETED", "the job to finish", too_late=lambda: status() == "FAILED")
 
 
 @pytest.mark.parametrize(

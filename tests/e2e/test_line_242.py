@@ -4,7 +4,7 @@ to the next line: steps in their order."""
 import httpx
 import pytest
 
-from tests.e2e.clients import SHORT_CONNECTION_AGE, json_at_core, nodes, readers, reads_return
+from tests.e2e.clients import SHORT_CONNECTION_AGE, build_analytics, json_at_core, nodes, readers, reads_return
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
 from tests.support.stack import Stack, log_in
@@ -44,13 +44,7 @@ def test_core_1_reads_from_the_primary_and_the_other_from_the_replica(stack: Sta
 def test_the_analytics_job_completes_through_the_load_balancer(stack: Stack, session: httpx.Cookies) -> None:
     element = stack.sql("SELECT uid FROM dataelement JOIN datavalue USING (dataelementid) LIMIT 1")
     with stack.client(cookies=session) as client:
-        job = client.post("/api/resourceTables/analytics").json()["response"]["id"]
-
-        def result() -> dict[str, object]:
-            return dict(client.get(f"/api/jobConfigurations/{job}").json())
-
-        until(lambda: result()["lastExecutedStatus"] in ("COMPLETED", "FAILED"), "the job to finish")
-        assert result()["lastExecutedStatus"] == "COMPLETED", result()["errorCodes"]
+        job = build_analytics(client)
     assert f"Job completed: inMemoryAnalyticsJob_{job}" in stack.log("core-1"), "core-1 leads"
 
     stack.wait_sql("SELECT count(*) > 0 FROM analytics", "t", "replica-1")
