@@ -169,7 +169,13 @@ def test_dumps_of_a_real_dhis2_are_restored(stack: Stack, real_dumps: Path, name
     assert stack.outputs()["version"] == "2.42.5"
 
 
-@pytest.mark.parametrize("options", [("-Fc",), ("--clean",)], ids=["custom format", "plain with --clean"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("-Fc",), id="custom format"),
+        pytest.param(("--clean",), id="plain with --clean", marks=pytest.mark.long),
+    ],
+)
 def test_a_backup_of_the_stack_is_restored(stack: Stack, options: tuple[str, ...], took: Took) -> None:
     stack.sql("CREATE TABLE since_then (n int)")
     backup = stack.folder / "backup.dump"
