@@ -39,6 +39,7 @@ def recover(environment: Mapping[str, str], stack: str, docker_host: str) -> Non
 
     Raises ToolError while another pulumi is running on the stack.
     """
+    remove_empty_attributes(environment)
     held = locks(environment, stack)
     for lock in held:
         if not is_stale(lock, socket.gethostname(), runs_pulumi):
