@@ -62,6 +62,7 @@ def test_a_replica_whose_volume_was_removed_is_cloned_again(stack: Stack, took: 
     stack.wait_sql(ROWS, stack.sql(ROWS), "replica-1")
 
 
+@pytest.mark.long
 def test_a_network_that_was_removed_is_recreated_with_its_containers(stack: Stack, took: Took) -> None:
     network = stack.docker.networks.get(f"{stack.prefix}-app")
     for member in network.containers:
