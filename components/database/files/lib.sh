@@ -7,7 +7,9 @@ major=0   # of this image's PostgreSQL
 user=''   # the name of the user this runs as
 server='' # process id of the server
 socket='' # folder of the temporary server's socket, while there is one
-warnings=$run/warnings # of the primary's last start, for pulumi up
+
+# Of the primary's last start, for pulumi up.
+warnings=$run/warnings
 
 log() { printf '%s\n' "$*" >&2; }
 
