@@ -1,6 +1,7 @@
 """Users who are logged in, through the load balancer or at one core without it."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ SHORT_CONNECTION_AGE = {"simulator.pool.age.divisor": str(AGE_DIVISOR)}
 # Five minutes of age, and ten seconds until the driver tries the replica again.
 RETURN_SECONDS = 300 / AGE_DIVISOR + 10
 SLACK_SECONDS = 20  # for a busy machine
+SERVER_ERROR = 500
 
 
 def at_core(stack: Stack, core: str, session: httpx.Cookies, path: str, *options: str) -> Answer:
@@ -23,6 +25,19 @@ def at_core(stack: Stack, core: str, session: httpx.Cookies, path: str, *options
     answer = _ask(stack, core, session, path, *options)
     assert httpx.codes.is_success(answer.status), f"{core} answered {answer.status} to {path}: {answer.text}"
     return answer
+
+
+def until_reconnected(stack: Stack, session: httpx.Cookies, *cores: str) -> None:
+    """Wait until cores reach a cache that has replaced another: they look up a session there.
+
+    Their driver tries again after a growing delay, and Java keeps an address for 30 s.
+    """
+
+    def is_connected(core: str) -> bool:
+        return httpx.codes.OK <= _ask(stack, core, session, "/api/me").status < SERVER_ERROR
+
+    for core in cores:
+        until(partial(is_connected, core), f"{core} to reach the cache")
 
 
 def json_at_core(stack: Stack, core: str, session: httpx.Cookies, path: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.e2e.clients import until_reconnected
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Stack, log_in
 from tests.support.waiting import until
@@ -78,6 +79,7 @@ def test_a_server_that_cannot_read_the_aof_starts_empty_in_that_up(stack: Stack)
     stack.set(cacheMemory=80)  # another container, as with another cacheImage
     text = stack.up()
     assert DROPPED in text, f"the AOF is of a newer server:\n{text}"
+    until_reconnected(stack, session, "core-1", "core-2")
     assert status(stack, session) in LOG_IN
     assert status(stack, log_in(stack)) == 200
 
@@ -91,6 +93,7 @@ def test_a_full_cache_fails_up_with_the_command_that_helps_at_once(stack: Stack)
     assert "core 1 " not in text and "readyTimeout" not in text, f"the cores only suffer from it:\n{text}"
     stack.set(cacheMemory=160)
     stack.up()
+    until_reconnected(stack, session, "core-1", "core-2")
     assert status(stack, session) == 200, "users stay logged in"
     assert status(stack, log_in(stack)) == 200
 
