@@ -63,6 +63,7 @@ def test_all_cores_die_and_users_see_that_dhis2_is_starting(stack: Stack, sessio
     stack.wait_healthy("core-1", "core-2")
 
 
+@pytest.mark.long
 def test_a_core_that_accepts_and_never_answers_is_restarted_and_no_read_fails(
     stack: Stack, session: httpx.Cookies, took: Took
 ) -> None:

@@ -21,7 +21,7 @@ from tests.support.durations import Took
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.simulator]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.long, pytest.mark.simulator]
 
 ROWS = 20_000
 COUNT = "SELECT count(*) FROM datavalue"
