@@ -19,7 +19,7 @@ from tests.container.databases import (
     until_healthy,
 )
 from tests.support.archive import packed
-from tests.support.commands import logs, shell, sql
+from tests.support.commands import execute, logs, shell, sql
 from tests.support.containers import Containers
 from tests.support.waiting import until, until_exited, until_logged
 
@@ -160,7 +160,7 @@ def test_only_dhis2_s_role_reaches_only_its_database_from_elsewhere(
     address = next(iter(sample.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
     password = APP_PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
     target = f"host={address} connect_timeout=5 " + target.replace("RIGHT", f"'{password}'")
-    code, output = blank.exec_run(["psql", "-XAtwd", target, "-c", "SELECT 'in'"])
+    code, output = execute(blank, "psql", "-XAtwd", target, "-c", "SELECT 'in'")
     assert (code == 0) is allowed, output
 
 

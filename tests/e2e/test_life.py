@@ -79,7 +79,7 @@ def test_no_secret_is_in_inspect_logs_or_plain_state(stack: Stack) -> None:
 def test_only_the_load_balancer_is_published_and_the_data_network_is_out_of_its_reach(stack: Stack) -> None:
     published = {part for part in stack.containers() if stack.container(part).attrs["HostConfig"]["PortBindings"]}
     assert published == {"lb"}
-    code, _ = stack.container("lb").exec_run(["curl", "-s", "--max-time", "2", "telnet://postgres-primary:5432"])
+    code, _ = execute(stack.container("lb"), "curl", "-s", "--max-time", "2", "telnet://postgres-primary:5432")
     assert code == 6, "its name does not resolve there"
     for part, port in (("primary", 5432), ("replica-1", 5432), ("cache", 6379)):
         for network in stack.container(part).attrs["NetworkSettings"]["Networks"].values():
@@ -104,7 +104,7 @@ def test_databases_and_cache_refuse_a_container_of_their_network_without_a_passw
 def _connects(stack: Stack, part: str, address: str, port: int) -> bool:
     """Return whether a part gets a connection to an address within a second."""
     options = ["-s", "-o", "/dev/null", "-w", "%{time_connect}", "--max-time", "1"]
-    _, output = stack.container(part).exec_run(["curl", *options, f"telnet://{address}:{port}"])
+    _, output = execute(stack.container(part), "curl", *options, f"telnet://{address}:{port}")
     return float(output) > 0
 
 
