@@ -122,6 +122,14 @@ def test_a_kill_while_the_aof_is_set_aside_is_completed_by_the_next_start(cache:
     assert shell_output(cache, "ls /data").split() == ["appendonly-one", "damaged"]
 
 
+def test_a_server_whose_aof_is_set_aside_during_the_healthcheck_is_unhealthy(cache: Container) -> None:
+    set_aside = "mkdir -p /data/damaged.pending/aof"
+    shell_output(cache, f"mkdir /data/bin && printf '#!/bin/sh\\n%s\\n' '{set_aside}' >/data/bin/valkey-cli")
+    shell_output(cache, "echo exec $(command -v valkey-cli) '\"$@\"' >>/data/bin/valkey-cli && chmod +x /data/bin/*")
+    code, output = shell(cache, f"PATH=/data/bin:$PATH /bin/sh {FILES}/health.sh")
+    assert (code, output) == (1, "the cache starts with an empty AOF, the one before is set aside")
+
+
 def test_the_aof_of_an_older_dhis2_version_or_dump_is_removed(cache: Container) -> None:
     before = sessions(cache)
     shell_output(cache, "mkdir /data/appendonly-zero && echo x >/data/appendonly-zero/appendonly.aof.1.incr.aof")

@@ -6,11 +6,6 @@ set -eu
 # shellcheck source=components/cache/files/client.sh
 . "${0%/*}/client.sh"
 
-if [ -e /data/damaged.pending/aof ]; then
-    echo 'the cache starts with an empty AOF, the one before is set aside'
-    exit 1
-fi
-
 refusals=/tmp/refused-writes # how many writes were refused for lack of memory; modified when the number changes
 
 # The value of a field of INFO; empty where the server has none.
@@ -30,6 +25,12 @@ MISCONF*)
     exit 1
     ;;
 esac
+
+# After the answer: a server that answers may be the one that start.sh has just started without that AOF.
+if [ -e /data/damaged.pending/aof ]; then
+    echo 'the cache starts with an empty AOF, the one before is set aside'
+    exit 1
+fi
 
 # The server refuses writes while it uses more than maxmemory, by its own count. With users writing at the edge that
 # changes from one moment to the next, so a refusal counts for a minute.

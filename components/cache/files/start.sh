@@ -64,9 +64,9 @@ put_back() {
 # The server runs without the AOF that was set aside: from now on it is the one that is kept.
 keep_aside() {
     printf 'at=%s\n' "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" >>"$pending/marker"
+    echo "the AOF of the cache cannot be loaded ($(sed -n 's/^reason=//p' "$pending/marker")): all sessions are dropped, users have to log in again; the AOF is kept in $damaged" >&2
     rm -rf "$damaged"
-    mv "$pending" "$damaged"
-    echo "the AOF of the cache cannot be loaded ($(sed -n 's/^reason=//p' "$damaged/marker")): all sessions are dropped, users have to log in again; the AOF is kept in $damaged" >&2
+    mv "$pending" "$damaged" # last: from then on the cache can be healthy
 }
 
 # Run the server until it exits; its exit code is the result. `ready` is set once it has loaded the AOF.
