@@ -173,12 +173,13 @@ class Watcher:
 
     async def _with_log(self, target: WaitTarget, reason: str) -> str:
         lines = failure_lines(await self._log(target, LOG_LINES))
+        if not lines:
+            return f"{target.display_name} {reason}"
         shown = "\n".join(f"  | {line[:LONGEST_LINE]}" for line in lines)
         return f"{target.display_name} {reason}\n{shown}\n  Full log: docker logs {target.container}"
 
     async def _log(self, target: WaitTarget, count: int) -> list[str]:
-        text = await self.run(lambda client: client.api.logs(target.container, tail=count))
-        return [line for line in bytes(text).decode(errors="replace").splitlines() if line.strip()]
+        return list(await self.run(lambda client: log_lines(client, target.container, count)))
 
 
 def inspect(client: DockerClient, name: str) -> dict[str, Any] | None:
@@ -186,6 +187,14 @@ def inspect(client: DockerClient, name: str) -> dict[str, Any] | None:
     with suppress(NotFound):
         return dict(client.api.inspect_container(name))
     return None
+
+
+def log_lines(client: DockerClient, name: str, count: int) -> list[str]:
+    """Return the last lines of a container's log without blank ones; none when there is no container of that name."""
+    with suppress(NotFound):
+        text = bytes(client.api.logs(name, tail=count)).decode(errors="replace")
+        return [line for line in text.splitlines() if line.strip()]
+    return []
 
 
 def probe(client: DockerClient, name: str, inspected: dict[str, Any]) -> tuple[bool, str]:
