@@ -1,5 +1,6 @@
 """The simulator among our own database, cache and replica images: it must stand and fall as DHIS2 does."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,17 @@ def test_a_change_on_one_node_is_seen_on_the_other(cores: dict[str, Simulator], 
     until(lambda: cores["core-2"].ask(path, *session).json["name"] == f"{before} II", "core-2 to evict its cached copy")
 
 
+def test_the_leader_is_in_the_cache_under_dhis2_s_keys(
+    cores: dict[str, Simulator], session: tuple[str, str], cache: Container
+) -> None:
+    def get(key: str) -> str:
+        return shell_output(cache, f"REDISCLI_AUTH=kept-secret valkey-cli --no-auth-warning GET {key}")
+
+    leader = cores["core-2"].ask("/api/cluster/leader", *session).json
+    assert get("dhis2:leader") == leader["leaderNodeUuid"]
+    assert get(f"dhis2:leader:{leader['leaderNodeUuid']}") == leader["leaderNodeId"] == "core-1"
+
+
 def test_the_leader_runs_analytics_for_whoever_asks(
     cores: dict[str, Simulator], session: tuple[str, str], primary: Container, replica: Container
 ) -> None:
@@ -191,6 +203,8 @@ def test_the_leader_runs_analytics_for_whoever_asks(
         "the leader to complete the job",
     )
     assert f"Job completed: inMemoryAnalyticsJob_{job}" in cores["core-1"].log(), "core-1 is the primary leader"
+    messages = json.loads(cores["core-2"].ask(f"/api/system/tasks/ANALYTICS_TABLE/{job}", *session).text)
+    assert [message["completed"] for message in messages] == [True, False], "the newest first, at every core"
     element = shell_output(primary, "psql -Atd sample -c 'SELECT dx FROM analytics LIMIT 1'")
 
     until(
@@ -292,6 +306,8 @@ def test_a_dump_of_dhis2_boots_and_its_analytics_job_fails_on_2_42(cores: dict[s
 
     until(lambda: status() == "FAILED", "the job to fail, because 2.42 creates the tables through the replica")
     assert "25006" in core.ask(f"/api/jobConfigurations/{job}", *BASIC).text, "the reason is kept"
+    newest = json.loads(core.ask(f"/api/system/tasks/ANALYTICS_TABLE/{job}", *BASIC).text)[0]
+    assert newest["level"] == "ERROR" and "25006" in newest["message"]
 
 
 def test_a_database_of_a_later_release_is_refused(cores: dict[str, Simulator]) -> None:

@@ -4,13 +4,13 @@ import dhis2simulator.session.Redis;
 import io.lettuce.core.SetArgs;
 
 /**
- * Which node runs the jobs. It holds a key in Redis that lives 30 s without renewal.
+ * Which node runs the jobs. It holds a key in Redis that lives 30 s without renewal; another key has its name.
  *
  * <p>Without Redis every node takes itself for the leader, as in DHIS2. A primary leader takes the key from others.
  */
 public final class Leadership {
-    private static final String UUID_KEY = "dhis2:leaderUuid";
-    private static final String ID_KEY = "dhis2:leaderId";
+    private static final String KEY = "dhis2:leader";
+    private static final String ID_KEY_PREFIX = "dhis2:leader:";
     private static final long SECONDS_TO_LIVE = 30;
     private final Redis redis;
     private final String id;
@@ -23,6 +23,9 @@ public final class Leadership {
         this.id = id;
         this.uuid = uuid;
         this.primaryLeader = primaryLeader;
+        if (redis != null) {
+            redis.commands().set(ID_KEY_PREFIX + uuid, id);
+        }
     }
 
     /** Takes or keeps the key where it is free, this node's or due to it; says whether this node leads. */
@@ -30,17 +33,11 @@ public final class Leadership {
         if (redis == null) {
             return true;
         }
-        SetArgs lives = SetArgs.Builder.ex(SECONDS_TO_LIVE);
-        boolean leads = primaryLeader || isLeader();
-        if (leads) {
-            redis.commands().set(UUID_KEY, uuid, lives);
-        } else {
-            leads = redis.commands().set(UUID_KEY, uuid, SetArgs.Builder.nx().ex(SECONDS_TO_LIVE)) != null;
+        if (primaryLeader || isLeader()) {
+            redis.commands().set(KEY, uuid, SetArgs.Builder.ex(SECONDS_TO_LIVE));
+            return true;
         }
-        if (leads) {
-            redis.commands().set(ID_KEY, id, lives);
-        }
-        return leads;
+        return redis.commands().set(KEY, uuid, SetArgs.Builder.nx().ex(SECONDS_TO_LIVE)) != null;
     }
 
     /** Whether this node leads right now. */
@@ -50,11 +47,15 @@ public final class Leadership {
 
     /** The leader's uuid; null for a moment when it was lost. */
     public String leaderUuid() {
-        return redis == null ? uuid : redis.commands().get(UUID_KEY);
+        return redis == null ? uuid : redis.commands().get(KEY);
     }
 
     /** The leader's `node.id`. */
     public String leaderId() {
-        return redis == null ? id : redis.commands().get(ID_KEY);
+        if (redis == null) {
+            return id;
+        }
+        String leader = leaderUuid();
+        return leader == null ? null : redis.commands().get(ID_KEY_PREFIX + leader);
     }
 }
