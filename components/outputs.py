@@ -5,7 +5,7 @@ import pulumi
 from components.cluster import Cluster
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
-from components.naming import STACK_LABEL, Naming
+from components.naming import Naming
 from components.settings.model import Settings
 
 ADMIN = "admin"  # in every DHIS2 dump and in a blank database
@@ -25,7 +25,7 @@ def outputs_of(
         "dump": dump.name,
         "cores": settings.cores,
         "replicas": settings.replicas,
-        "status": f"docker ps -a --filter label={STACK_LABEL}={naming.prefix}",
-        "logs": f"docker compose -p {naming.prefix} logs -f",
-        "psql": f"docker exec -it {naming.of('primary')} psql -h /var/run/postgresql -U postgres dhis",
+        "status": f"dhis2-cluster status -s {naming.stack}",
+        "logs": f"dhis2-cluster logs -f -s {naming.stack}",
+        "psql": f"dhis2-cluster psql -s {naming.stack}",
     }

@@ -17,7 +17,7 @@ from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
 from components.load_balancer.sizing import MEMORY_MB as LOAD_BALANCER_MEMORY_MB
 from components.naming import NETWORKS, Naming
-from components.orchestrator.client import UNREACHABLE, engine_address
+from components.orchestrator.client import UNREACHABLE, engine_address, unreachable
 from components.orchestrator.engine_info import MAKE_ROOM, EngineInfo, engine_info, unavailable_images, volume_exists
 from components.orchestrator.error_text import TIMED_OUT
 from components.settings.model import Settings
@@ -36,10 +36,7 @@ def check(settings: Settings, naming: Naming, core_image: str) -> EngineInfo:
     try:
         engine = engine_info(settings.docker_host, {naming.of(part) for part in NETWORKS})
     except UNREACHABLE as error:
-        reason = str(error).rstrip(".").rsplit("Caused by", 1)[-1]
-        raise PreflightError(
-            f"Docker Engine at {engine_address(settings.docker_host)} does not answer: {reason}. Start it (sudo systemctl start docker), or use another: pulumi config set dockerHost ssh://user@host"
-        ) from None
+        raise PreflightError(unreachable(settings.docker_host, error)) from None
     if engine.refusal:
         raise PreflightError(engine.refusal)
     _check_memory(settings, engine.memory_mb)

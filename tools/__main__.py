@@ -8,7 +8,6 @@ OLDEST = (3, 11)
 HELP = """\
 make up       deploy: tools, Docker Engine, images, stack, and `pulumi up`; ends with the URL of DHIS2
 make down     remove the stack (`pulumi destroy`); keepData keeps its volumes
-make restart  restart the cores one after the other, without a failed request
 make recover  remove the lock and unrecorded objects of a killed run; `make up` and `make down` do it, too
 make test     everything: lint, types, unit, container and end-to-end tests
 make lint     ruff, mypy, shellcheck, shfmt, hadolint, actionlint
@@ -16,18 +15,17 @@ make unit     unit tests with mocks, in seconds;  make container, make e2e: agai
 make faults   every fault of docs/faults.md on deployed stacks, with durations; takes half an hour
 make clean    remove what was created in this folder; refuses while a stack is deployed
 
-Variables for make up, make down and make restart:
+Variables for make up and make down:
   STACK=name              another stack than the selected one; its settings are in Pulumi.<name>.yaml
   OFFLINE=auto            official tools and images where they can be downloaded, else built here (default)
   OFFLINE=always|never    only those built here  |  only the official ones
   ARGS="--refresh"        passed on to pulumi
   PYTHON=python3.12       another Python than python3 (at least 3.11)
 
-For plain Pulumi in this shell: . ./activate"""
+For plain Pulumi and the command dhis2-cluster in this shell: . ./activate"""
 WORDS = (
     "up",
     "down",
-    "restart",
     "recover",
     "test",
     "lint",

@@ -8,7 +8,7 @@ from tools import choices, cleaning, environment, venv
 from tools.terminal import INTERRUPTED, ToolError, report
 
 RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"
-NEEDS = {"up": RUNTIME, "down": RUNTIME, "restart": RUNTIME, "recover": RUNTIME}
+NEEDS = {"up": RUNTIME, "down": RUNTIME, "recover": RUNTIME}
 
 
 def run(word: str) -> int:

@@ -15,7 +15,7 @@ from tools.paths import OFFLINE, ROOT, STATE, TOOLS, VENV
 from tools.terminal import ToolError, attached, attempt, report, together
 
 SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
-TYPED = ("components", "offline", "tools", "tests", "bench", "__main__.py")
+TYPED = ("components", "cli", "offline", "tools", "tests", "bench", "__main__.py")
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
 # Most tests of containers wait. The tests of one file share containers and stay in one process, in their order.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--durations=20")

@@ -1,4 +1,4 @@
-"""`make up`, `down`, `restart` and `recover`: what leads to a plain `pulumi up` and back."""
+"""`make up`, `down` and `recover`: what leads to a plain `pulumi up` and back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from tools import (
     images,
     pulumi_tools,
     recovery,
-    rolling_restart,
 )
 from tools.choices import Stack
 from tools.paths import SAMPLE_DUMP, STATE, stack_file
@@ -29,7 +28,7 @@ from tools.terminal import INTERRUPTED, ToolError, attached, attempt, capture, r
 
 
 class Session:
-    """One run of `make up`, `down`, `restart` or `recover`: its options, and what was decided so far."""
+    """One run of `make up`, `down` or `recover`: its options, and what was decided so far."""
 
     def __init__(self, environment_: Mapping[str, str]) -> None:
         """Take the caller's environment, in which STACK, OFFLINE and ARGS are the options of the make command."""
@@ -85,20 +84,6 @@ class Session:
         kept = str(images.raw_settings(self.stack.name).get("dhis2-cluster:keepData")).lower() == "true"
         foreign_containers.warn(self.host, self.stack.name, volumes=not kept)
         return attached(["pulumi", "destroy", "--yes", "--stack", self.stack.name, *self.arguments], self.env)
-
-    def restart(self) -> int:
-        """Restart the cores one after the other, without a failed request."""
-        self.stack = self._named()
-        if not self.stack:
-            report("stack", "none is selected: there is nothing to restart. Another one: make restart STACK=name")
-            return 0
-        self.host = engine.ensure(self.env, self._docker_host())
-        try:
-            timeout_seconds = images.settings_of(self.stack.name).ready_timeout_seconds
-        except SettingsError as error:
-            raise ToolError(str(error)) from error
-        rolling_restart.restart_cores(self.host, self.stack.name, timeout_seconds)
-        return 0
 
     def recover(self) -> int:
         """Put the stack in order after a killed run, without deploying."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import yaml
 
@@ -10,24 +11,24 @@ from components.orchestrator.client import connect
 from components.orchestrator.engine_info import unavailable_images
 from components.settings.model import Settings
 from components.settings.parsing import parse_settings
-from tools.paths import PROJECT, stack_file
+from tools.paths import PROJECT, ROOT, stack_file
 
 PROBE_SECONDS = 15
 
 
-def settings_of(stack: str) -> Settings:
+def settings_of(stack: str, folder: Path = ROOT) -> Settings:
     """Return a stack file's settings, secrets left out. Raises components.settings.parsing.SettingsError."""
     return parse_settings(
-        {name: value for name, value in raw_settings(stack).items() if not isinstance(value, dict)},
+        {name: value for name, value in raw_settings(stack, folder).items() if not isinstance(value, dict)},
         PROJECT,
         stack=stack,
         secret_keys=set(),
     )
 
 
-def raw_settings(stack: str) -> dict[str, object]:
+def raw_settings(stack: str, folder: Path = ROOT) -> dict[str, object]:
     """Return the `config` mapping of a stack file as written, {} when there is none."""
-    path = stack_file(stack)
+    path = stack_file(stack, folder)
     content = yaml.safe_load(path.read_text()) if path.exists() else None
     config = content.get("config") if isinstance(content, dict) else None
     return config if isinstance(config, dict) else {}

@@ -18,7 +18,7 @@ def main(word: str) -> int:
         if word in checks.TIERS:
             return checks.run(word, os.environ)
         session = deploy.Session(os.environ)
-        return {"up": session.up, "down": session.down, "restart": session.restart, "recover": session.recover}[word]()
+        return {"up": session.up, "down": session.down, "recover": session.recover}[word]()
     except ToolError as error:
         report("error", str(error))
         return 1

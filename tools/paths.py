@@ -21,6 +21,6 @@ def stack_name(stack: str) -> str:
     return stack.rsplit("/", 1)[-1]
 
 
-def stack_file(stack: str) -> Path:
+def stack_file(stack: str, folder: Path = ROOT) -> Path:
     """Return the settings file of a stack."""
-    return ROOT / f"Pulumi.{stack_name(stack)}.yaml"
+    return folder / f"Pulumi.{stack_name(stack)}.yaml"

@@ -44,13 +44,16 @@ def capture(command: Sequence[str | Path], env: Mapping[str, str] | None = None,
 
 
 def attempt(
-    command: Sequence[str | Path], env: Mapping[str, str] | None = None, stdin: str | None = None
+    command: Sequence[str | Path],
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in the checkout, with `stdin` as its input; the caller evaluates its exit code."""
+    """Run a command in the checkout or a folder, with `stdin` as its input; the caller evaluates its exit code."""
     try:
         return subprocess.run(
             [str(part) for part in command],
-            cwd=ROOT,
+            cwd=folder or ROOT,
             env=env,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -15,6 +16,17 @@ from tools.paths import ROOT, VENV
 from tools.terminal import ToolError, attempt, capture, report
 
 PYTHON = VENV / "bin" / "python"
+COMMAND = VENV / "bin" / "dhis2-cluster"
+# A package of its own would be installed by pip, with a build backend from the network. Python's first path is the
+# folder of the script, or with -c the current one: it is replaced by the checkout, so that nothing there is imported.
+COMMAND_SCRIPT = """\
+#!/bin/sh
+# Written by tools/venv.py: runs cli/ of the checkout.
+exec {python} -c 'import sys
+sys.path[0] = sys.argv.pop(1)
+from cli.app import main
+sys.exit(main(sys.argv[1:]))' {root} "$@"
+"""
 
 
 def digest(requirements: Path, version: str) -> str:
@@ -43,7 +55,16 @@ def ensure(name: str) -> Path:
             raise ToolError(f"{error}\n  Is the package index reachable? Then try again: make") from error
         mark.write_text(wanted)
         report("python", f"{VENV.name} ready", started)
+    _write_command()
     return PYTHON
+
+
+def _write_command() -> None:
+    """Make the command `dhis2-cluster` of the virtual environment, which `. ./activate` puts on PATH."""
+    text = COMMAND_SCRIPT.format(python=shlex.quote(str(PYTHON)), root=shlex.quote(str(ROOT)))
+    if not COMMAND.exists() or COMMAND.read_text() != text:
+        COMMAND.write_text(text)
+        COMMAND.chmod(0o755)
 
 
 def _create() -> None:

@@ -18,6 +18,12 @@ def engine_address(docker_host: str | None) -> str:
     return docker_host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
+def unreachable(docker_host: str | None, error: Exception) -> str:
+    """Return the message for one of UNREACHABLE, with the command that fixes it."""
+    reason = str(error).rstrip(".").rsplit("Caused by", 1)[-1]
+    return f"Docker Engine at {engine_address(docker_host)} does not answer: {reason}. Start it (sudo systemctl start docker), or use another: pulumi config set dockerHost ssh://user@host"
+
+
 def connect(docker_host: str | None, timeout_seconds: int = TIMEOUT_SECONDS) -> docker.DockerClient:
     """Return a client of the Docker Engine the plugin uses. Raises one of UNREACHABLE; ssh:// runs `ssh`."""
     address = engine_address(docker_host)

@@ -46,6 +46,12 @@ async def restart_in_turn(watcher: Watcher, targets: Sequence[WaitTarget]) -> No
     await watcher.until_ready(targets)
 
 
+async def restart_one(watcher: Watcher, target: WaitTarget) -> None:
+    """Restart a container in whatever state it is. Raises NotReady when it does not become ready."""
+    await watcher.run(partial(_restart, target.container))
+    await watcher.until_ready([target])
+
+
 def _started_at(name: str, client: DockerClient) -> float:
     """Return when a running container was started, in epoch seconds; infinity when it does not run."""
     state = (inspect(client, name) or {}).get("State") or {}

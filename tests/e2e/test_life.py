@@ -5,7 +5,6 @@ import json
 import httpx
 import pytest
 
-from components.orchestrator.client import engine_address
 from tests.e2e.clients import at_core, build_analytics, json_at_core, nodes, readers
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
@@ -14,9 +13,8 @@ from tests.support.commands import execute
 from tests.support.containers import Containers
 from tests.support.load import Load, reads
 from tests.support.project import POSTGRES
-from tests.support.stack import ADMIN, PASSPHRASE, UP_SECONDS, Stack, log_in
+from tests.support.stack import ADMIN, PASSPHRASE, Stack, log_in
 from tests.support.waiting import until
-from tools.rolling_restart import restart_cores
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.scenario]
 
@@ -204,7 +202,8 @@ def test_a_rolling_restart_fails_no_request_and_makes_a_system_setting_effective
     assert titles() == ["Health data", old], "DHIS2 drops the settings it remembers at the core of the change only"
     with Load(f"http://127.0.0.1:{stack.port}", session) as load:
         until(lambda: load.answered() > 20, "some requests before")
-        restart_cores(engine_address(None), stack.name, timeout_seconds=UP_SECONDS)
+        restarted = stack.command("restart")
+    assert restarted.code == 0, restarted.text
     assert not load.failures, f"failed requests: {dict(load.failures)}: {load.first_failure}"
     assert titles() == ["Health data", "Health data"]
     assert all(started(stack, core) > at for core, at in zip(("core-1", "core-2"), starts, strict=True))

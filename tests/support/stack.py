@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +78,29 @@ class Stack:
     def pulumi(self, *arguments: str, seconds: float = UP_SECONDS) -> CommandResult:
         """Run a pulumi command until it exits."""
         return run_pulumi(*arguments, folder=self.folder, environment=self.environment, seconds=seconds)
+
+    def command(self, *arguments: str, stdin: str = "") -> CommandResult:
+        """Run `dhis2-cluster` on the stack until it exits."""
+        done = subprocess.run(
+            self.command_line(*arguments),
+            cwd=self.folder,
+            env=self.command_environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=UP_SECONDS,
+            check=False,
+        )
+        return CommandResult(done.returncode, done.stdout, done.stdout + done.stderr)
+
+    def command_line(self, verb: str, *arguments: str) -> list[str]:
+        """Return the command of a verb of `dhis2-cluster`."""
+        return [sys.executable, "-m", "cli", verb, "-s", self.name, *arguments]
+
+    @property
+    def command_environment(self) -> dict[str, str]:
+        """The environment of its `dhis2-cluster`, whose package is in the checkout."""
+        return self.environment | {"PYTHONPATH": str(ROOT)}
 
     def must(self, *arguments: str) -> str:
         """Return the standard output of a pulumi command that must succeed."""

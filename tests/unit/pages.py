@@ -15,7 +15,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if "target" not in path.parts  # Maven's
 )
-SOURCES = ("components", "tools", "offline")
+SOURCES = ("components", "cli", "tools", "offline")
 
 
 def text_of(page: str) -> str:

@@ -230,12 +230,10 @@ def test_images_stay_on_the_docker_host(built: Run) -> None:
     assert all(item.inputs["keepLocally"] for item in images), "the next up, perhaps without a network, needs them"
 
 
-def test_outputs_have_url_login_and_commands(built: Run) -> None:
+def test_outputs_have_url_login_and_numbers(built: Run) -> None:
     outputs = built(adminPassword="Correct-Horse-7", port=9000, cores=2).outputs
     assert outputs["url"] == "http://127.0.0.1:9000"
     assert (outputs["username"], outputs["adminPassword"]) == ("admin", "Correct-Horse-7")
-    assert outputs["logs"] == f"docker compose -p {PREFIX} logs -f"
-    assert outputs["status"] == f"docker ps -a --filter label=dhis2-cluster.stack={PREFIX}", "Debian has no compose"
     assert (outputs["cores"], outputs["replicas"]) == (2, 1)
 
 

@@ -2,20 +2,22 @@
 
 import pytest
 
+from cli.app import NAME, VERBS
 from components.naming import Naming
-from tests.support.program import PREFIX, Run
+from tests.support.program import PREFIX, STACK, Run
 
 COMMANDS = {
-    "status": f"docker ps -a --filter label=dhis2-cluster.stack={PREFIX}",
-    "logs": f"docker compose -p {PREFIX} logs -f",
-    # The script that starts the server puts its socket there; without it psql looks elsewhere in some images.
-    "psql": f"docker exec -it {PREFIX}-primary psql -h /var/run/postgresql -U postgres dhis",
+    "status": f"dhis2-cluster status -s {STACK}",
+    "logs": f"dhis2-cluster logs -f -s {STACK}",
+    "psql": f"dhis2-cluster psql -s {STACK}",
 }
 
 
 @pytest.mark.parametrize("output", COMMANDS)
-def test_a_command_in_the_outputs_works_as_it_is(built: Run, output: str) -> None:
+def test_an_output_names_the_command_of_this_stack(built: Run, output: str) -> None:
     assert built().outputs[output] == COMMANDS[output]
+    command = COMMANDS[output].split()
+    assert command[0] == NAME and command[1] in VERBS
 
 
 def test_names_are_in_lower_case() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.project import ROOT
 from tests.unit.import_graph import Graph, Wall, breaches, cycle, graph, upward
 
-PLACES = ("components", "__main__.py", "tools", "offline", "bench", "tests")
+PLACES = ("components", "__main__.py", "cli", "tools", "offline", "bench", "tests")
 ORCHESTRATOR = "only components/orchestrator knows what runs the containers, so another orchestrator can be added there"
 PART = "components/cluster.py wires the parts; a part is added or changed in its own package"
 TIER = "what tests and measurements share is in tests/support, so that each tier can be run and changed alone"
@@ -17,7 +17,7 @@ ALONE = "the program is deployed from components/ and __main__.py alone"
 MEASURED = ("bench", "tests", "offline.tests")
 # The allowed importers of each package, beside itself; of a package without a wall there are no rules.
 WALLS = {
-    "docker": Wall(("components.orchestrator", "tools", "offline", *MEASURED), ORCHESTRATOR),
+    "docker": Wall(("components.orchestrator", "cli.containers", "tools", "offline", *MEASURED), ORCHESTRATOR),
     "pulumi_docker": Wall(("components.orchestrator", "tests", "offline.tests"), ORCHESTRATOR),
     "components.cache": Wall(("components.cluster", *MEASURED), PART),
     "components.core": Wall(("components.cluster", *MEASURED), PART),
@@ -25,7 +25,8 @@ WALLS = {
     "components.database.sizing": Wall(("components.database", "components.preflight", *MEASURED), PART),
     "components.load_balancer": Wall(("components.cluster", *MEASURED), PART),
     "components.load_balancer.sizing": Wall(("components.load_balancer", "components.preflight", *MEASURED), PART),
-    "tools": Wall(("tests", "offline.tests"), ALONE),
+    "cli": Wall(("tests",), ALONE),
+    "tools": Wall(("cli", "tests", "offline.tests"), ALONE),
     "offline": Wall(("tools", *MEASURED), ALONE),
     "bench": Wall(("tests",), ALONE),
     "tests": Wall((), TIER),
@@ -41,7 +42,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "components.settings": ("components.dhis2",),
 }
 PULUMI = ("pulumi", "pulumi_docker", "pulumi_random")
-WITHOUT_PULUMI = ("components.settings", "components.dhis2", "components.preflight")
+WITHOUT_PULUMI = ("components.settings", "components.dhis2", "components.preflight", "cli")
 # Imports all modules of packages and refuses Pulumi.
 LOAD = """
 import importlib, pkgutil, sys
@@ -67,6 +68,9 @@ CHECKOUT = {
     "components/cluster.py": "import pulumi\nfrom components.cache.cache import Cache",
     "components/preflight.py": "from components.database.sizing import FETCH_MEMORY_MB",
     "__main__.py": "from components.cluster import Cluster",
+    "cli/containers.py": "import docker",
+    "cli/verbs/status.py": "from cli import containers",
+    "cli/app.py": "from cli.verbs import status",
     "tests/support/stack.py": "import docker",
     "tests/e2e/test_life.py": "from tests.support.stack import Stack",
     "bench/noop.py": "from tests.support.stack import Stack",
@@ -137,6 +141,8 @@ def test_a_checkout_that_keeps_to_the_rules_has_no_breach(tmp_path: Path) -> Non
         ("components/preflight.py", "from components.database import primary", "components.database"),
         ("components/cache/cache.py", "from components.database import sizing", "components.database.sizing"),
         ("components/cluster.py", "import tools", "tools"),
+        ("cli/verbs/status.py", "import docker", "docker"),
+        ("tools/deploy.py", "from cli import containers", "cli.containers"),
         ("bench/noop.py", "from tests.e2e.test_life import ROW", "tests.e2e.test_life"),
         ("tests/support/stack.py", "from tests.container.databases import sql", "tests.container.databases"),
         ("tests/e2e/test_life.py", "from ..unit import program", "tests.unit"),

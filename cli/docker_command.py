@@ -1,0 +1,48 @@
+"""Commands in a container on this terminal, or with an input: what the docker SDK cannot do, by the docker command."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cli.containers import Part
+from cli.errors import CommandError
+from cli.target import Target
+from components.orchestrator.client import engine_address
+
+
+def attach(target: Target, part: Part, command: Sequence[str]) -> NoReturn:
+    """Become a command in a container: its input, output, signals and exit code are this process's own."""
+    terminal = "-it" if sys.stdin.isatty() and sys.stdout.isatty() else "-i"
+    arguments = [_docker(target), "exec", terminal, part.container, *command]
+    sys.stdout.flush()
+    os.execve(arguments[0], arguments, _environment(target))  # noqa: S606 - no shell wanted
+
+
+def pipe(target: Target, part: Part, command: Sequence[str], stdin: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a container with an input, which is on no command line and in no environment."""
+    return subprocess.run(
+        [_docker(target), "exec", "-i", part.container, *command],
+        env=_environment(target),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def _docker(target: Target) -> str:
+    path = shutil.which("docker", path=target.environment.get("PATH"))
+    if not path:
+        raise CommandError(
+            "the docker command is not on PATH, and this verb runs `docker exec` with it. Install it, on Debian: sudo apt-get install -y docker-cli"
+        )
+    return path
+
+
+def _environment(target: Target) -> dict[str, str]:
+    # The docker command would use its own context; the program uses this one.
+    return {**target.environment, "DOCKER_HOST": engine_address(target.docker_host)}

@@ -1,0 +1,214 @@
+"""What `status` reports: collected from Docker Engine, the databases and the cache."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cli import databases
+from cli.containers import Inspected, Part, StackContainers
+from components.naming import DUMP_CACHE_VOLUME
+
+# In the cache's container. Not from components/orchestrator/container_spec.py: importing Pulumi takes a second.
+CACHE_PASSWORD = "/opt/dhis2-cluster/secrets/cache-password"  # noqa: S105 - a path
+# Keys of DHIS2: `dhis2:leader` has the leader's uuid, from 2.41 on another key its node.id, before then a fixed one.
+LEADER = f"""REDISCLI_AUTH=$(cat {CACHE_PASSWORD}) VALKEYCLI_AUTH=$REDISCLI_AUTH
+export REDISCLI_AUTH VALKEYCLI_AUTH
+get() {{ timeout 5 valkey-cli --no-auth-warning GET "$1"; }}
+uuid=$(get dhis2:leader)
+id=$(get "dhis2:leader:$uuid")
+echo "${{id:-$(get dhis2:leaderNodeId)}}"
+"""
+# Kilobytes of the volume, and kilobytes free on its disk.
+DISK = """set -- "$0" $(timeout 30 du -sk "$0" 2>/dev/null)
+echo "$2" $(df -kP "$1" | tail -n 1 | awk '{ print $4 }')
+"""
+LEAST_COLUMNS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseStatus:
+    """A database server. `lag_…`, `state` are a replica's; `read_sessions` are DHIS2's to its read replicas.
+
+    `table_scans` are those of DHIS2's tables since the server's statistics began: what was read there.
+    """
+
+    standby: bool
+    state: str | None
+    lag_bytes: int | None
+    lag_seconds: float | None
+    sessions: int
+    read_sessions: int
+    last_read_seconds: float | None
+    table_scans: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartStatus:
+    """A part: `healthy` is what the exit code follows, `reason` why it is not. Missing parts have no container."""
+
+    part: str
+    container: str
+    healthy: bool
+    health: str
+    reason: str = ""
+    started_at: str | None = None
+    restarts: int = 0
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    version: str = ""
+    leader: bool = False
+    database: DatabaseStatus | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeStatus:
+    """A volume by its name without the stack's prefix; None is unknown, as where nothing runs that has it mounted."""
+
+    volume: str
+    used_bytes: int | None
+    free_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackStatus:
+    """A whole stack."""
+
+    stack: str
+    url: str
+    parts: list[PartStatus]
+    volumes: list[VolumeStatus]
+
+    @property
+    def healthy(self) -> bool:
+        """True where every part is healthy or, as the dump's container, has completed."""
+        return all(part.healthy for part in self.parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {"healthy": self.healthy, **asdict(self)}
+
+
+@dataclass
+class Collector:
+    """Collects the status of a stack. Disks are measured every `disk_seconds`, since that reads whole folders."""
+
+    containers: StackContainers
+    disk_seconds: float = 60
+    _volumes: list[VolumeStatus] = field(default_factory=list, init=False)
+    _measured_at: float = field(default=float("-inf"), init=False)
+
+    def collect(self) -> StackStatus:
+        """Return the status now. Raises CommandError where there is no such stack."""
+        inspected = self.containers.inspected()
+        running = [item for item in inspected if item.is_running]
+        if time.monotonic() - self._measured_at >= self.disk_seconds:
+            self._volumes = self._disks(inspected)
+            self._measured_at = time.monotonic()
+        servers = [item.part for item in running if item.part.group in ("primary", "replica")]
+        answers = self.containers.map(lambda part: databases.query(self.containers, part), servers)
+        reported = {part.part: answer for part, answer in answers if answer}
+        memory = self.containers.map(lambda item: self.containers.memory_bytes(item.part), running)
+        used = {item.part.part: number for item, number in memory}
+        leader = self._leader(running)
+        parts = [self._part(item, used, reported, leader) for item in inspected]
+        target = self.containers.target
+        return StackStatus(
+            stack=target.stack,
+            url=target.settings.public_url,
+            parts=[*parts, *self._missing({part.part for part in parts})],
+            volumes=self._volumes,
+        )
+
+    def _part(
+        self, item: Inspected, used: Mapping[str, int | None], reported: Mapping[str, dict[str, Any]], leader: str
+    ) -> PartStatus:
+        part, evaluation = item.part, item.evaluation
+        state = item.report.get("State") or {}
+        answer = reported.get(part.part)
+        limit = int((item.report.get("HostConfig") or {}).get("Memory") or 0)
+        completed = "completed" if item.is_one_shot else "healthy"
+        health = evaluation.status or str(state.get("Status", ""))
+        return PartStatus(
+            part=part.part,
+            container=part.container,
+            healthy=evaluation.ready,
+            health=completed if evaluation.ready else health,
+            reason="" if evaluation.ready else evaluation.reason or item.health_output,
+            started_at=str(state.get("StartedAt")) if item.is_running else None,
+            restarts=item.restarts,
+            memory_bytes=used.get(part.part),
+            memory_limit_bytes=limit or None,
+            version=f"PostgreSQL {answer['version']}" if answer else self._version(item),
+            leader=part.part == leader,
+            database=_database(answer, reported.get("primary")) if answer else None,
+        )
+
+    def _version(self, item: Inspected) -> str:
+        """Return what the image reports of itself, or else its name: `dhis2/core-dev:latest` is not enough."""
+        config = item.report.get("Config") or {}
+        labels = config.get("Labels") or {}
+        if labels.get("DHIS2_VERSION") and item.part.group == "core":
+            revision = str(labels.get("DHIS2_BUILD_REVISION", ""))[:7]
+            return f"DHIS2 {labels['DHIS2_VERSION']}" + (f" ({revision})" if revision else "")
+        variables = dict(entry.split("=", 1) for entry in config.get("Env") or [] if "=" in entry)
+        for name, program in {"NGINX_VERSION": "NGINX", "VALKEY_VERSION": "Valkey"}.items():
+            if variables.get(name):
+                return f"{program} {variables[name]}"
+        return self.containers.image_tag(str(config.get("Image") or item.report.get("Image") or ""))
+
+    def _leader(self, running: Sequence[Inspected]) -> str:
+        """Return the core that runs the jobs, "" where the cache does not tell: DHIS2 keeps it there."""
+        cache = next((item.part for item in running if item.part.part == "cache"), None)
+        return self.containers.execute(cache, ["sh", "-c", LEADER])[1].strip() if cache else ""
+
+    def _missing(self, present: set[str]) -> list[PartStatus]:
+        settings = self.containers.target.settings
+        wanted = ["lb", *(f"core-{number}" for number in range(1, settings.cores + 1)), "cache", "primary"]
+        wanted += [f"replica-{number}" for number in range(1, settings.replicas + 1)]
+        reason = "has no container; create it: pulumi up --refresh"
+        return [
+            PartStatus(part=part, container="", healthy=False, health="missing", reason=reason)
+            for part in wanted
+            if part not in present
+        ]
+
+    def _disks(self, inspected: Sequence[Inspected]) -> list[VolumeStatus]:
+        where: dict[str, tuple[Part, str] | None] = {}
+        prefix = f"{self.containers.target.prefix}-"
+        for item in inspected:
+            for volume, path in item.volumes.items():
+                if not volume.startswith((prefix, DUMP_CACHE_VOLUME)):
+                    continue  # a volume without a name, which an image asks for
+                if item.is_running or volume not in where:
+                    where[volume] = where.get(volume) or ((item.part, path) if item.is_running else None)
+        measured = self.containers.map(self._disk, list(where.values()))
+        return [
+            VolumeStatus(volume=volume.removeprefix(prefix), used_bytes=used, free_bytes=free)
+            for volume, (_, (used, free)) in zip(where, measured, strict=True)
+        ]
+
+    def _disk(self, place: tuple[Part, str] | None) -> tuple[int | None, int | None]:
+        if not place:
+            return None, None
+        code, output = self.containers.execute(place[0], ["sh", "-c", DISK, place[1]])
+        columns = output.split()
+        if code or len(columns) < LEAST_COLUMNS or not all(column.isdigit() for column in columns):
+            return None, None
+        return int(columns[0]) * 1024, int(columns[1]) * 1024
+
+
+def _database(answer: Mapping[str, Any], primary: Mapping[str, Any] | None) -> DatabaseStatus:
+    standby = bool(answer["standby"])
+    # Asked one after the other, so the replica may be a moment ahead.
+    lag = max(0, int(primary["lsn"]) - int(answer["lsn"] or 0)) if primary and standby else None
+    return DatabaseStatus(
+        standby=standby,
+        state=(answer["state"] or "not connected") if standby else None,
+        lag_bytes=lag,
+        lag_seconds=answer["lag_seconds"],
+        sessions=int(answer["sessions"]),
+        read_sessions=int(answer["read_sessions"]),
+        last_read_seconds=answer["last_read_seconds"],
+        table_scans=int(answer["table_scans"]),
+    )

@@ -1,0 +1,108 @@
+"""The stack a verb works on: which one, its settings, and where Pulumi keeps it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cli.errors import CommandError
+from components.naming import Naming
+from components.settings.model import Settings
+from components.settings.parsing import SettingsError
+from tools import choices, environment
+from tools.images import settings_of
+from tools.paths import PROJECT, ROOT
+from tools.terminal import ToolError, attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A stack by its name in Pulumi, the folder of its Pulumi project, and its settings without secrets.
+
+    `environment` is that of the commands a verb starts: with the project's tools on PATH and Pulumi's variables.
+    """
+
+    stack: str
+    folder: Path
+    environment: Mapping[str, str]
+    settings: Settings
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the stack's Docker objects begin with."""
+        return Naming(PROJECT, self.stack.rsplit("/", 1)[-1]).prefix
+
+    @property
+    def docker_host(self) -> str | None:
+        """The Docker Engine of the stack: its `dockerHost`, DOCKER_HOST or that of the Docker context."""
+        return self.settings.docker_host or self.environment.get("DOCKER_HOST")
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs, with secrets in plain text. Raises CommandError."""
+        command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", self.stack]
+        done = attempt(command, self.environment, folder=self.folder)
+        if done.returncode:
+            raise CommandError(
+                f"the outputs of stack {self.stack} cannot be read: {_last_line(done.stderr)}. Check it: pulumi stack output --stack {self.stack}"
+            )
+        return dict(json.loads(done.stdout))
+
+    def not_deployed(self, engine: str) -> CommandError:
+        """Return the error for a stack without containers on a Docker Engine."""
+        listed = attempt(["pulumi", "stack", "ls", "--json"], self.environment, folder=self.folder)
+        names = [str(stack["name"]) for stack in json.loads(listed.stdout)] if listed.returncode == 0 else []
+        if names and self.stack not in names:
+            return CommandError(
+                f"there is no stack {self.stack}. Stacks: {', '.join(names)}. Name one: -s {names[0]}, or deploy it: make up STACK={self.stack}"
+            )
+        return CommandError(
+            f"stack {self.stack} has no containers on Docker Engine at {engine}. Deploy it: make up STACK={self.stack}"
+        )
+
+
+def find(requested: str = "") -> Target:
+    """Return the stack of -s, of PULUMI_STACK, or the one selected in Pulumi. Raises CommandError when there is none.
+
+    The Pulumi project is that of the current folder, as for `pulumi`; elsewhere that of this checkout.
+    """
+    folder = project_folder(Path.cwd())
+    try:
+        completed = environment.complete(os.environ, choices.AUTO)
+        name = requested or completed.get("PULUMI_STACK") or _selected(completed, folder)
+        settings = settings_of(name, folder)
+    except (ToolError, SettingsError) as error:
+        raise CommandError(str(error)) from error
+    return Target(stack=name, folder=folder, environment=completed, settings=settings)
+
+
+def project_folder(start: Path) -> Path:
+    """Return the nearest folder upward with this project's Pulumi.yaml; the checkout where there is none."""
+    for folder in (start, *start.parents):
+        path = folder / "Pulumi.yaml"
+        if path.is_file():
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if isinstance(content, dict) and content.get("name") == PROJECT:
+                return folder
+    return ROOT
+
+
+def stack_names(folder: Path) -> list[str]:
+    """Return the stacks that have a stack file."""
+    return sorted(path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml"))
+
+
+def _selected(environment_: Mapping[str, str], folder: Path) -> str:
+    done = attempt(["pulumi", "stack", "--show-name"], environment_, folder=folder)
+    if done.returncode:
+        raise CommandError(
+            f"no stack is selected ({_last_line(done.stderr)}). Select one: pulumi stack select dev, or name it: -s dev"
+        )
+    return done.stdout.strip()
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "pulumi reported nothing")

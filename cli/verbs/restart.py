@@ -1,0 +1,46 @@
+"""`dhis2-cluster restart`: what only a restart of every core makes effective, without a failed request."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from cli.containers import StackContainers
+from cli.errors import FAILED, CommandError
+from cli.options import StackOption, complete_part
+from cli.target import find
+from cli.waiting import watcher_of
+from components.orchestrator.readiness import NotReady
+from components.orchestrator.restart import restart_in_turn, restart_one
+
+
+def restart(
+    part: Annotated[
+        str,
+        typer.Argument(
+            help="core (default) or replica: all of them, one after the other. Or one part.",
+            autocompletion=complete_part,
+        ),
+    ] = "core",
+    stack: StackOption = "",
+) -> None:
+    """Restart the cores one after the other, each when all others are healthy: no request fails.
+
+    One part that is named, such as core-1 or cache, restarts at once.
+    """
+    target = find(stack)
+    selected = StackContainers(target).select([part])
+    alone = selected[0].part == part
+    if part == "core" and len(selected) == 1:
+        raise CommandError(
+            f"stack {target.stack} has one core, so users would see 'DHIS2 is starting' while it restarts. Add a core first: pulumi config set cores 2 && pulumi up\n  Or interrupt the service: dhis2-cluster restart {selected[0].part} -s {target.stack}"
+        )
+    targets = [item.wait_target for item in selected]
+    watcher = watcher_of(target)
+    try:
+        asyncio.run(restart_one(watcher, targets[0]) if alone else restart_in_turn(watcher, targets))
+    except NotReady as error:
+        left = "" if alone else "the restart ends here, the others still run: "
+        raise CommandError(f"{left}{error}", FAILED) from error
+    names = ", ".join(item.part for item in selected)
+    print(f"restarted and healthy: {names}")

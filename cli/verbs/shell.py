@@ -1,0 +1,24 @@
+"""`dhis2-cluster shell`: a shell, or one command, in the container of a part."""
+
+from typing import Annotated
+
+import typer
+
+from cli.containers import StackContainers
+from cli.docker_command import attach
+from cli.options import StackOption, complete_part
+from cli.target import find
+
+SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
+
+
+def shell(
+    part: Annotated[str, typer.Argument(help="Such as core-1, lb, cache, primary.", autocompletion=complete_part)],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="A command instead of a shell: -- ls /.")
+    ] = None,
+    stack: StackOption = "",
+) -> None:
+    """Open a shell in the container of a part, as the user its program runs as."""
+    target = find(stack)
+    attach(target, StackContainers(target).running(part), command or SHELL)

@@ -1,0 +1,30 @@
+"""`dhis2-cluster start`: the whole stack, in order, until DHIS2 is ready."""
+
+import asyncio
+
+from cli.containers import StackContainers
+from cli.errors import FAILED, CommandError
+from cli.options import StackOption
+from cli.target import find
+from cli.waiting import stages, watcher_of
+from components.orchestrator.readiness import NotReady
+
+# The load balancer first: it serves a page while DHIS2 starts. Then what others need.
+ORDER = (("lb", "primary"), ("cache", "replica"), ("core-1",), ("core",))
+
+
+def start(stack: StackOption = "") -> None:
+    """Start a stack that was stopped, and wait until every part is healthy."""
+    target = find(stack)
+    containers = StackContainers(target)
+    watcher = watcher_of(target)
+    one_shot = {item.part for item in containers.inspected() if item.is_one_shot}
+    for parts in stages([part for part in containers.parts() if part not in one_shot], ORDER):
+        for part in parts:
+            print(f"starting {part.part}", flush=True)
+        containers.map(containers.start, parts)
+        try:
+            asyncio.run(watcher.until_ready([part.wait_target for part in parts]))
+        except NotReady as error:
+            raise CommandError(str(error), FAILED) from error
+    print(f"stack {target.stack} is ready: {target.settings.public_url}")
