@@ -1,5 +1,6 @@
 """What `status` reports: collected from Docker Engine, the databases and the cache."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,11 +20,9 @@ uuid=$(get dhis2:leader)
 id=$(get "dhis2:leader:$uuid")
 echo "${{id:-$(get dhis2:leaderNodeId)}}"
 """
-# Kilobytes of the volume, and kilobytes free on its disk.
-DISK = """set -- "$0" $(timeout 30 du -sk "$0" 2>/dev/null)
-echo "$2" $(df -kP "$1" | tail -n 1 | awk '{ print $4 }')
-"""
-LEAST_COLUMNS = 2
+# In kB; programs that every image has. A large file store may take du longer than anyone waits.
+DISK = 'timeout 30 du -sk "$0" 2>/dev/null; df -kP "$0"'
+DU, DF = re.compile(r"\A(\d+)\s"), re.compile(r"\s(\d+)\s+\d+%\s+\S+\s*\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,11 +190,9 @@ class Collector:
     def _disk(self, place: tuple[Part, str] | None) -> tuple[int | None, int | None]:
         if not place:
             return None, None
-        code, output = self.containers.execute(place[0], ["sh", "-c", DISK, place[1]])
-        columns = output.split()
-        if code or len(columns) < LEAST_COLUMNS or not all(column.isdigit() for column in columns):
-            return None, None
-        return int(columns[0]) * 1024, int(columns[1]) * 1024
+        _, output = self.containers.execute(place[0], ["sh", "-c", DISK, place[1]])
+        used, free = DU.search(output), DF.search(output)
+        return int(used[1]) * 1024 if used else None, int(free[1]) * 1024 if free else None
 
 
 def _database(answer: Mapping[str, Any], primary: Mapping[str, Any] | None) -> DatabaseStatus:

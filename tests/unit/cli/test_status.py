@@ -15,6 +15,9 @@ from tests.support.program import Run
 from tests.unit.cli.engine import PRIMARY, REPLICA, CommandLine, container
 
 
+DF = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/my disk 9000 4000 4096 45% /var/lib/postgresql\n"
+
+
 def report(line: CommandLine) -> dict[str, Any]:
     line.run("status", "--json")
     return dict(json.loads(line.out))
@@ -32,9 +35,9 @@ def answers(command_line: CommandLine) -> None:
         "primary": json.dumps(PRIMARY),
         "replica-1": json.dumps(REPLICA),
         "cache": "core-2\n",
-        "primary du": "2048 4096\n",
-        "replica-1 du": "2000 4096\n",
-        "core-1 du": "12 4096\n",
+        "primary du": f"2048\t/var/lib/postgresql\n{DF}",
+        "replica-1 du": f"2000\t/var/lib/postgresql\n{DF}",
+        "core-1 du": f"12\t/opt/dhis2/files\n{DF}",
     }
 
 
@@ -98,6 +101,12 @@ def test_volumes_are_measured_once_each_where_they_are_mounted(command_line: Com
         "replica-1-data": (2000 * 1024, 4096 * 1024),
         "files": (12 * 1024, 4096 * 1024),
     }
+
+
+def test_a_volume_that_is_too_large_to_measure_has_its_free_space(command_line: CommandLine) -> None:
+    command_line.engine.answers["primary du"] = DF
+    volumes = {entry["volume"]: (entry["used_bytes"], entry["free_bytes"]) for entry in report(command_line)["volumes"]}
+    assert volumes["primary-data"] == (None, 4096 * 1024)
 
 
 def test_the_volume_of_a_stopped_part_is_of_unknown_size(command_line: CommandLine) -> None:
