@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import yaml
@@ -43,8 +44,7 @@ class Target:
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs, with secrets in plain text. Raises CommandError."""
-        command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", self.stack]
-        done = attempt(command, self.environment, folder=self.folder)
+        done = self._pulumi("output", "--json", "--show-secrets", "--stack", self.stack)
         if done.returncode:
             raise CommandError(
                 f"the outputs of stack {self.stack} cannot be read: {_last_line(done.stderr)}. Check it: pulumi stack output --stack {self.stack}"
@@ -53,7 +53,7 @@ class Target:
 
     def not_deployed(self, engine: str) -> CommandError:
         """Return the error for a stack without containers on a Docker Engine."""
-        listed = attempt(["pulumi", "stack", "ls", "--json"], self.environment, folder=self.folder)
+        listed = self._pulumi("ls", "--json")
         names = [str(stack["name"]) for stack in json.loads(listed.stdout)] if listed.returncode == 0 else []
         if names and self.stack not in names:
             return CommandError(
@@ -62,6 +62,9 @@ class Target:
         return CommandError(
             f"stack {self.stack} has no containers on Docker Engine at {engine}. Deploy it: make up STACK={self.stack}"
         )
+
+    def _pulumi(self, *arguments: str) -> CompletedProcess[str]:
+        return _pulumi_stack(self.environment, self.folder, *arguments)
 
 
 def find(requested: str = "") -> Target:
@@ -96,12 +99,20 @@ def stack_names(folder: Path) -> list[str]:
 
 
 def _selected(environment_: Mapping[str, str], folder: Path) -> str:
-    done = attempt(["pulumi", "stack", "--show-name"], environment_, folder=folder)
+    done = _pulumi_stack(environment_, folder, "--show-name")
     if done.returncode:
         raise CommandError(
             f"no stack is selected ({_last_line(done.stderr)}). Select one: pulumi stack select dev, or name it: -s dev"
         )
     return done.stdout.strip()
+
+
+def _pulumi_stack(environment_: Mapping[str, str], folder: Path, *arguments: str) -> CompletedProcess[str]:
+    """Run `pulumi stack` in a project. Raises CommandError where there is no pulumi."""
+    try:
+        return attempt(["pulumi", "stack", *arguments], environment_, folder=folder)
+    except ToolError as error:
+        raise CommandError(f"{error}. To make it available: make up, then . ./activate") from error
 
 
 def _last_line(text: str) -> str:

@@ -14,7 +14,6 @@ from cli.table import StatusTable, duration, size
 from tests.support.program import Run
 from tests.unit.cli.engine import PRIMARY, REPLICA, CommandLine, container
 
-
 DF = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/my disk 9000 4000 4096 45% /var/lib/postgresql\n"
 
 

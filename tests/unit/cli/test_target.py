@@ -111,6 +111,13 @@ def test_invalid_settings_are_reported_with_their_fix(project: Path) -> None:
         find("prod")
 
 
+@pytest.mark.usefixtures("project")
+def test_without_pulumi_the_way_to_get_it_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environment, "complete", lambda *_: {"PATH": str(tmp_path)})
+    with pytest.raises(CommandError, match=r"pulumi cannot be started.*make up"):
+        find()
+
+
 class NoContainers:
     """A Docker Engine without containers of this project."""
 
