@@ -1,7 +1,7 @@
 """Errors for people, and the exit codes of `dhis2-cluster`."""
 
 FAILED = 1  # a part is not healthy, or what the verb did has failed
-NOT_RUN = 2  # nothing was done, as with a wrong option
+NOT_RUN = 2  # nothing was done, as with an unknown option
 
 
 class CommandError(Exception):

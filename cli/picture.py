@@ -7,6 +7,7 @@ from datetime import datetime
 from rich.console import Console
 
 from cli.report import DatabaseStatus, PartStatus, StackStatus, VolumeStatus
+from cli.rows import Row
 from cli.table import StatusTable
 from tools.paths import ROOT
 
@@ -57,7 +58,9 @@ def sample() -> StackStatus:
     ]
     sizes = {"files": 310 * MB, "cache-data": 2 * MB, "primary-data": 5 * GB, "replica-1-data": 5 * GB}
     volumes = [VolumeStatus(volume=name, used_bytes=used, free_bytes=212 * GB) for name, used in sizes.items()]
-    return StackStatus(stack="dev", url="http://127.0.0.1:8080", parts=parts, volumes=volumes)
+    address = "http://127.0.0.1:8080"
+    rows = [Row(name="url", text=address, value=address)]
+    return StackStatus(stack="dev", rows=rows, parts=parts, volumes=volumes)
 
 
 def _part(

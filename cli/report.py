@@ -8,14 +8,14 @@ from typing import Any
 
 from cli import databases
 from cli.containers import Inspected, Part, StackContainers
+from cli.rows import ROWS, Row
 from components.naming import DUMP_CACHE_VOLUME
 
 # In the cache's container. Not from components/orchestrator/container_spec.py: importing Pulumi takes a second.
-CACHE_PASSWORD = "/opt/dhis2-cluster/secrets/cache-password"  # noqa: S105 - a path
+CACHE_CLIENT = "/opt/dhis2-cluster/client.sh"
 # Keys of DHIS2: `dhis2:leader` has the leader's uuid, from 2.41 on another key its node.id, before then a fixed one.
-LEADER = f"""REDISCLI_AUTH=$(cat {CACHE_PASSWORD}) VALKEYCLI_AUTH=$REDISCLI_AUTH
-export REDISCLI_AUTH VALKEYCLI_AUTH
-get() {{ timeout 5 valkey-cli --no-auth-warning GET "$1"; }}
+LEADER = f""". {CACHE_CLIENT}
+get() {{ echo "GET $1" | client; }}
 uuid=$(get dhis2:leader)
 id=$(get "dhis2:leader:$uuid")
 echo "${{id:-$(get dhis2:leaderNodeId)}}"
@@ -74,35 +74,39 @@ class StackStatus:
     """A whole stack."""
 
     stack: str
-    url: str
+    rows: list[Row]
     parts: list[PartStatus]
     volumes: list[VolumeStatus]
 
     @property
     def healthy(self) -> bool:
-        """True where every part is healthy or, as the dump's container, has completed."""
-        return all(part.healthy for part in self.parts)
+        """True where every row and part is healthy or, as the dump's container, has completed."""
+        return all(row.healthy for row in self.rows) and all(part.healthy for part in self.parts)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        return {"healthy": self.healthy, **asdict(self)}
+        rows = {row.name.replace(" ", "_"): row.value for row in self.rows}
+        parts, volumes = [asdict(part) for part in self.parts], [asdict(volume) for volume in self.volumes]
+        return {"healthy": self.healthy, "stack": self.stack, **rows, "parts": parts, "volumes": volumes}
 
 
 @dataclass
 class Collector:
-    """Collects the status of a stack. Disks are measured every `disk_seconds`, since that reads whole folders."""
+    """Collects the status of a stack. Disks and ROWS are read every `slow_seconds`, since that may take seconds."""
 
     containers: StackContainers
-    disk_seconds: float = 60
+    slow_seconds: float = 60
     _volumes: list[VolumeStatus] = field(default_factory=list, init=False)
+    _rows: list[Row] = field(default_factory=list, init=False)
     _measured_at: float = field(default=float("-inf"), init=False)
 
     def collect(self) -> StackStatus:
         """Return the status now. Raises CommandError where there is no such stack."""
         inspected = self.containers.inspected()
         running = [item for item in inspected if item.is_running]
-        if time.monotonic() - self._measured_at >= self.disk_seconds:
+        if time.monotonic() - self._measured_at >= self.slow_seconds:
             self._volumes = self._disks(inspected)
+            self._rows = [row for source in ROWS if (row := source(self.containers, inspected))]
             self._measured_at = time.monotonic()
         servers = [item.part for item in running if item.part.group in ("primary", "replica")]
         answers = self.containers.map(lambda part: databases.query(self.containers, part), servers)
@@ -111,10 +115,9 @@ class Collector:
         used = {item.part.part: number for item, number in memory}
         leader = self._leader(running)
         parts = [self._part(item, used, reported, leader) for item in inspected]
-        target = self.containers.target
         return StackStatus(
-            stack=target.stack,
-            url=target.settings.public_url,
+            stack=self.containers.target.stack,
+            rows=self._rows,
             parts=[*parts, *self._missing({part.part for part in parts})],
             volumes=self._volumes,
         )
@@ -157,9 +160,9 @@ class Collector:
         return self.containers.image_tag(str(config.get("Image") or item.report.get("Image") or ""))
 
     def _leader(self, running: Sequence[Inspected]) -> str:
-        """Return the core that runs the jobs, "" where the cache does not tell: DHIS2 keeps it there."""
+        """Return the core that runs the jobs, "" where the cache does not answer: DHIS2 has it there."""
         cache = next((item.part for item in running if item.part.part == "cache"), None)
-        return self.containers.execute(cache, ["sh", "-c", LEADER])[1].strip() if cache else ""
+        return self.containers.execute(cache, ["timeout", "5", "sh", "-c", LEADER])[1].strip() if cache else ""
 
     def _missing(self, present: set[str]) -> list[PartStatus]:
         settings = self.containers.target.settings

@@ -22,7 +22,7 @@ class StatusTable:
     now: float
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the address, the parts, their notes and the volumes."""
+        """Yield the rows of the stack, the parts, their notes and the volumes."""
         wide = options.max_width >= WIDE_COLUMNS
         replicas = any(part.database and part.database.standby for part in self.status.parts)
         parts = _table("PART", "HEALTH", "SINCE", "MEMORY", "VERSION", *(["NOTES"] if wide else []))
@@ -40,13 +40,21 @@ class StatusTable:
             )
             if noted:
                 below.add_row(part.part, Text("\n").join(noted))
-        yield Text.assemble((self.status.stack, "bold"), f"  {self.status.url}\n")
+        yield self._stack()
+        yield Text()
         yield parts
         if not wide:
             yield Text()
             yield below
         yield Text()
         yield self._volumes()
+
+    def _stack(self) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_row(Text("stack", style="bold"), self.status.stack)
+        for row in self.status.rows:
+            table.add_row(Text(row.name, style="bold"), Text(row.text, style="" if row.healthy else BAD))
+        return table
 
     def _volumes(self) -> Table:
         table = _table("VOLUME", "USED", "FREE ON ITS DISK")

@@ -97,8 +97,8 @@ def _reason(api: Api, identifier: str, job: dict[str, Any]) -> str:
         progress = {}
     processes = progress.get("sequence") or []
     steps = [step for process in processes for step in (process, *(process.get("stages") or []))]
-    found = [str(step["error"]) for step in steps if step.get("error")]
-    return found[-1] if found else str(job.get("errorCodes") or "")
+    errors = [str(step["error"]) for step in steps if step.get("error")]
+    return errors[-1] if errors else str(job.get("errorCodes") or "")
 
 
 def _show(moment: str, text: str) -> None:

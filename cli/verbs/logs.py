@@ -19,6 +19,7 @@ from cli.containers import REPORTED, Part, StackContainers
 from cli.errors import CommandError
 from cli.options import JsonOption, StackOption, complete_part
 from cli.target import find
+from components.orchestrator.ssh import allow_session
 from components.settings.quantities import Duration
 
 RESCAN_SECONDS = 1.0
@@ -99,6 +100,8 @@ class Reader:
             if time.monotonic() - scanned >= RESCAN_SECONDS:
                 for part in self._present():
                     thread = threads.get(part.part)
+                    if thread is None:
+                        allow_session()
                     if part.state == "running" and (thread is None or not thread.is_alive()):
                         threads[part.part] = threading.Thread(
                             target=self._follow, args=(part, began, arrived), daemon=True

@@ -19,7 +19,7 @@ def open_browser(stack: StackOption = "") -> None:
             f"This is an address of {host.hostname}. Forward it while you use it: ssh -L {port}:{target.settings.bind}:{target.settings.port} {host.netloc}"
         )
     elif not webbrowser.open(url):
-        print("no browser was found on this machine; open the address in one")
+        print("this machine has no browser; open the address in one")
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,7 +31,7 @@ LONGEST_HOME = 34
 SESSIONS = 3
 """Of the ten that sshd allows in one connection (MaxSessions). The plugin has the others; beyond ten `ssh` opens a
 connection of its own."""
-_sessions = threading.BoundedSemaphore(SESSIONS)
+_sessions = threading.Semaphore(SESSIONS)
 _opening = threading.Lock()
 _DROPPED = re.compile(r"exchange_identification|banner|Connection (closed|reset) by|Not allowed at this time")
 
@@ -46,6 +46,11 @@ def shared_options() -> list[str]:
         return []
     usable = len(home) <= LONGEST_HOME and os.access(folder, os.W_OK | os.X_OK)
     return [text for name, value in SHARED.items() for text in ("-o", f"{name}={value}")] if usable else []
+
+
+def allow_session() -> None:
+    """Allow one session more at the same time: for a response without an end, such as a log that is followed."""
+    _sessions.release()
 
 
 def open_connection(address: str) -> None:

@@ -171,3 +171,13 @@ def test_sessions_are_fewer_than_sshd_allows_in_one_connection(fake: Ssh, monkey
         assert isinstance(socket.proc, subprocess.Popen) is False
     assert ssh._sessions.acquire(blocking=False)
     ssh._sessions.release()
+
+
+def test_a_log_that_is_followed_takes_no_session_of_other_requests(fake: Ssh) -> None:
+    sockets = [ssh._SharedSocket("there") for _ in range(ssh.SESSIONS)]
+    for socket in sockets:
+        socket.connect()
+    ssh.allow_session()
+    assert ssh._sessions.acquire(blocking=False), "another request would wait for ever"
+    for socket in sockets:
+        socket.close()

@@ -190,7 +190,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     line = CommandLine(engine, capsys)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(target, "attempt", lambda *_, **__: _Listed())
-    for verb in ("status", "logs", "psql", "shell", "analytics", "restart", "stop", "start", "open"):
+    for verb in app.VERBS:
         monkeypatch.setattr(f"cli.verbs.{verb}.find", line.find)
     for module in (containers, __import__("components.orchestrator.readiness", fromlist=["connect"])):
         monkeypatch.setattr(module, "connect", lambda *_, **__: engine)

@@ -34,7 +34,7 @@ class FakeDhis2:
         self.commands.append(command)
         self.inputs.append(stdin)
         url = next(line for line in stdin.splitlines() if line.startswith("url")).split('"')[1]
-        answers = self.answers[url.removeprefix("http://127.0.0.1:8080")]
+        answers = self.answers[url.removeprefix(api.CORES)]
         status, content = answers.pop(0) if len(answers) > 1 else answers[0]
         body = content if isinstance(content, str) else json.dumps(content)
         return subprocess.CompletedProcess(command, 0, f"{body}\n{status}", "")

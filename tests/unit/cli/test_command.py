@@ -38,7 +38,7 @@ def test_it_runs_from_any_folder_and_lists_all_verbs(command: Path) -> None:
 
 
 def test_nothing_is_imported_from_the_current_folder(command: Path) -> None:
-    (command.parent / "docker.py").write_text("raise SystemExit('the wrong docker')")
+    (command.parent / "docker.py").write_text("raise SystemExit('another docker')")
     assert "Usage: dhis2-cluster" in run(command, "--help", folder=command.parent)
 
 

@@ -19,8 +19,9 @@ def stamp(second: int) -> str:
 
 
 @pytest.fixture(autouse=True)
-def logged(command_line: CommandLine) -> None:
+def logged(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """What two parts have logged, in turn."""
+    monkeypatch.setattr(logs, "allow_session", lambda: None)
     command_line.engine.logged = {
         "core-1": [f"{stamp(1)} migrating", f"{stamp(3)} serving é"],
         "primary": [f"{stamp(2)} restored", f"{stamp(4)} "],

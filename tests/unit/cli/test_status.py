@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cli import report as cli_report
 from cli.containers import StackContainers
 from cli.databases import READ_APPLICATION
-from cli.report import CACHE_PASSWORD, Collector, StackStatus
+from cli.report import CACHE_CLIENT, Collector, StackStatus
+from cli.rows import ROWS, Row
 from cli.table import StatusTable, duration, size
 from tests.support.program import Run
 from tests.unit.cli.engine import PRIMARY, REPLICA, CommandLine, container
@@ -23,8 +25,8 @@ def report(line: CommandLine) -> dict[str, Any]:
 
 
 def part(line: CommandLine, name: str) -> dict[str, Any]:
-    (found,) = (entry for entry in report(line)["parts"] if entry["part"] == name)
-    return dict(found)
+    (status,) = (entry for entry in report(line)["parts"] if entry["part"] == name)
+    return dict(status)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +56,7 @@ def test_memory_is_what_docker_stats_shows(command_line: CommandLine) -> None:
     assert (lb["memory_bytes"], lb["memory_limit_bytes"]) == (128 * 2**20, 512 * 2**20)
 
 
-def test_versions_come_from_the_running_program_where_it_tells(command_line: CommandLine) -> None:
+def test_versions_come_from_the_running_program_where_it_reports_one(command_line: CommandLine) -> None:
     versions = {entry["part"]: entry["version"] for entry in report(command_line)["parts"]}
     assert versions["core-1"] == "DHIS2 2.42.3.1 (0123456)", "core-dev:latest is many versions"
     assert versions["primary"] == "PostgreSQL 17.2"
@@ -167,6 +169,27 @@ def test_databases_that_do_not_answer_leave_the_rest(command_line: CommandLine) 
     assert shown["healthy"] is True, "health is what the healthchecks report"
 
 
+def add(monkeypatch: pytest.MonkeyPatch, *rows: Row | None) -> None:
+    """Have rows of other modules in the table."""
+    sources = [lambda _, __, row=row: row for row in rows]
+    monkeypatch.setattr(cli_report, "ROWS", (*ROWS, *sources))
+
+
+def test_a_row_of_another_module_is_in_the_table_and_for_scripts_under_its_name(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(monkeypatch, Row(name="last backup", text="3 h ago", value={"age_seconds": 10_800}), None)
+    assert report(command_line)["last_backup"] == {"age_seconds": 10_800}
+    assert command_line.run("status") == 0
+    assert "last backup  3 h ago" in command_line.out
+
+
+def test_a_row_that_is_not_healthy_is_exit_code_1(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(monkeypatch, Row(name="certificate", text="expired yesterday", value=-1, healthy=False))
+    assert report(command_line)["healthy"] is False
+    assert command_line.run("status") == 1
+
+
 def test_disks_are_measured_less_often_than_the_rest(command_line: CommandLine) -> None:
     collector = Collector(StackContainers(command_line.find()))
     collector.collect()
@@ -178,14 +201,14 @@ def test_disks_are_measured_less_often_than_the_rest(command_line: CommandLine) 
 
 def test_the_files_that_status_reads_are_in_the_containers(built: Run) -> None:
     stack = built(cores=1, replicas=1)
-    assert CACHE_PASSWORD in stack.container("cache").files
+    assert CACHE_CLIENT in stack.container("cache").files
     assert f"ApplicationName={READ_APPLICATION}&" in stack.container("core-1").files["/opt/dhis2/dhis.conf"]
 
 
 def test_the_password_of_the_cache_is_on_no_command_line(command_line: CommandLine) -> None:
     command_line.run("status")
     scripts = [" ".join(command) for name, command in command_line.engine.executed if name == "cache"]
-    assert [script for script in scripts if "REDISCLI_AUTH=$(cat " in script], "it is read inside the container"
+    assert [script for script in scripts if CACHE_CLIENT in script], "it is read inside the container"
 
 
 def test_the_table_fits_into_a_terminal_of_80_columns(command_line: CommandLine) -> None:
