@@ -16,11 +16,12 @@ from cli.errors import CommandError
 from cli.target import Target
 from components.naming import STACK_LABEL
 from components.orchestrator.client import UNREACHABLE, connect, engine_address, unreachable
+from components.orchestrator.commands import NOT_RUNNING, execute
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, healthcheck_output
-from components.orchestrator.readiness import WaitTarget, execute, inspect
+from components.orchestrator.readiness import WaitTarget, inspect
 
 REPORTED = (DockerException, RequestException)  # what Docker Engine can report while a verb works
-NOT_RUNNING = -1
+HEALTH_SECONDS = 15
 ORDER = ("lb", "core", "cache", "primary", "replica")
 _PARALLEL = 8
 Item = TypeVar("Item")
@@ -151,7 +152,7 @@ class StackContainers:
         health = ((report or {}).get("State") or {}).get("Health") or {}
         # Docker runs a healthcheck every few seconds only: after `pulumi up` or `start` it is behind.
         if report and health.get("Status") == "starting":
-            command = report["Config"]["Healthcheck"]["Test"][1:]
+            command = ["timeout", str(HEALTH_SECONDS), *report["Config"]["Healthcheck"]["Test"][1:]]
             if self.execute(part, command)[0] == 0:
                 health["Status"] = "healthy"
         return report

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from cli.errors import CommandError
-from components.naming import Naming
 from components.settings.model import Settings
 from components.settings.parsing import SettingsError
 from tools import choices, environment
 from tools.images import settings_of
+from tools.naming import naming
 from tools.paths import PROJECT, ROOT
 from tools.terminal import ToolError, attempt
 
@@ -35,7 +35,7 @@ class Target:
     @property
     def prefix(self) -> str:
         """What the names of the stack's Docker objects begin with."""
-        return Naming(PROJECT, self.stack.rsplit("/", 1)[-1]).prefix
+        return naming(self.stack).prefix
 
     @property
     def docker_host(self) -> str | None:

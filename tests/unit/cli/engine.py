@@ -115,18 +115,13 @@ class FakeEngine:
         assert one_shot and not stream, "otherwise Docker Engine measures for a second or two"
         return {"memory_stats": {"usage": 200 * 2**20, "stats": {"inactive_file": 72 * 2**20}}}
 
-    def exec_create(self, name: str, command: Sequence[str]) -> dict[str, str]:
+    def execute(self, _: "FakeEngine", name: str, command: Sequence[str]) -> tuple[int, str]:
         part = name.removeprefix(f"{PREFIX}-")
         if self.parts[part]["State"]["Status"] != "running":
             raise APIError("conflict", explanation=f"container {name} is not running")
         self.executed.append((part, command))
-        return {"Id": f"{part} {'du' if 'du -sk' in ' '.join(command) else ''}".strip()}
-
-    def exec_start(self, identifier: str) -> bytes:
-        return self.answers.get(identifier, "").encode()
-
-    def exec_inspect(self, identifier: str) -> dict[str, Any]:
-        return {"ExitCode": 0 if identifier in self.answers else 1}
+        key = f"{part} du" if "du -sk" in " ".join(command) else part
+        return (0, self.answers[key]) if key in self.answers else (1, "")
 
     def logs(self, name: str, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - the SDK's
         lines = self.logged.get(name.removeprefix(f"{PREFIX}-"), [])
@@ -190,6 +185,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     line = CommandLine(engine, capsys)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(target, "attempt", lambda *_, **__: _Listed())
+    monkeypatch.setattr(containers, "execute", engine.execute)
     for verb in app.VERBS:
         monkeypatch.setattr(f"cli.verbs.{verb}.find", line.find)
     for module in (containers, __import__("components.orchestrator.readiness", fromlist=["connect"])):
