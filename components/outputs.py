@@ -28,4 +28,5 @@ def outputs_of(
         "status": f"dhis2-cluster status -s {naming.stack}",
         "logs": f"dhis2-cluster logs -f -s {naming.stack}",
         "psql": f"dhis2-cluster psql -s {naming.stack}",
+        "otherCommands": "dhis2-cluster analytics, open, restart, shell, start, stop; their options: --help",
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeStack
+from tests.e2e.followed_logs import followed
 from tests.support.containers import Containers
 from tests.support.ssh_host import ssh_host
 from tests.support.waiting import until
@@ -32,5 +33,11 @@ def test_a_stack_is_deployed_over_few_ssh_connections_and_trusts_the_proxy_on_it
         until(lambda: USER in stack.log("lb"), "the request is logged")
         line = next(json.loads(line) for line in stack.log("lb").splitlines() if USER in line)
         assert line["client"] == USER, "the published port is reached from the address of a network's gateway"
+
+        with followed(stack) as printed, stack.client() as client:  # four logs, and three sessions for requests
+            client.get("/no-such-page")
+            until(lambda: "/no-such-page" in printed(), "the request to be in the log")
+            assert stack.command("status").code == 0
+        assert stack.command("psql", "--", "-Atc", "SELECT 6 * 7").stdout.strip() == "42"
         stack.destroy()
         assert stack.leftovers() == []

@@ -20,6 +20,12 @@ def test_an_output_names_the_command_of_this_stack(built: Run, output: str) -> N
     assert command[0] == NAME and command[1] in VERBS
 
 
+def test_the_outputs_name_all_commands(built: Run) -> None:
+    program, *others = str(built().outputs["otherCommands"]).partition(";")[0].replace(",", "").split()
+    assert program == NAME
+    assert {*COMMANDS, *others} == set(VERBS)
+
+
 def test_names_are_in_lower_case() -> None:
     naming = Naming("dhis2-cluster", "Dev")
     assert naming.of("lb") == "dhis2-cluster-dev-lb", "`docker compose -p` takes no capitals"
