@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from cli.containers import Part
+from cli.output import progress
 from cli.target import Target
 from components.orchestrator.readiness import Watcher
 
 
 def watcher_of(target: Target) -> Watcher:
     """Return what waits for containers of a stack, as long as its `readyTimeout`, and prints what they do meanwhile."""
-    return Watcher(
-        target.docker_host, target.settings.ready_timeout_seconds, lambda line: print(f"  {line}", flush=True)
-    )
+    return Watcher(target.docker_host, target.settings.ready_timeout_seconds, lambda line: progress(f"  {line}"))
 
 
 def stages(parts: Sequence[Part], order: Sequence[Sequence[str]]) -> Iterator[list[Part]]:

@@ -1,6 +1,5 @@
 """`dhis2-cluster analytics`: build the tables that dashboards read."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import typer
 from cli.api import NOT_FOUND, Api, ApiError
 from cli.errors import FAILED, CommandError
 from cli.options import JsonOption, StackOption
+from cli.output import progress, result
 from cli.target import find
 
 POLL_SECONDS = 2.0
@@ -37,15 +37,15 @@ def analytics(
     """
     api = Api(find(stack))
     identifier = str(api.post("/api/resourceTables/analytics")["response"]["id"])
-    if not as_json:
-        print(f"analytics job {identifier} started", flush=True)
+    started = f"analytics job {identifier} started"
     if not wait:
-        if as_json:
-            print(json.dumps({"id": identifier, "status": "STARTED"}))
+        result(started, {"id": identifier, "status": "STARTED"}, as_json)
         return
-    outcome = follow(api, identifier, _ignore if as_json else _show)
-    if as_json:
-        print(json.dumps({"id": identifier, "status": outcome.status, "reason": outcome.reason}))
+    progress(started)
+    outcome = follow(api, identifier, lambda moment, text: progress(f"  {moment[11:19]}  {text}"))
+    value = {"id": identifier, "status": outcome.status, "reason": outcome.reason}
+    if as_json or outcome.status == "COMPLETED":
+        result(f"analytics job {identifier} is completed", value, as_json)
     if outcome.status != "COMPLETED":
         reason = outcome.reason or "DHIS2 gives no reason; see: dhis2-cluster logs core"
         raise CommandError(f"analytics job {identifier} ended as {outcome.status}: {reason}", FAILED)
@@ -99,11 +99,3 @@ def _reason(api: Api, identifier: str, job: dict[str, Any]) -> str:
     steps = [step for process in processes for step in (process, *(process.get("stages") or []))]
     errors = [str(step["error"]) for step in steps if step.get("error")]
     return errors[-1] if errors else str(job.get("errorCodes") or "")
-
-
-def _show(moment: str, text: str) -> None:
-    print(f"  {moment[11:19]}  {text}", flush=True)
-
-
-def _ignore(_: str, __: str) -> None:
-    """Show nothing: the output is JSON."""

@@ -7,7 +7,8 @@ import typer
 
 from cli.containers import StackContainers
 from cli.errors import FAILED, CommandError
-from cli.options import StackOption, complete_part
+from cli.options import JsonOption, StackOption, complete_part
+from cli.output import result
 from cli.target import find
 from cli.waiting import watcher_of
 from components.orchestrator.readiness import NotReady
@@ -23,6 +24,7 @@ def restart(
         ),
     ] = "core",
     stack: StackOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Restart the cores one after the other, each when all others are healthy: no request fails.
 
@@ -42,5 +44,5 @@ def restart(
     except NotReady as error:
         left = "" if alone else "the restart ends here, the others still run: "
         raise CommandError(f"{left}{error}", FAILED) from error
-    names = ", ".join(item.part for item in selected)
-    print(f"restarted and healthy: {names}")
+    names = [item.part for item in selected]
+    result(f"restarted and healthy: {', '.join(names)}", {"restarted": names}, as_json)

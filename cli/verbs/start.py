@@ -4,7 +4,8 @@ import asyncio
 
 from cli.containers import StackContainers
 from cli.errors import FAILED, CommandError
-from cli.options import StackOption
+from cli.options import JsonOption, StackOption
+from cli.output import progress, result
 from cli.target import find
 from cli.waiting import stages, watcher_of
 from components.orchestrator.readiness import NotReady
@@ -13,18 +14,21 @@ from components.orchestrator.readiness import NotReady
 ORDER = (("lb", "primary"), ("cache", "replica"), ("core-1",), ("core",))
 
 
-def start(stack: StackOption = "") -> None:
+def start(stack: StackOption = "", as_json: JsonOption = False) -> None:
     """Start a stack that was stopped, and wait until every part is healthy."""
     target = find(stack)
     containers = StackContainers(target)
     watcher = watcher_of(target)
     one_shot = {item.part for item in containers.inspected() if item.is_one_shot}
+    started: list[str] = []
     for parts in stages([part for part in containers.parts() if part not in one_shot], ORDER):
         for part in parts:
-            print(f"starting {part.part}", flush=True)
+            progress(f"starting {part.part}")
         containers.map(containers.start, parts)
         try:
             asyncio.run(watcher.until_ready([part.wait_target for part in parts]))
         except NotReady as error:
             raise CommandError(str(error), FAILED) from error
-    print(f"stack {target.stack} is ready: {target.settings.public_url}")
+        started += [part.part for part in parts]
+    url = target.settings.public_url
+    result(f"stack {target.stack} is ready: {url}", {"started": started, "url": url}, as_json)

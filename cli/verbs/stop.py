@@ -1,7 +1,8 @@
 """`dhis2-cluster stop`: the whole stack, in order; its data stays."""
 
 from cli.containers import StackContainers
-from cli.options import StackOption
+from cli.options import JsonOption, StackOption
+from cli.output import progress, result
 from cli.target import find
 from cli.waiting import stages
 
@@ -9,15 +10,18 @@ from cli.waiting import stages
 ORDER = (("lb",), ("core",), ("cache", "replica"), ("primary",))
 
 
-def stop(stack: StackOption = "") -> None:
+def stop(stack: StackOption = "", as_json: JsonOption = False) -> None:
     """Stop the whole stack. Its data and containers stay: dhis2-cluster start.
 
     It stays stopped when the machine is started again.
     """
     containers = StackContainers(find(stack))
+    stopped: list[str] = []
     for parts in stages(containers.parts(), ORDER):
         running = [part for part in parts if part.state in ("running", "restarting", "paused")]
         for part in running:
-            print(f"stopping {part.part}", flush=True)
+            progress(f"stopping {part.part}")
         containers.map(containers.stop, running)
-    print(f"stack {containers.target.stack} is stopped. Start it: dhis2-cluster start -s {containers.target.stack}")
+        stopped += [part.part for part in running]
+    stack = containers.target.stack
+    result(f"stack {stack} is stopped. Start it: dhis2-cluster start -s {stack}", {"stopped": stopped}, as_json)

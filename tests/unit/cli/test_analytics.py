@@ -69,7 +69,8 @@ def test_progress_is_shown_once_each_until_the_record_has_ended(command_line: Co
     dhis2.will(JOB, *({"lastExecutedStatus": status} for status in ("NOT_STARTED", "RUNNING", "RUNNING", "COMPLETED")))
     dhis2.will(TASKS, [], [STARTED], [LOOP, STARTED], [DONE, LOOP, STARTED])
     assert command_line.run("analytics", "--wait") == 0
-    assert command_line.out.splitlines()[1:] == ["  12:00:00  Started", "  12:01:00  Updated: 00:01"]
+    assert command_line.error.splitlines()[1:] == ["  12:00:00  Started", "  12:01:00  Updated: 00:01"]
+    assert command_line.out == "analytics job abc is completed\n"
 
 
 def test_a_message_that_says_completed_does_not_end_a_job_that_runs(
@@ -78,7 +79,7 @@ def test_a_message_that_says_completed_does_not_end_a_job_that_runs(
     dhis2.will(JOB, {"lastExecutedStatus": "NOT_STARTED"}, {"lastExecutedStatus": "COMPLETED"})
     dhis2.will(TASKS, [STARTED | {"completed": True}], [DONE])
     command_line.run("analytics", "--wait")
-    assert "Updated: 00:01" in command_line.out, "DHIS2 reports a job that it has not begun as completed"
+    assert "Updated: 00:01" in command_line.error, "DHIS2 reports a job that it has not begun as completed"
 
 
 def test_a_failure_has_dhis2_s_reason_and_exit_code_1(command_line: CommandLine, dhis2: FakeDhis2) -> None:

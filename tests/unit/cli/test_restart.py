@@ -1,6 +1,7 @@
 """`dhis2-cluster restart`, `stop` and `start`: what is touched, in which order, and what is waited for."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,3 +141,13 @@ def test_no_core_starts_on_a_database_that_does_not(command_line: CommandLine, m
     assert command_line.run("start") == 1
     assert "primary exited with code 1" in command_line.error
     assert not [name for name in command_line.engine.done if "core" in name]
+
+
+def test_for_scripts_the_parts_that_were_touched_are_printed(command_line: CommandLine) -> None:
+    command_line.run("restart", "--json")
+    assert json.loads(command_line.out) == {"restarted": ["core-1", "core-2"]}
+    command_line.run("stop", "--json")
+    assert json.loads(command_line.out)["stopped"][0] == "lb"
+    command_line.run("start", "--json")
+    assert json.loads(command_line.out)["started"][-1] == "core-2"
+    assert "starting core-2" in command_line.error, "progress is on stderr"
