@@ -118,12 +118,10 @@ def test_analytics_ends_with_tables_or_with_dhis2_s_reason(stack: Stack) -> None
     assert int(stack.sql("SELECT count(*) FROM analytics")) > 0
 
 
-def test_a_part_that_was_stopped_or_removed_is_reported(stack: Stack) -> None:
+def test_a_part_that_was_stopped_is_reported(stack: Stack) -> None:
     stack.container("core-2").stop()
     assert part(stack, "core-2", code=1)["health"] == "exited"
-    assert stack.command("psql", "core-2").text.startswith("error: core-2 is not running (exited)")
-    assert stack.command("start").code == 0
-    assert status(stack)["healthy"] is True
+    assert stack.command("shell", "core-2").text.startswith("error: core-2 is not running (exited)")
 
 
 def test_a_stopped_stack_starts_with_its_data(stack: Stack) -> None:
@@ -134,6 +132,7 @@ def test_a_stopped_stack_starts_with_its_data(stack: Stack) -> None:
     assert {entry["health"] for entry in status(stack, 1)["parts"]} == {"exited", "completed"}
     started = stack.command("start")
     assert started.code == 0, started.text
+    assert status(stack)["healthy"] is True
     assert stack.sql("SELECT n FROM e2e_kept", "replica-1") == "1"
     with stack.client() as client:
         until(lambda: client.get("/api/ping").status_code == httpx.codes.OK, "DHIS2 to answer")
