@@ -16,7 +16,7 @@ from cli.errors import CommandError
 from cli.target import Target
 from components.naming import STACK_LABEL
 from components.orchestrator.client import UNREACHABLE, connect, engine_address, unreachable
-from components.orchestrator.commands import NOT_RUNNING, execute
+from components.orchestrator.commands import NOT_RUNNING, execute, read_log
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, healthcheck_output
 from components.orchestrator.readiness import WaitTarget, inspect
 
@@ -188,20 +188,17 @@ class StackContainers:
                 return str(tags[0])
         return identifier.removeprefix("sha256:")[:12]
 
-    def log(
-        self, part: Part, *, since_seconds: float | None, tail: int | None, follow: bool
-    ) -> Iterator[tuple[str, str]]:
+    def log(self, part: Part, *, since_seconds: float, tail: int | None, follow: bool) -> Iterator[tuple[str, str]]:
         """Yield the log of a container as pairs of Docker's timestamp, which sorts as text, and line.
 
         With `follow` it ends when the container exits.
         """
-        chunks = self.client.api.logs(
+        chunks = read_log(
+            self.client,
             part.container,
-            stream=True,
+            since_seconds=since_seconds,
+            tail="all" if tail is None else str(tail),
             follow=follow,
-            timestamps=True,
-            tail="all" if tail is None else tail,
-            since=since_seconds,
         )
         rest = b""
         for chunk in chunks:

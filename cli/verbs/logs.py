@@ -54,7 +54,7 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Show the logs of all parts or of some, in the order of their time, in a colour for each part."""
-    moment = moment_of(since, time.time()) if since else None
+    moment = moment_of(since, time.time()) if since else 0.0
     containers = StackContainers(find(stack))
     words = parts or []
     selected = containers.select(words)
@@ -73,14 +73,17 @@ class Reader:
 
     containers: StackContainers
     words: Sequence[str]
-    since: float | None
+    since: float
     tail: int | None
-    _last: dict[str, str] = field(default_factory=dict, init=False)  # the newest timestamp by container
+    _last: dict[str, str] = field(default_factory=dict, init=False)  # the newest timestamp by part
+    _allowed: set[str] = field(default_factory=set, init=False)  # parts that have a session of their own
 
     def lines(self, follow: bool) -> Iterator[Line]:
         """Yield the lines that are there in the order of their time; with `follow` new ones as they come."""
         began = time.time()
         parts = self.containers.select(self.words)
+        for part in parts:  # all are read at the same time
+            self._allow_session(part)
         for line in heapq.merge(*(self._read(part) for part in parts)):
             self._last[line[1]] = line[0]
             yield line
@@ -100,9 +103,8 @@ class Reader:
             if time.monotonic() - scanned >= RESCAN_SECONDS:
                 for part in self._present():
                     thread = threads.get(part.part)
-                    if thread is None:
-                        allow_session()
                     if part.state == "running" and (thread is None or not thread.is_alive()):
+                        self._allow_session(part)
                         threads[part.part] = threading.Thread(
                             target=self._follow, args=(part, began, arrived), daemon=True
                         )
@@ -112,6 +114,11 @@ class Reader:
                 yield arrived.get(timeout=RESCAN_SECONDS)
             except queue.Empty:
                 continue
+
+    def _allow_session(self, part: Part) -> None:
+        if part.part not in self._allowed:
+            self._allowed.add(part.part)
+            allow_session()
 
     def _present(self) -> list[Part]:
         try:

@@ -1,13 +1,14 @@
-"""Commands and files in the containers of a Docker Engine."""
+"""Commands, files and logs in the containers of a Docker Engine."""
 
 import io
 import struct
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from docker import DockerClient
 from docker.errors import NotFound, create_api_error_from_http_exception
+from requests import Response
 from requests.exceptions import HTTPError
 
 NOT_RUNNING = -1
@@ -20,7 +21,7 @@ def execute(client: DockerClient, name: str, command: Sequence[str]) -> tuple[in
     Raises docker.errors.APIError where the container does not run.
     """
     exec_id = client.api.exec_create(name, list(command))["Id"]
-    output = b"".join(_frames(_start(client, exec_id))).decode(errors="replace")
+    output = b"".join(_frames(io.BytesIO(_start(client, exec_id)).read)).decode(errors="replace")
     ended: dict[str, Any] = client.api.exec_inspect(exec_id)  # type: ignore[no-untyped-call]
     code = ended["ExitCode"]
     return (NOT_RUNNING if code is None else int(code)), output
@@ -37,6 +38,21 @@ def read_file(client: DockerClient, name: str, path: str) -> str | None:
         return file.read().decode() if file else None
 
 
+def read_log(client: DockerClient, name: str, *, since_seconds: float, tail: str, follow: bool) -> Generator[bytes]:
+    """Yield the log of a container in pieces, each line behind Docker's timestamp, from a time in epoch seconds on.
+
+    `tail` is a number of lines or `all`. With `follow` it ends when the container exits. Not with the SDK's logs: over
+    ssh that one never closes the response, which keeps a session of the connection.
+    """
+    api = client.api
+    options: dict[str, str | float] = {"stdout": 1, "stderr": 1, "timestamps": 1}
+    options |= {"follow": int(follow), "since": since_seconds, "tail": tail}
+    url = f"{api.base_url}/v{api.api_version}/containers/{name}/logs"
+    with api.get(url, params=options, stream=True, timeout=None) as response:
+        _raise_for_status(response)
+        yield from _frames(response.raw.read)
+
+
 def marker_of(text: str | None) -> dict[str, str]:
     """Return the keys and values of a marker, the lines KEY=VALUE in which a container records what it has done."""
     return dict(line.split("=", 1) for line in (text or "").splitlines() if "=" in line)
@@ -51,17 +67,19 @@ def _start(client: DockerClient, exec_id: str) -> bytes:
     api = client.api
     url = f"{api.base_url}/v{api.api_version}/exec/{exec_id}/start"
     response = api.post(url, json={"Detach": False, "Tty": False}, timeout=None)
+    _raise_for_status(response)
+    return response.content
+
+
+def _raise_for_status(response: Response) -> None:
     try:
         response.raise_for_status()
     except HTTPError as error:
         create_api_error_from_http_exception(error)  # raises
-    return response.content
 
 
-def _frames(content: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(content):
-        _, size = _FRAME_HEADER.unpack_from(content, start)
-        start += _FRAME_HEADER.size
-        yield content[start : start + size]
-        start += size
+def _frames(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield the content of the frames of a stream; `read` returns its next bytes."""
+    while header := read(_FRAME_HEADER.size):
+        _, size = _FRAME_HEADER.unpack(header)
+        yield read(size)

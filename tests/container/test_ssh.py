@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from components.orchestrator import ssh
 from components.orchestrator.client import connect
-from components.orchestrator.commands import execute
+from components.orchestrator.commands import execute, read_log
 from tests.support.commands import logs
 from tests.support.containers import Containers
+from tests.support.project import VALKEY
 from tests.support.ssh_host import SshHost, ssh_host
 from tests.support.waiting import until
 
@@ -54,3 +56,18 @@ def test_after_the_connection_has_ended_another_is_opened(host: SshHost) -> None
     host.end_connection()
     assert client.api.ping()
     assert host.accepted() == 2
+
+
+def test_logs_that_were_read_and_followed_keep_no_session_of_the_connection(
+    containers: Containers, host: SshHost
+) -> None:
+    client = connect(host.address)
+    writer = containers.start(VALKEY, entrypoint=["sh", "-c", "while echo line; do sleep 0.1; done"])
+    until(lambda: "line" in logs(writer), "the writer to write", container=writer)
+    for follow in (False, True):
+        for _ in range(ssh.SESSIONS + 1):  # one more would wait for ever
+            read = read_log(client, str(writer.id), since_seconds=0, tail="all", follow=follow)
+            assert next(read).endswith(b" line\n")
+            read.close()
+    assert list(read_log(client, str(writer.id), since_seconds=0, tail="0", follow=False)) == []
+    assert host.accepted() == 1

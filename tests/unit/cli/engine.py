@@ -123,11 +123,14 @@ class FakeEngine:
         key = f"{part} du" if "du -sk" in " ".join(command) else part
         return (0, self.answers[key]) if key in self.answers else (1, "")
 
-    def logs(self, name: str, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - the SDK's
+    def read_log(self, _: "FakeEngine", name: str, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - since, tail, ...
         lines = self.logged.get(name.removeprefix(f"{PREFIX}-"), [])
         text = "".join(f"{line}\n" for line in lines).encode()
-        # Chunks of Docker Engine are no lines.
+        # Docker Engine cuts a long line into several frames.
         yield from (text[start : start + 7] for start in range(0, len(text), 7))
+
+    def logs(self, name: str, tail: int) -> bytes:
+        return b"".join(self.read_log(self, name))
 
     def start(self, name: str) -> None:
         self._do("start", name)
@@ -186,6 +189,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(target, "attempt", lambda *_, **__: _Listed())
     monkeypatch.setattr(containers, "execute", engine.execute)
+    monkeypatch.setattr(containers, "read_log", engine.read_log)
     for verb in app.VERBS:
         monkeypatch.setattr(f"cli.verbs.{verb}.find", line.find)
     for module in (containers, __import__("components.orchestrator.readiness", fromlist=["connect"])):

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from cli import containers
 from cli.containers import StackContainers
 from cli.errors import CommandError
 from cli.verbs import logs
 from cli.verbs.logs import Reader, moment_of
-from tests.unit.cli.engine import CommandLine
+from tests.unit.cli.engine import CommandLine, FakeEngine
 
 
 def stamp(second: int) -> str:
@@ -68,20 +69,22 @@ def test_following_shows_each_line_once_and_goes_on_after_a_restart(
     monkeypatch.setattr(logs, "RESCAN_SECONDS", 0.01)
     engine = command_line.engine
     calls: list[dict[str, Any]] = []
-    real = engine.logs
+    allowed: list[None] = []
 
-    def log(name: str, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - the SDK's
+    def read_log(client: FakeEngine, name: str, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - since, tail, ...
         calls.append(options)
         if options["follow"]:  # the log ends, as when the container exits; the next one has a line more
             engine.logged["core-1"].append(f"{stamp(10 + len(engine.logged['core-1']))} after a restart")
-        return real(name, **options)
+        return engine.read_log(client, name, **options)
 
-    monkeypatch.setattr(engine, "logs", log)
-    reader = Reader(StackContainers(command_line.find()), ["core-1"], None, None)
+    monkeypatch.setattr(containers, "read_log", read_log)
+    monkeypatch.setattr(logs, "allow_session", lambda: allowed.append(None))
+    reader = Reader(StackContainers(command_line.find()), ["core-1", "dump"], 0.0, None)
     lines = [text for _, _, text in itertools.islice(reader.lines(follow=True), 5)]
     assert lines == ["migrating", "serving é", *["after a restart"] * 3]
     # 12:00:03 is that of the last line that was shown.
-    assert calls[1]["since"] == 1777636803, "Docker Engine does not send the whole log again"
+    assert calls[2]["since_seconds"] == 1777636803, "Docker Engine does not send the whole log again"
+    assert len(allowed) == 2, "one session for each part, however often it restarts"
 
 
 @pytest.mark.parametrize(
