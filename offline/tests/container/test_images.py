@@ -104,7 +104,7 @@ def test_the_simulator_has_the_layout_of_a_dhis2_image(containers: Containers, i
     version = image.partition(":")[2]
     assert config["Labels"]["DHIS2_VERSION"] == version, "the label tells which release an image is"
     assert shell_output(container, "echo $DHIS2_SIMULATOR_VERSION $PWD") == f"{version} /usr/local/tomcat"
-    assert shell_output(container, "echo $CATALINA_OPTS") == "-Dcontext.path=''", "server.xml takes the path from it"
+    assert "-Dcontext.path='' " in shell_output(container, "echo $CATALINA_OPTS"), "server.xml takes the path from it"
     assert shell_output(container, "touch /opt/dhis2/x && stat -c %u /opt/dhis2") == "65534", (
         "DHIS2_HOME must be writable"
     )
