@@ -12,19 +12,27 @@ from requests import Response
 from requests.exceptions import HTTPError
 
 NOT_RUNNING = -1
+STDOUT = 1  # the number of a stream
+Frame = tuple[int, bytes]  # stream and content
 _FRAME_HEADER = struct.Struct(">BxxxL")  # stream, size in bytes: Docker Engine API, "Stream format" of attach
 
 
 def execute(client: DockerClient, name: str, command: Sequence[str]) -> tuple[int, str]:
+    """Return exit code and output of a command in a container, as `execute_frames` does, as text."""
+    code, frames = execute_frames(client, name, command)
+    return code, b"".join(content for _, content in frames).decode(errors="replace")
+
+
+def execute_frames(client: DockerClient, name: str, command: Sequence[str]) -> tuple[int, list[Frame]]:
     """Return exit code and output of a command in a container; NOT_RUNNING where the container ended before it.
 
     Raises docker.errors.APIError where the container does not run.
     """
     exec_id = client.api.exec_create(name, list(command))["Id"]
-    output = b"".join(_frames(io.BytesIO(_start(client, exec_id)).read)).decode(errors="replace")
+    frames = list(_frames(io.BytesIO(_start(client, exec_id)).read))
     ended: dict[str, Any] = client.api.exec_inspect(exec_id)  # type: ignore[no-untyped-call]
     code = ended["ExitCode"]
-    return (NOT_RUNNING if code is None else int(code)), output
+    return (NOT_RUNNING if code is None else int(code)), frames
 
 
 def read_file(client: DockerClient, name: str, path: str) -> str | None:
@@ -50,7 +58,7 @@ def read_log(client: DockerClient, name: str, *, since_seconds: float, tail: str
     url = f"{api.base_url}/v{api.api_version}/containers/{name}/logs"
     with api.get(url, params=options, stream=True, timeout=None) as response:
         _raise_for_status(response)
-        yield from _frames(response.raw.read)
+        yield from (content for _, content in _frames(response.raw.read))
 
 
 def marker_of(text: str | None) -> dict[str, str]:
@@ -78,8 +86,8 @@ def _raise_for_status(response: Response) -> None:
         create_api_error_from_http_exception(error)  # raises
 
 
-def _frames(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Yield the content of the frames of a stream; `read` returns its next bytes."""
+def _frames(read: Callable[[int], bytes]) -> Iterator[Frame]:
+    """Yield the frames of a stream; `read` returns its next bytes."""
     while header := read(_FRAME_HEADER.size):
-        _, size = _FRAME_HEADER.unpack(header)
-        yield read(size)
+        stream, size = _FRAME_HEADER.unpack(header)
+        yield stream, read(size)

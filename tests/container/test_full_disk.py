@@ -3,7 +3,7 @@
 import pytest
 
 from tests.container.databases import KEY, Databases, until_healthy
-from tests.support.commands import logs, shell, sql
+from tests.support.commands import logs, shell, sql, stdout_of
 from tests.support.containers import Containers
 from tests.support.project import POSTGRES
 from tests.support.waiting import until_logged
@@ -50,8 +50,8 @@ def test_a_dump_that_the_disk_has_no_room_for_is_not_restored(containers: Contai
     if kind != "plain":
         source = databases.primary(containers.volume("source"))
         until_healthy(source, "primary")
-        dump = source.exec_run(["pg_dump", "-Fc", "-h", "/var/run/postgresql", "-U", "postgres", "dhis"])
-        content, size = bytes(dump.output), 80_000_000
+        content = stdout_of(source, "pg_dump", "-Fc", "-h", "/var/run/postgresql", "-U", "postgres", "dhis")
+        size = 80_000_000
     databases.add_dump(content, KEY, unpacked_bytes=size)
     primary = databases.primary(volume, KEY)
     until_logged(primary, "fatal: ")

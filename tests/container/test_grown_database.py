@@ -7,7 +7,7 @@ from docker.models.containers import Container
 
 from tests.container.databases import Databases, until_healthy
 from tests.support.archive import packed
-from tests.support.commands import logs, shell, sql
+from tests.support.commands import logs, shell, sql, stdout_of
 from tests.support.containers import Containers
 
 pytestmark = pytest.mark.container
@@ -54,8 +54,7 @@ def grown(containers: Containers, databases: Databases, source: Container) -> di
     """Each form restored on a server where `cronlike` is missing and `preloaded` cannot be created."""
     primaries = {}
     for number, (form, command) in enumerate(FORMS.items()):
-        code, content = source.exec_run(["sh", "-c", command])
-        assert code == 0, content
+        content = stdout_of(source, "sh", "-c", command)
         key = f"{number}" * 64
         databases.add_dump(content, key)
         primaries[form] = databases.primary(containers.volume(f"grown-{number}"), key, start=False)

@@ -11,7 +11,7 @@ from components.database.passwords import has_fingerprint
 from components.orchestrator.container_spec import FILES
 from tests.container.databases import ADMIN_PASSWORD, APP_PASSWORD, Databases, until_healthy
 from tests.support.archive import packed
-from tests.support.commands import execute, logs, shell, shell_output, sql
+from tests.support.commands import execute, logs, shell, shell_output, sql, stdout_of
 from tests.support.containers import Containers
 from tests.support.project import NGINX
 from tests.support.waiting import until, until_exited
@@ -56,8 +56,7 @@ def backups(databases: Databases, source: Container) -> dict[str, str]:
     """The keys of dumps of the source in the dump cache, by their form."""
     keys = {}
     for number, (form, command) in enumerate((FORMS | WITHOUT_FINGERPRINT).items()):
-        code, content = source.exec_run(["sh", "-c", command])
-        assert code == 0, content
+        content = stdout_of(source, "sh", "-c", command)
         keys[form] = f"{number}f" * 32
         databases.add_dump(gzip.compress(content), keys[form])
     return keys

@@ -7,7 +7,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from tests.container.databases import Databases, until_healthy
-from tests.support.commands import sql
+from tests.support.commands import sql, stdout_of
 from tests.support.containers import Containers
 from tests.support.waiting import until_exited
 
@@ -87,11 +87,7 @@ def archives(containers: Containers, databases: Databases) -> dict[str, bytes]:
     sql(source, "CREATE TABLE a AS SELECT n, md5(n::text) FROM generate_series(1, 5000) n", "kept")
     sql(source, DOUBTFUL, "doubtful")
     sql(source, "CREATE TABLE a AS SELECT convert_from('\\xe9', 'SQL_ASCII') AS t", "ascii")
-    contents = {}
-    for name, (command, _) in ARCHIVES.items():
-        code, contents[name] = source.exec_run(["sh", "-c", command])
-        assert code == 0, contents[name]
-    return contents
+    return {name: stdout_of(source, "sh", "-c", command) for name, (command, _) in ARCHIVES.items()}
 
 
 @pytest.fixture(scope="module")

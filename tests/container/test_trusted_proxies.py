@@ -4,6 +4,7 @@ import pytest
 from docker.models.containers import Container
 
 from tests.container.balancing import core, load_balancer
+from tests.support.commands import execute
 from tests.support.containers import Containers
 from tests.support.http import PORT, ask
 from tests.support.waiting import until
@@ -133,5 +134,5 @@ def test_another_container_is_not_the_docker_host(containers: Containers, gatewa
     address = containers.address(container)
     until(lambda: ask(address, "/").status == 200, "the core to be resolved")
     client = core(containers, alias="client")
-    _, output = client.exec_run(["curl", "-s", "-H", f"X-Forwarded-For: {USER}", f"http://{address}:{PORT}/"])
-    assert f'"for":"{containers.address(client)}"' in output.decode()
+    _, output = execute(client, "curl", "-s", "-H", f"X-Forwarded-For: {USER}", f"http://{address}:{PORT}/")
+    assert f'"for":"{containers.address(client)}"' in output

@@ -13,6 +13,7 @@ import yaml
 from components.settings.model import setting_fields
 from tests.e2e.conftest import MakeStack
 from tests.e2e.runs import RunningUp
+from tests.support.commands import stdout_of
 from tests.support.durations import Took
 from tests.support.project import PROJECT
 from tests.support.stack import ADMIN, Stack
@@ -180,9 +181,7 @@ def test_a_backup_of_the_stack_is_restored(stack: Stack, options: tuple[str, ...
     stack.sql("CREATE TABLE since_then (n int)")
     backup = stack.folder / "backup.dump"
     dump = ["pg_dump", "-h", "/var/run/postgresql", "-U", "postgres", *options, "dhis"]
-    code, output = stack.container("primary").exec_run(dump)
-    assert code == 0, output
-    backup.write_bytes(output)
+    backup.write_bytes(stdout_of(stack.container("primary"), *dump))
     stack.sql("DROP TABLE since_then")
     stack.set(dumpUrl=backup, replicas=0)
     with took(f"up with a backup made with {' '.join(options)}"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.support.commands import execute
+from tests.support.commands import execute, stdout_of
 from tests.support.stack import ADMIN, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
@@ -66,9 +66,7 @@ def test_a_backup_is_restored_into_a_new_stack_only_with_its_encryption_password
     stack.sql("CREATE TABLE e2e_moved (n int)")
     dump = tmp_path / "backup.dump"
     command = ["pg_dump", "-h", "/var/run/postgresql", "-U", "postgres", "-Fc", "dhis"]
-    code, content = stack.container("primary").exec_run(command, demux=True)
-    assert code == 0, content
-    dump.write_bytes(content[0])
+    dump.write_bytes(stdout_of(stack.container("primary"), *command))
     _, recorded = execute(stack.container("primary"), "bash", "/opt/dhis2-cluster/passwords.sh", "fingerprint")
     stack.destroy()
     stack.set(dumpUrl=str(dump))

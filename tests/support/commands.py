@@ -19,6 +19,13 @@ def execute(container: Container, *command: str) -> tuple[int, str]:
     return code, output.strip()
 
 
+def stdout_of(container: Container, *command: str) -> bytes:
+    """Return what a command that must succeed in a container writes to stdout."""
+    code, frames = commands.execute_frames(cast(DockerClient, container.client), str(container.id), command)
+    assert code == 0, f"the command exited with {code}: {' '.join(command)}: {frames}"
+    return b"".join(content for stream, content in frames if stream == commands.STDOUT)
+
+
 def shell(container: Container, command: str) -> tuple[int, str]:
     """Return exit code and output of a shell command in a container."""
     return execute(container, "sh", "-c", command)
