@@ -18,14 +18,20 @@ SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
 TYPED = ("components", "cli", "offline", "tools", "tests", "bench", "__main__.py")
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
 # Most tests of containers wait. The tests of one file share containers and stay in one process, in their order.
-PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--durations=20")
+PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "--durations=20")
 TIERS = {
     "unit": ("tests/unit", "offline/tests/unit", "--numprocesses=auto", *COVERAGE),
     "container": ("tests/container", "offline/tests/container", *PARALLEL),
     "e2e": ("tests/e2e", "offline/tests/e2e", *PARALLEL, "-m", "not long"),
 }
-# One run, so that its last line counts the tests of all tiers.
-TIERS["test"] = (*(folder for tier in TIERS.values() for folder in tier[:2]), *PARALLEL, *COVERAGE, "-m", "not long")
+# One run, so that its last line counts the tests of all tiers. The slowest files come first, or one process still runs
+# the last of them when the other has nothing left.
+TIERS["test"] = (
+    *(folder for tier in reversed(TIERS.values()) for folder in tier[:2]),
+    *PARALLEL,
+    *COVERAGE,
+    *("-m", "not long"),
+)
 TIERS["faults"] = ("tests/e2e", *PARALLEL, "-m", "faults")
 # A test without a backend of its own must not use the stacks of the person who runs it.
 PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
