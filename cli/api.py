@@ -14,7 +14,7 @@ from cli.target import Target
 # must not lock out the people behind its address.
 CORES = "http://core:8080"
 REQUEST_SECONDS = 120
-OK, UNAUTHORIZED, NOT_FOUND, FIRST_ERROR = 200, 401, 404, 400
+UNAUTHORIZED, NOT_FOUND, FIRST_ERROR = 401, 404, 400
 
 
 class ApiError(CommandError):
