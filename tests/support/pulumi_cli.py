@@ -1,7 +1,7 @@
-"""The `pulumi` command."""
+"""Commands on this machine that run until they exit, `pulumi` above all."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,19 @@ class CommandResult:
 
 def run_pulumi(*arguments: str, folder: Path, environment: Mapping[str, str], seconds: float) -> CommandResult:
     """Run a pulumi command in a project's folder until it exits. Raises subprocess.TimeoutExpired."""
+    command = ("pulumi", "--non-interactive", "--color=never", *arguments)
+    return run_command(command, folder=folder, environment=environment, seconds=seconds)
+
+
+def run_command(
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], seconds: float, stdin: str | None = None
+) -> CommandResult:
+    """Run a command in a folder until it exits, with `stdin` as its input. Raises subprocess.TimeoutExpired."""
     done = subprocess.run(
-        ["pulumi", "--non-interactive", "--color=never", *arguments],
+        command,
         cwd=folder,
         env=environment,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=seconds,

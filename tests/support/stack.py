@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from docker.models.containers import Container
 
 from tests.support.commands import execute, logs, sql, try_sql
 from tests.support.project import PROJECT, ROOT, SIMULATOR_FILE, settings_of
-from tests.support.pulumi_cli import CommandResult, run_pulumi
+from tests.support.pulumi_cli import CommandResult, run_command, run_pulumi
 from tests.support.waiting import until
 
 PASSPHRASE = "end-to-end"  # noqa: S105 - of states that live as long as a test
@@ -81,17 +80,8 @@ class Stack:
 
     def command(self, *arguments: str, stdin: str = "") -> CommandResult:
         """Run `dhis2-cluster` on the stack until it exits."""
-        done = subprocess.run(
-            self.command_line(*arguments),
-            cwd=self.folder,
-            env=self.command_environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=UP_SECONDS,
-            check=False,
-        )
-        return CommandResult(done.returncode, done.stdout, done.stdout + done.stderr)
+        line, environment = self.command_line(*arguments), self.command_environment
+        return run_command(line, folder=self.folder, environment=environment, seconds=UP_SECONDS, stdin=stdin)
 
     def command_line(self, verb: str, *arguments: str) -> list[str]:
         """Return the command of a verb of `dhis2-cluster`."""
