@@ -35,6 +35,13 @@ events {} http {
       proxy_pass http://127.0.0.1:8081; proxy_pass_request_body off; proxy_set_header Content-Length "";
       proxy_set_header X-Body $request_body;
     }
+    # As CspFilter of DHIS2: what an upload may run, and who may embed DHIS2, are two headers.
+    location /embedded {
+      add_header Content-Security-Policy "script-src 'none';";
+      add_header Content-Security-Policy "frame-ancestors 'self' https://portal.example.org;"; return 200;
+    }
+    location /same-origin { add_header X-Frame-Options SAMEORIGIN; return 200; }
+    location /permissions { add_header Permissions-Policy "usb=()"; return 200; }
     location /missing { return 404 '{"httpStatusCode":404}'; }
   }
   server { listen 127.0.0.1:8081; location / { return 200 $http_x_body; } }
