@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from offline.images.catalogue import CATALOGUE
-from tools import choices, deploy, engine, environment, pulumi_tools
+from tools import audit, choices, deploy, engine, environment, pulumi_tools
 from tools.paths import OFFLINE, ROOT, STATE, TOOLS, VENV
 from tools.terminal import ToolError, attached, attempt, report, together
 
@@ -49,6 +49,9 @@ def lint() -> None:
     _check("shell format", ["shfmt", "--diff", "--indent", "4", *scripts])
     _check("docker", ["hadolint", *dockerfiles])
     _check("workflows", [*_actionlint(), *sorted((ROOT / ".github" / "workflows").glob("*.yml"))])
+    _check("licences", ["pip-licenses", "--summary"])
+    if not audit.check():
+        report("lint", "1 check skipped: audit")
 
 
 def run(tier: str, inherited: Mapping[str, str]) -> int:
