@@ -1,10 +1,6 @@
-"""Container image references: the default ones, and their parts."""
+"""Container image references and their parts."""
 
 import re
-
-DATABASE_IMAGE = "ghcr.io/baosystems/postgis:16-3.5"
-CACHE_IMAGE = "valkey/valkey:8.1.10"
-LOAD_BALANCER_IMAGE = "nginx:1.30.4"
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 # As for Docker, a first part without dot or port is a registry only when it is localhost.

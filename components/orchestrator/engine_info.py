@@ -15,7 +15,7 @@ from docker.errors import DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
 from components.orchestrator.client import connect, engine_address
-from components.orchestrator.error_text import short
+from components.orchestrator.error_text import TIMED_OUT, short
 
 # Where a daemon without default-address-pools takes the subnets of new networks from (moby's libnetwork/ipamutils).
 DEFAULT_POOLS = {f"172.{second}.0.0/16": 16 for second in range(17, 32)} | {"192.168.0.0/16": 20}
@@ -120,6 +120,14 @@ def unavailable_images(client: DockerClient, images: Iterable[str], architecture
     Engine's own proxies, and downloads no layer. With an `architecture`, such as amd64, images without it count too.
     """
 
+    def with_another_digest(image: str) -> str:
+        tagged, _, digest = image.partition("@")
+        with suppress(DockerException, RequestException):
+            if digest and ":" in tagged.rpartition("/")[2]:
+                client.images.get(tagged)
+                return f"; the host has {tagged} without this digest"
+        return ""
+
     def reason(image: str) -> str:
         try:
             with suppress(ImageNotFound):
@@ -127,7 +135,8 @@ def unavailable_images(client: DockerClient, images: Iterable[str], architecture
                 return ""
             platforms = client.api.inspect_distribution(image).get("Platforms") or []
         except (DockerException, RequestException) as error:
-            return short(getattr(error, "explanation", None) or error)
+            why = short(getattr(error, "explanation", None) or error)
+            return why if why == TIMED_OUT else f"{why}{with_another_digest(image)}"
         # An attestation is listed as a platform too, an unknown one.
         built_for = sorted({str(platform.get("architecture")) for platform in platforms} - {"unknown"})
         if architecture and built_for and architecture not in built_for:

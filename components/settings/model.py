@@ -5,14 +5,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from components.dhis2.image_reference import CACHE_IMAGE, DATABASE_IMAGE, LOAD_BALANCER_IMAGE
-from components.settings import validators
+from components.settings import images, validators
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, Duration, Integer, Memory
 from components.settings.validators import Unset
 
 Boolean = Annotated[bool, BeforeValidator(validators.boolean, json_schema_input_type=bool | Literal["true", "false"])]
 Image = Annotated[str, BeforeValidator(validators.image)]
+PINNED = "[pinned](security.md#images)"  # as their defaults in pages, which have no digests
 
 
 class Settings(BaseModel):
@@ -64,14 +64,16 @@ class Settings(BaseModel):
         description="Proxies in front whose X-Forwarded headers are used: IP addresses and networks, host = the Docker host",
         examples=["10.0.0.5,192.168.1.0/24"],
     )
-    database_image: Image = Field(
-        default=DATABASE_IMAGE,
+    database_image: Annotated[Image, Unset(PINNED, images.DATABASE)] = Field(
+        default="",
         alias="databaseImage",
         description="Image with PostgreSQL 12 or newer and PostGIS, built on the Debian variant of postgres",
     )
-    cache_image: Image = Field(default=CACHE_IMAGE, alias="cacheImage", description="Image with Valkey (not Redis)")
-    load_balancer_image: Image = Field(
-        default=LOAD_BALANCER_IMAGE, alias="loadBalancerImage", description="Image with NGINX 1.27.3 or newer and curl"
+    cache_image: Annotated[Image, Unset(PINNED, images.CACHE)] = Field(
+        default="", alias="cacheImage", description="Image with Valkey (not Redis)"
+    )
+    load_balancer_image: Annotated[Image, Unset(PINNED, images.LOAD_BALANCER)] = Field(
+        default="", alias="loadBalancerImage", description="Image with NGINX 1.27.3 or newer and curl"
     )
     core_memory_mb: Annotated[int, Memory(512, MOST_MB, why_low="Tomcat and DHIS2 do not start with less")] = Field(
         default=3072, alias="coreMemory", description="Memory limit of each core, in MB or with a unit: 3072 or 3g"

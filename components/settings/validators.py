@@ -40,13 +40,14 @@ def invalid(message: LiteralString, instead: str | None = None, **context: objec
 
 @dataclass(frozen=True)
 class Unset:
-    """Makes a setting optional: no value and empty text become None, which stands for `meaning`."""
+    """Makes a setting optional: no value and empty text become `value`, which pages call `meaning`."""
 
     meaning: str
+    value: str | None = None
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(
-            lambda value, validate: None if value in UNSET else validate(value), handler(source)
+            lambda value, validate: self.value if value in UNSET else validate(value), handler(source)
         )
 
 

@@ -118,7 +118,10 @@ def test_dropping_all_keys_of_a_full_cache_is_allowed(containers: Containers) ->
 def test_an_image_without_valkey_is_named_with_the_setting(containers: Containers) -> None:
     cache = create_cache(containers, containers.volume("other"), image=NGINX)
     cache.start()
-    assert "fatal: this image has no valkey-server; choose another: pulumi config set cacheImage" in until_exited(cache)
+    assert (
+        "fatal: this image has no valkey-server; go back to the default one: pulumi config rm cacheImage"
+        in until_exited(cache)
+    )
 
 
 def test_a_server_that_crashes_later_loses_no_session(containers: Containers) -> None:

@@ -40,13 +40,14 @@ class Engine:
         component: str = "Engine",
         subnets: tuple[str, ...] = (),
         names: tuple[str, ...] = (),
+        here: tuple[str, ...] = (),
         volumes: tuple[str, ...] = (),
         mtu: str | None = None,
         **info: object,
     ) -> None:
         self.api, self._containers, self._component = self, containers or [], component
         self._unknown, self._error, self._platforms, self._architecture = unknown, error, platforms, architecture
-        self._volumes = volumes
+        self._volumes, self._here = volumes, here
         self._info = {"MemTotal": memory_mb * 2**20, "ServerVersion": "28.2.2", **info}
         options = {"com.docker.network.driver.mtu": mtu} if mtu else {}
         self._networks: list[dict[str, Any]] = [{"Name": "bridge", "Options": options}]
@@ -74,7 +75,7 @@ class Engine:
         return self
 
     def get(self, image: str) -> None:
-        if image.startswith(("valkey", self._unknown or "valkey")):
+        if image not in self._here and image.startswith(("valkey", self._unknown or "valkey")):
             raise ImageNotFound("no such image")
 
     def inspect_distribution(self, image: str) -> dict[str, Any]:
@@ -253,6 +254,15 @@ def test_an_image_that_cannot_be_pulled_is_named_with_its_setting(
     message = problem(monkeypatch, engine, port=free_port, **chosen)
     assert f"cannot be pulled: {image}:" in message and "(no such host)" in message
     assert f"pulumi config set {setting} …" in message
+
+
+def test_a_tag_without_the_digest_on_the_docker_host_is_named(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    tagged, digest = "valkey/valkey:8", "sha256:" + "1" * 64
+    engine = Engine(unknown="valkey", error="lookup registry: no such host", here=(tagged,))
+    message = problem(monkeypatch, engine, port=free_port, cacheImage=f"{tagged}@{digest}")
+    assert f"{tagged}@{digest} (no such host; the host has {tagged} without this digest)" in message
+    message = problem(monkeypatch, Engine(unknown="valkey", error="no such host"), cacheImage=f"{tagged}@{digest}")
+    assert "without this digest" not in message
 
 
 def test_a_slow_registry_is_no_error(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:

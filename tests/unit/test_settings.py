@@ -48,6 +48,7 @@ def test_empty_text_unsets_an_optional_setting() -> None:
     optional: dict[str, object] = dict.fromkeys(
         ("image", "dumpUrl", "baseUrl", "javaOptions", "adminPassword", "dockerHost", "dhisConf", "trustedProxies"), ""
     )
+    optional |= dict.fromkeys(("databaseImage", "cacheImage", "loadBalancerImage"), "")
     assert parse_settings(optional) == parse_settings({}), "Pulumi.yaml has no other way to leave a default out"
     assert error_lines({"cores": ""}), "a setting that is not optional has no empty value"
 
@@ -98,7 +99,7 @@ INVALID: dict[str, list[object]] = {
         True,
         None,
     ],
-    "databaseImage": ["", "postgres", None],
+    "databaseImage": ["postgres", "postgres:", 17, f"postgres:17@sha256:{'0' * 63}"],
     "cacheImage": ["valkey"],
     "loadBalancerImage": ["nginx"],
     "coreMemory": ["511", "511m", "1025g", "big", "2147483648", 1.5, True, "3 gigabytes", "3t", "-3g", "1048577k"],

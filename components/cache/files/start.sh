@@ -90,7 +90,7 @@ serve() {
 }
 
 command -v valkey-server >/dev/null ||
-    fatal 'this image has no valkey-server; choose another: pulumi config set cacheImage valkey/valkey:8.1.10'
+    fatal 'this image has no valkey-server; go back to the default one: pulumi config rm cacheImage'
 trap 'stopping=1; kill -TERM "$server" 2>/dev/null || :' TERM INT
 check_volume
 # Those of DHIS2 versions and dumps of before, which no server reads again.

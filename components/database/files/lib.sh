@@ -36,10 +36,10 @@ find_binaries() {
         done
     fi
     command -v initdb >/dev/null ||
-        fatal 'this image has no PostgreSQL server; choose another: pulumi config set databaseImage ghcr.io/baosystems/postgis:16-3.5'
+        fatal 'this image has no PostgreSQL server; go back to the default one: pulumi config rm databaseImage'
     major=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
     ((major >= 12)) ||
-        fatal "PostgreSQL $major is too old, 12 is needed: pulumi config set databaseImage ghcr.io/baosystems/postgis:16-3.5"
+        fatal "PostgreSQL $major is too old, 12 is needed; go back to the default image: pulumi config rm databaseImage"
 }
 
 check_folders() {

@@ -7,11 +7,11 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 
-from components.dhis2.image_reference import CACHE_IMAGE
+from components.settings.images import CACHE
 from offline.tests.e2e.project import Project, create
 
 # Any image with a shell and sleep would do.
-IMAGES = ("dhis2-cluster/valkey:8", CACHE_IMAGE)
+IMAGES = ("dhis2-cluster/valkey:8", CACHE)
 
 
 @pytest.fixture(scope="module")
