@@ -21,6 +21,9 @@ from components.settings.model import Settings
 from components.stack_context import Images, Networks, Part, StackContext
 
 PASSWORD_LENGTH = 32
+# What cores connect with. Before it is replaced all cores are deleted: an old one could not connect any more, and would
+# answer with errors. Not the encryption password: another one is refused, and the cores run on with the old one.
+OF_CONNECTIONS = ("database", "cache")
 DEMO_PASSWORD = "district"  # noqa: S105 - the public one of every DHIS2 dump and of a blank database
 
 
@@ -115,6 +118,5 @@ class Cluster(pulumi.ComponentResource):
 
     def _password(self, use: str) -> pulumi.Output[str]:
         """Return a generated password, letters and digits only: it goes into files of four syntaxes."""
-        return random.RandomPassword(
-            f"{use}-password", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
-        ).result
+        options = pulumi.ResourceOptions(parent=self, delete_before_replace=use in OF_CONNECTIONS)
+        return random.RandomPassword(f"{use}-password", length=PASSWORD_LENGTH, special=False, opts=options).result

@@ -47,3 +47,9 @@ def test_each_use_has_its_own_password_and_both_sides_have_the_same(built: Run) 
     for key, use in (("connection.password", "database"), ("redis.password", "cache"), ("encryption.", "encryption")):
         (line,) = lines(core, key)
         assert line.endswith(f"{GENERATED}{use}-password"), f"{key}: one password must not open the others"
+
+
+def test_cores_are_deleted_before_the_password_they_connect_with(built: Run) -> None:
+    before = {password.name: password.request.deleteBeforeReplace for password in built().of(PASSWORD)}
+    assert before["database-password"] and before["cache-password"], "an old core would answer with errors"
+    assert not before["encryption-password"], "another one is refused, and the cores run on with the old one"
