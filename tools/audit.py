@@ -45,8 +45,10 @@ def audit(service: str) -> Audit:
         return Audit(failure=short(lines[-1]).partition(" ([Errno")[0])
     known = [package for package in packages if "vulns" in package]
     unknown = tuple(package["name"] for package in packages if "vulns" not in package)
-    found = tuple(_described(package, vulnerability) for package in known for vulnerability in package["vulns"])
-    return Audit(len(known), unknown, found, "" if known else f"knows none of {len(packages)} packages")
+    vulnerabilities = tuple(
+        _described(package, vulnerability) for package in known for vulnerability in package["vulns"]
+    )
+    return Audit(len(known), unknown, vulnerabilities, "" if known else f"knows none of {len(packages)} packages")
 
 
 def check(*, required: bool = False) -> bool:

@@ -18,7 +18,7 @@ PORTAL = "frame-ancestors 'self' https://portal.example.org;"
 def lb(containers: Containers) -> str:
     """The URL of a load balancer with one core."""
     only, container = core(containers), load_balancer(containers)
-    until(lambda: served_by(containers.address(container), only), "the core is found")
+    until(lambda: served_by(containers.address(container), only), "the core to be resolved")
     return url(containers, container)
 
 

@@ -39,10 +39,10 @@ def test_settings_have_the_pinned_images_unless_they_name_others(built: Run) -> 
 def test_no_other_file_has_them() -> None:
     tagged = [reference.partition("@")[0] for reference in PINNED.values()]
     patterns = [argument for reference in tagged for argument in ("-e", reference)]
-    found = subprocess.run(
+    listed = subprocess.run(
         ["git", "grep", "--untracked", "-lF", *patterns], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert found.stdout.split() == [FILE], "Renovate would change one of them"
+    assert listed.stdout.split() == [FILE], "Renovate would change one of them"
 
 
 def test_renovate_reads_and_writes_that_file() -> None:
@@ -64,10 +64,10 @@ def test_renovate_reads_and_writes_that_file() -> None:
 @pytest.mark.parametrize("rule", ["pinDigests", "versioning"])
 def test_renovate_adds_the_digest_of_an_image_that_has_none(rule: str) -> None:
     rules = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))["packageRules"]
-    (found,) = (item for item in rules if rule in item)
+    (matching,) = (item for item in rules if rule in item)
     if rule == "pinDigests":
-        assert found["pinDigests"] is True and found["matchDatasources"] == ["docker"]
+        assert matching["pinDigests"] is True and matching["matchDatasources"] == ["docker"]
     else:
         _, tag, _ = image_parts(images.DATABASE)
-        assert found["matchPackageNames"] == [image_parts(images.DATABASE)[0]]
-        assert re.fullmatch(found["versioning"].removeprefix("regex:").replace("(?<", "(?P<"), tag or "")
+        assert matching["matchPackageNames"] == [image_parts(images.DATABASE)[0]]
+        assert re.fullmatch(matching["versioning"].removeprefix("regex:").replace("(?<", "(?P<"), tag or "")

@@ -73,7 +73,7 @@ def test_an_audit_without_an_answer_is_a_skip_with_its_reasons(
 
 @pytest.fixture
 def licences(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """A function that compares the licences of all packages, and of one with the given one, with the list."""
+    """A function that compares the licences of all packages, and that of one more, with the list."""
 
     def compare(licence: str) -> subprocess.CompletedProcess[str]:
         metadata = tmp_path / "other-1.0.dist-info" / "METADATA"
