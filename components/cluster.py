@@ -1,6 +1,6 @@
 """Cluster: networks, images, passwords, and the parts wired in the order data flows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pulumi
@@ -9,7 +9,7 @@ import pulumi_random as random
 from components.cache.cache import Cache, CacheArgs
 from components.core.core_pool import CorePool, CorePoolArgs
 from components.database.database_pair import DatabasePair, DatabasePairArgs
-from components.database.passwords import EncryptionPassword
+from components.database.passwords import AdminPassword, AdminPasswords, EncryptionPassword
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
 from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -24,7 +24,7 @@ PASSWORD_LENGTH = 32
 # What cores connect with. Before it is replaced all cores are deleted: an old one could not connect any more, and would
 # answer with errors. Not the encryption password: another one is refused, and the cores run on with the old one.
 OF_CONNECTIONS = ("database", "cache")
-DEMO_PASSWORD = "district"  # noqa: S105 - the public one of every DHIS2 dump and of a blank database
+OTHER_PASSWORD = "not known to the program: it is the dump's own, or was changed in DHIS2"  # noqa: S105 - it is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class Cluster(pulumi.ComponentResource):
     ready: pulumi.Output[bool]
     admin_password: pulumi.Output[str]
     encryption_password: pulumi.Output[str]
+    _admin_has: AdminPassword | None = None
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register all resources of the stack."""
@@ -59,13 +60,19 @@ class Cluster(pulumi.ComponentResource):
         )
         networks = Networks(**{part: network(part, naming, self, mtu, internal=part == "data") for part in NETWORKS})
         context = StackContext(naming=naming, gates=args.gates, settings=settings, networks=networks, images=images)
-        chosen, encryption = settings.admin_password, settings.encryption_password
+        encryption, passwords = settings.encryption_password, self._admin_passwords(settings)
         generated = self._password("encryption")  # kept in the state, where the setting replaces it too
         database_password, cache_password = self._password("database"), self._password("cache")
-        # First, because it serves a page while DHIS2 starts, and because a busy port should be reported at once.
-        cached = args.release.caches_settings_in_process
-        lb = LoadBalancerArgs(context, CorePool.endpoint, lambda: self.cores.services, settings_cached=cached)
-        self.load_balancer = LoadBalancer("load-balancer", lb, child)
+        is_open = settings.is_open_to_others
+        lb = LoadBalancerArgs(
+            context,
+            CorePool.endpoint,
+            lambda: self.cores.services,
+            settings_cached=args.release.caches_settings_in_process,
+        )
+        if not is_open:
+            # First, because it serves a page while DHIS2 starts, and because a busy port should be reported at once.
+            self.load_balancer = LoadBalancer("load-balancer", lb, child)
         self.database = DatabasePair(
             "database",
             DatabasePairArgs(
@@ -73,7 +80,7 @@ class Cluster(pulumi.ComponentResource):
                 dump=args.dump,
                 app_password=database_password,
                 replication_password=self._password("replication"),
-                admin_password=pulumi.Output.secret(chosen.get_secret_value()) if chosen else None,
+                admin_passwords=passwords,
                 encryption_password=EncryptionPassword(
                     value=pulumi.Output.secret(encryption.get_secret_value()) if encryption else generated,
                     from_setting=encryption is not None,
@@ -99,8 +106,13 @@ class Cluster(pulumi.ComponentResource):
             ),
             child,
         )
+        if is_open:
+            # Last, because everybody knows the password that the user admin of a dump or of a blank database has.
+            hooks = context.gates.before_create_check("lb", self._until_admin_is_safe)
+            cores = [core.resource for core in self.cores.services]
+            self.load_balancer = LoadBalancer("load-balancer", replace(lb, depends_on=cores, hooks=hooks), child)
         self.ready = self._ready(context)
-        self.admin_password = pulumi.Output.secret(chosen.get_secret_value() if chosen else DEMO_PASSWORD)
+        self.admin_password = self._admin_password(passwords)
         self.encryption_password = self.database.encryption_password
         self.register_outputs({"ready": self.ready})
 
@@ -111,10 +123,37 @@ class Cluster(pulumi.ComponentResource):
         async def check(watcher: Watcher) -> None:
             for part in parts:
                 await part.until_ready(watcher)
-            first = self.cores.services[0].endpoint
-            await self.database.verify_admin_password(watcher, first, partial(self.cores.restart, watcher))
+            await self._verify_admin_password(watcher)
 
         return context.gates.when_ready([service.resource for part in parts for service in part.services], check)
+
+    async def _until_admin_is_safe(self, watcher: Watcher) -> None:
+        for part in (self.database, self.cache, self.cores):
+            await part.until_ready(watcher)
+        await self._verify_admin_password(watcher)
+
+    async def _verify_admin_password(self, watcher: Watcher) -> None:
+        first, restart = self.cores.services[0].endpoint, partial(self.cores.restart, watcher)
+        self._admin_has = await self.database.verify_admin_password(watcher, first, restart)
+
+    def _admin_passwords(self, settings: Settings) -> AdminPasswords:
+        chosen = settings.admin_password
+        unset = AdminPassword.GENERATED if settings.is_open_to_others else AdminPassword.PUBLIC
+        return AdminPasswords(
+            setting=chosen.get_secret_value() if chosen else None,
+            # DHIS2 wants a character of each kind in a password.
+            generated=pulumi.Output.concat(self._password("admin"), "-Aa1"),
+            given=AdminPassword.SETTING if chosen else unset,
+        )
+
+    def _admin_password(self, passwords: AdminPasswords) -> pulumi.Output[str]:
+        """Return the password that the login at the end of `up` was made with; in a preview the one it will be."""
+
+        def known(ready: bool) -> pulumi.Output[str]:
+            has = self._admin_has if ready else passwords.given
+            return pulumi.Output.secret(OTHER_PASSWORD) if has is None else passwords.value(has)
+
+        return self.ready.apply(known)
 
     def _password(self, use: str) -> pulumi.Output[str]:
         """Return a generated password, letters and digits only: it goes into files of four syntaxes."""

@@ -10,6 +10,8 @@ import pulumi_random as random
 from components.database import sizing
 from components.database.dump_fetch import FETCH_SCRIPT, fetch_dump
 from components.database.passwords import (
+    AdminPassword,
+    AdminPasswords,
     EncryptionPassword,
     check_encryption_password,
     verify_admin_password,
@@ -28,6 +30,8 @@ DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on
 MARKER = f"{DATA}/restored"
 PORT = 5432
 WARNINGS = "/var/run/postgresql/warnings"  # of the primary's last start, `warning=` before each
+# Where the password that admin is given comes from, as the scripts name it.
+_SOURCES = {AdminPassword.SETTING: "setting", AdminPassword.GENERATED: "generator", AdminPassword.PUBLIC: "dump"}
 REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
 
 
@@ -40,7 +44,7 @@ class DatabasePairArgs:
     app_password: pulumi.Input[str]
     replication_password: pulumi.Input[str]
     encryption_password: EncryptionPassword
-    admin_password: pulumi.Input[str] | None = None
+    admin_passwords: AdminPasswords
 
 
 class DatabasePair(pulumi.ComponentResource):
@@ -108,10 +112,10 @@ class DatabasePair(pulumi.ComponentResource):
         watcher: Watcher,
         core: Endpoint,
         restart_cores: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
-    ) -> None:
-        """Return when the user admin can log in at a core with adminPassword, if that is set. Raises NotReady."""
-        if self._args.admin_password is not None:
-            await verify_admin_password(watcher, self.primary.wait_target.container, core, restart_cores)
+    ) -> AdminPassword | None:
+        """Return which password the user admin has, after a login with it at a core. Raises NotReady."""
+        is_open, primary = self._args.context.settings.is_open_to_others, self.primary.wait_target.container
+        return await verify_admin_password(watcher, primary, core, restart_cores, is_open=is_open)
 
     def restored_at(self) -> int:
         """Return when the running primary's database was restored, in epoch seconds; 0 without a marker.
@@ -144,14 +148,15 @@ class DatabasePair(pulumi.ComponentResource):
         return password
 
     def _primary(self) -> Service:
-        args, dump = self._args, self._args.dump
+        args, dump, admin = self._args, self._args.dump, self._args.admin_passwords
+        is_setting = admin.given is AdminPassword.SETTING
         secrets = {
             "app-password": args.app_password,
             "replication-password": args.replication_password,
             "encryption-password": self.encryption_password,
+            # Also where the dump's own stays: the database may have it from a time when others could reach the stack.
+            "admin-password": admin.value(AdminPassword.SETTING if is_setting else AdminPassword.GENERATED),
         }
-        if args.admin_password is not None:
-            secrets["admin-password"] = args.admin_password
         return self._server(
             "primary",
             "the primary database",
@@ -161,6 +166,7 @@ class DatabasePair(pulumi.ComponentResource):
                 "DUMP_CONTAINER": args.context.naming.of("dump"),
                 "KEEP_DATA": str(args.context.settings.keep_data).lower(),
                 "ENCRYPTION_PASSWORD_FROM": "setting" if args.encryption_password.from_setting else "generator",
+                "ADMIN_PASSWORD_FROM": _SOURCES[admin.given],
             },
             secrets=secrets,
             mounts=[Mount(volume=self._dump_cache, path="/dumps", read_only=True)] if self._dump_cache else [],

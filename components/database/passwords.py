@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import pulumi
 
@@ -17,6 +18,7 @@ from components.templates.escaping import property_value
 _SCRIPT = ("/bin/bash", f"{FILES}/passwords.sh")
 _FINGERPRINT = re.compile(r"pbkdf2-sha256\$([0-9]{1,7})\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
 _SET_MAY_HELP = 3  # exit code of passwords.sh
+PUBLIC_PASSWORD = "district"  # noqa: S105 - of the user admin of each published dump and of a blank database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,32 @@ class EncryptionPassword:
 
     value: pulumi.Output[str]
     from_setting: bool
+
+
+class AdminPassword(StrEnum):
+    """A password that the user admin may have: adminPassword, a generated one, or the one that everybody knows."""
+
+    SETTING = "setting"
+    GENERATED = "generated"
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminPasswords:
+    """What the user admin of a stack may have as its password, and the one that the stack gives it, `given`.
+
+    PUBLIC stands for the dump's own: none is given.
+    """
+
+    setting: str | None
+    generated: pulumi.Output[str]
+    given: AdminPassword
+
+    def value(self, password: AdminPassword) -> pulumi.Output[str]:
+        """Return a password as a secret."""
+        if password is AdminPassword.SETTING and self.setting is not None:
+            return pulumi.Output.secret(self.setting)
+        return self.generated if password is AdminPassword.GENERATED else pulumi.Output.secret(PUBLIC_PASSWORD)
 
 
 async def check_encryption_password(
@@ -67,28 +95,42 @@ async def verify_admin_password(
     primary: str,
     core: Endpoint,
     restart_cores: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
-) -> None:
-    """Return when the user admin can log in with the setting adminPassword. Raises NotReady when it cannot.
+    *,
+    is_open: bool,
+) -> AdminPassword | None:
+    """Return which password the user admin has, after a login with it; None where that is not known.
 
-    DHIS2 creates this user of a blank database while it starts, and keeps accounts in a cache of each core. So where
-    the login is refused, the password is set while `restart_cores` has all of them stopped.
+    Raises NotReady when it has not the password that the stack gives it. DHIS2 creates this user of a blank database
+    while it starts, and keeps accounts in a cache of each core. So where the password has to be set, `restart_cores`
+    has all of them stopped meanwhile. Where others can reach the stack (`is_open`), the other accounts with passwords
+    that everybody knows are disabled.
     """
+    openness = ("open",) if is_open else ()
+    disabled: set[str] = set()
 
-    async def run(*command: str) -> tuple[int, str]:
-        code, output = await watcher.run(lambda client: execute(client, primary, (*_SCRIPT, *command)))
-        return int(code), str(output).strip()
+    async def run(*command: str) -> tuple[int, dict[str, str]]:
+        code, output = await watcher.run(lambda client: execute(client, primary, (*_SCRIPT, *command, *openness)))
+        lines = str(output).splitlines()
+        disabled.update(line.removeprefix("disabled=") for line in lines if line.startswith("disabled="))
+        return int(code), marker_of(output) or {"problem": str(output).strip()}
 
     async def set_password() -> None:
         await run("set-admin")  # a failure shows in the login that follows
 
     verify = ("verify-admin", core.host, str(core.port))
-    code, output = await run(*verify)
+    code, result = await run(*verify)
     if code == _SET_MAY_HELP:
         pulumi.log.info("setting the password of DHIS2's user admin: all cores restart once")
         await restart_cores(set_password)
-        code, output = await run(*verify)
+        code, result = await run(*verify)
     if code:
-        raise NotReady(output)
+        raise NotReady(result.get("problem", ""))
+    if disabled:
+        pulumi.log.warn(
+            f"everybody knows the passwords of these accounts, and others can reach this stack, so they are disabled: {', '.join(sorted(disabled))}. To use one, set another password for it in DHIS2 (Users) and enable it there"
+        )
+    password = result.get("password", "")
+    return AdminPassword(password) if password in set(AdminPassword) else None
 
 
 async def _recorded_fingerprint(watcher: Watcher, primary: str) -> str | None:

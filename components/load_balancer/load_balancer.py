@@ -28,12 +28,15 @@ class LoadBalancerArgs:
     `cores` returns those that are registered later; when DHIS2 does not answer, they may be the cause.
 
     `settings_cached`: each core has a cache of DHIS2's system settings that only a request to this core drops.
+    `depends_on` and `hooks` hold its container back.
     """
 
     context: StackContext
     core_endpoint: Endpoint
     cores: Callable[[], Sequence[Service]]
     settings_cached: bool
+    depends_on: Sequence[pulumi.Resource] = ()
+    hooks: pulumi.ResourceHookBinding | None = None
 
 
 class LoadBalancer(pulumi.ComponentResource):
@@ -75,7 +78,8 @@ class LoadBalancer(pulumi.ComponentResource):
             stop_timeout_seconds=30,
         )
         self._cores = args.cores
-        self.service = service("lb", spec, "the load balancer", ENDPOINT, pulumi.ResourceOptions(parent=self))
+        options = pulumi.ResourceOptions(parent=self, depends_on=args.depends_on, hooks=args.hooks)
+        self.service = service("lb", spec, "the load balancer", ENDPOINT, options)
         self.services = [self.service]
         self.register_outputs({"container": spec.name})
 

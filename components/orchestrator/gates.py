@@ -25,9 +25,13 @@ class Gates:
 
     def before_create(self, name: str, targets: Sequence[WaitTarget]) -> pulumi.ResourceHookBinding:
         """Return hooks that create a resource once `targets` are ready. `name` is unique within the program."""
+        return self.before_create_check(name, lambda watcher: watcher.until_ready(targets))
+
+    def before_create_check(self, name: str, check: Check) -> pulumi.ResourceHookBinding:
+        """Return hooks that create a resource once `check` has returned. `name` is unique within the program."""
 
         async def wait(_: pulumi.ResourceHookArgs) -> None:
-            await self.watcher.until_ready(targets)
+            await check(self.watcher)
 
         return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-gate", wait)])
 

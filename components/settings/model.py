@@ -1,6 +1,7 @@
 """Everything a stack file may contain: one frozen model. Imports no Pulumi."""
 
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
@@ -8,7 +9,7 @@ from pydantic.fields import FieldInfo
 from components.settings import images, validators
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, Duration, Integer, Memory
-from components.settings.validators import Unset
+from components.settings.validators import Unset, is_local
 
 Boolean = Annotated[bool, BeforeValidator(validators.boolean, json_schema_input_type=bool | Literal["true", "false"])]
 Image = Annotated[str, BeforeValidator(validators.image)]
@@ -103,10 +104,12 @@ class Settings(BaseModel):
         description="Keep the database when the dump changes, and the volumes on destroy",
         examples=["true"],
     )
-    admin_password: Annotated[SecretStr | None, BeforeValidator(validators.password), Unset("the dump's own")] = Field(
+    admin_password: Annotated[
+        SecretStr | None, BeforeValidator(validators.password), Unset("the dump's own, or generated")
+    ] = Field(
         default=None,
         alias="adminPassword",
-        description="Secret: password of the user admin, set after the restore and when you change it here; unset = the dump's own",
+        description="Secret: password of the user admin, set after the restore and when you change it here; unset = the dump's own, or generated where others can reach DHIS2",
         repr=False,
     )
     encryption_password: Annotated[
@@ -128,6 +131,11 @@ class Settings(BaseModel):
         description="Docker Engine: unix://, tcp:// or ssh:// address; unset = DOCKER_HOST or the local one",
         examples=["ssh://user@docker.example.org"],
     )
+
+    @property
+    def is_open_to_others(self) -> bool:
+        """Whether others than the users of the Docker host can reach DHIS2: by the published port, or by a proxy."""
+        return not (is_local(self.bind) and is_local(urlsplit(self.public_url).hostname or ""))
 
     @property
     def public_url(self) -> str:

@@ -135,6 +135,13 @@ def ip_address(value: object) -> str:
         raise invalid("is not an IP address", "127.0.0.1" if address.lower() == "localhost" else None) from None
 
 
+def is_local(host: str) -> bool:
+    """Return whether a host name or IP address is one of the machine it is used on."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost" or host.endswith(".localhost")
+
+
 def trusted_proxies(value: object) -> tuple[str, ...]:
     """Return networks of proxies, and `host` for the Docker host, from a list or from text with commas between them."""
     if isinstance(value, str):

@@ -60,19 +60,23 @@ class Databases:
         key: str = "none",
         *,
         keep: bool = False,
-        admin: bool = False,
+        admin: str = "",
         encryption: str = "",
         from_setting: bool = True,
         start: bool = True,
     ) -> Container:
-        """Start a primary that is restored from the dump `key`; `keep` is keepData, `admin` sets ADMIN_PASSWORD.
+        """Start a primary that is restored from the dump `key`; `keep` is keepData, `admin` is ADMIN_PASSWORD_FROM.
 
         `encryption` is DHIS2's encryption.password, `from_setting` or generated.
         """
         files = self.files("primary") | {f"{SECRETS}/app-password": APP_PASSWORD}
-        if admin:
-            files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
-        environment = {"DUMP_KEY": key, "DUMP_NAME": f"dump-{key[:6]}", "KEEP_DATA": str(keep).lower()}
+        files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
+        environment = {
+            "ADMIN_PASSWORD_FROM": admin or "dump",
+            "DUMP_KEY": key,
+            "DUMP_NAME": f"dump-{key[:6]}",
+            "KEEP_DATA": str(keep).lower(),
+        }
         environment["DUMP_CONTAINER"] = "some-dump"
         if encryption:
             files[f"{SECRETS}/encryption-password"] = encryption

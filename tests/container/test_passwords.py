@@ -1,8 +1,9 @@
 """DHIS2's encryption.password, which its database is bound to, and the password of its user admin."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import bcrypt
 import pytest
 from docker.models.containers import Container
 
@@ -14,10 +15,11 @@ from tests.support.archive import packed
 from tests.support.commands import execute, logs, shell, shell_output, sql, stdout_of
 from tests.support.containers import Containers
 from tests.support.project import NGINX
-from tests.support.waiting import until, until_exited
+from tests.support.waiting import until_exited
 
 pytestmark = pytest.mark.container
 
+PUBLIC = "district"
 OURS, OTHER = "It's a \\long {password} of 2 stacks!" + "x" * 40, "another-encryption-password"
 RECORDED = "SELECT string_agg(fingerprint, ' ') FROM dhis2_cluster.encryption_password"
 ACCOUNTS = """CREATE TABLE userinfo (username text, password text, passwordlastupdated timestamp, disabled boolean,
@@ -161,66 +163,160 @@ def test_a_stack_without_a_fingerprint_gets_that_of_the_password_it_has(
 
 
 class Core:
-    """A web server in the place of a core, where admin has a password."""
+    """A web server in the place of a core, where users have passwords."""
 
-    def __init__(self, containers: Containers, databases: Databases, password: str) -> None:
+    def __init__(self, containers: Containers, databases: Databases) -> None:
         """Start it."""
-        conf = """pid /tmp/nginx.pid; events {} http { server { listen 8080; location = /api/me {
-            auth_basic DHIS2; auth_basic_user_file /tmp/users; return 200; } } }"""
-        files: dict[str, str | bytes] = {"/etc/nginx/nginx.conf": conf.replace("return 200;", "root /tmp/www;")}
+        conf = """pid /tmp/nginx.pid; events {} http { access_log /dev/stdout; server { listen 8080; location = /api/me {
+            auth_basic DHIS2; auth_basic_user_file /tmp/users; root /tmp/www; } } }"""
+        files: dict[str, str | bytes] = {"/etc/nginx/nginx.conf": conf}
         self.container = containers.start(
             NGINX, "nginx", "-g", "daemon off;", files=files, alias="core-1", network=databases.network
         )
         self.container.put_archive("/tmp", packed({"www/api/me": "{}"}))  # noqa: S108
-        self.set(password)
+        self.set(admin=PUBLIC)
 
-    def set(self, password: str) -> None:
-        """Change the password."""
-        self.container.put_archive("/tmp", packed({"users": f"admin:{{PLAIN}}{password}\n"}))  # noqa: S108
+    def set(self, **passwords: str) -> None:
+        """Change the passwords."""
+        lines = [f"{user}:{{PLAIN}}{password}\n" for user, password in passwords.items()]
+        self.container.put_archive("/tmp", packed({"users": "".join(lines)}))  # noqa: S108
+
+    def requests(self) -> int:
+        """Return how many requests it has answered."""
+        return logs(self.container).count("GET /api/me")
 
 
 @pytest.fixture(scope="module")
 def core(containers: Containers, databases: Databases) -> Core:
-    return Core(containers, databases, "district")
+    return Core(containers, databases)
 
 
-def verify(primary: Container) -> tuple[int, str]:
-    return execute(primary, "bash", f"{FILES}/passwords.sh", "verify-admin", "core-1", "8080")
+def run(primary: Container, command: str, *arguments: str) -> tuple[int, str]:
+    return execute(primary, "bash", f"{FILES}/passwords.sh", command, *arguments)
+
+
+def verify(primary: Container, *openness: str) -> tuple[int, str]:
+    return run(primary, "verify-admin", "core-1", "8080", *openness)
+
+
+def store(primary: Container, password: str, username: str = "admin") -> str:
+    """Give a user a password in the database, as DHIS2 does. Return the hash."""
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=6, prefix=b"2a")).decode()
+    sql(primary, f"UPDATE userinfo SET password = $x${hashed}$x$ WHERE username = $x${username}$x$")  # noqa: S608
+    return hashed
+
+
+def stored(primary: Container) -> str:
+    return sql(primary, "SELECT password FROM userinfo WHERE username = 'admin'")
+
+
+def has(primary: Container, password: str) -> bool:
+    """Return whether admin has a password in the database."""
+    return bcrypt.checkpw(password.encode(), stored(primary).encode())
+
+
+Primary = Callable[..., Container]
 
 
 @pytest.fixture
-def primary(containers: Containers, databases: Databases, core: Core) -> Iterator[Container]:
-    """A primary with a blank database in which a core has created the user admin since, with the public password."""
-    container = databases.primary(containers.volume(), admin=True)
-    until_healthy(container, "primary")
-    sql(container, f"SET ROLE dhis; {ACCOUNTS}")
-    core.set("district")
-    until(lambda: verify(container)[0] == 3, "the core", container=container)
-    yield container
-    containers.remove(container)
+def start(containers: Containers, databases: Databases, core: Core) -> Iterator[Primary]:
+    """A function that starts a primary with a blank database in which a core has created the user admin since."""
+    started: list[Container] = []
+
+    def primary(admin: str = "setting", has: str = PUBLIC) -> Container:
+        container = databases.primary(containers.volume(), admin=admin)
+        started.append(container)
+        until_healthy(container, "primary")
+        sql(container, f"SET ROLE dhis; {ACCOUNTS}")
+        store(container, has)
+        core.set(admin=has)
+        return container
+
+    yield primary
+    for container in started:
+        containers.remove(container)
 
 
-def test_a_refused_login_of_admin_may_be_helped_by_setting_its_password(primary: Container, core: Core) -> None:
+def test_a_refused_login_of_admin_may_be_helped_by_setting_its_password(start: Primary, core: Core) -> None:
+    primary = start()
     code, output = verify(primary)
     assert code == 3 and "DHIS2 refuses the login of its user admin" in output
-    assert execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")[0] == 0
-    stored = sql(primary, "SELECT password FROM userinfo WHERE username = 'admin'")
-    assert sql(primary, f"SELECT crypt($x${ADMIN_PASSWORD}$x$, '{stored}') = '{stored}'", "postgres") == "t"
+    assert run(primary, "set-admin")[0] == 0
+    assert has(primary, ADMIN_PASSWORD)
     assert sql(primary, "SELECT password FROM userinfo WHERE username = 'other'") == "x"
     assert sql(primary, "SELECT passwordlastupdated > '2025-01-01' FROM userinfo WHERE username = 'admin'") == "t", (
         "DHIS2 may refuse passwords that are old"
     )
-    core.set(ADMIN_PASSWORD)
-    assert verify(primary) == (0, "")
+    assert verify(primary)[0] == 3, "the core has the account before in its cache"
+    core.set(admin=ADMIN_PASSWORD)
+    assert verify(primary) == (0, "password=setting")
 
 
-def test_a_verified_password_may_be_changed_in_dhis2(primary: Container, core: Core) -> None:
-    core.set(ADMIN_PASSWORD)
-    assert verify(primary) == (0, "")
-    core.set("changed in DHIS2")
-    assert verify(primary) == (0, ""), "the setting is for the beginning"
+def test_a_password_of_the_setting_may_be_changed_in_dhis2(start: Primary) -> None:
+    primary = start(has=ADMIN_PASSWORD)
+    assert verify(primary) == (0, "password=setting")
+    store(primary, "changed in DHIS2")
+    assert verify(primary) == (0, "password=unknown"), "the setting is for the beginning"
+    assert verify(primary, "open") == (0, "password=unknown"), "also where others can reach the stack"
     primary.put_archive(f"{FILES}/secrets", packed({"admin-password": "Another-Setting-8"}))
     assert verify(primary)[0] == 3, "another value of the setting is to be set"
+
+
+def test_a_generated_password_takes_the_place_of_the_public_one_only(start: Primary, core: Core) -> None:
+    primary = start("generator")
+    assert verify(primary, "open")[0] == 3
+    chosen = store(primary, "chosen in DHIS2")
+    before = core.requests()
+    assert verify(primary, "open") == (0, "password=unknown")
+    assert run(primary, "set-admin", "open") == (0, "") and stored(primary) == chosen
+    assert core.requests() == before, "DHIS2 may lock an account after logins that fail"
+    store(primary, PUBLIC)
+    run(primary, "set-admin", "open")
+    core.set(admin=ADMIN_PASSWORD)
+    assert verify(primary, "open") == (0, "password=generated")
+
+
+def test_another_generated_password_takes_the_place_of_a_generated_one(start: Primary) -> None:
+    primary = start("generator")
+    run(primary, "set-admin", "open")
+    primary.put_archive(f"{FILES}/secrets", packed({"admin-password": "of-another-state-Aa1"}))
+    assert verify(primary, "open")[0] == 3, "the one of a state that was removed is lost"
+    run(primary, "set-admin", "open")
+    assert has(primary, "of-another-state-Aa1")
+
+
+def test_the_password_of_a_dump_stays_where_none_is_to_be_set(start: Primary, core: Core) -> None:
+    primary = start("dump")
+    assert verify(primary) == (0, "password=public")
+    store(primary, ADMIN_PASSWORD)
+    core.set(admin=ADMIN_PASSWORD)
+    assert verify(primary) == (0, "password=generated"), "of a time when others could reach the stack"
+    store(primary, "of the dump")
+    before = core.requests()
+    assert verify(primary) == (0, "password=unknown")
+    sql(primary, "DELETE FROM userinfo WHERE username = 'admin'")
+    assert verify(primary) == (0, "password=unknown")
+    assert core.requests() == before
+
+
+def test_accounts_that_everybody_knows_are_disabled_where_others_can_reach_the_stack(
+    start: Primary, core: Core
+) -> None:
+    primary = start(has=ADMIN_PASSWORD)
+    disabled = "SELECT string_agg(username, ' ' ORDER BY username) FROM userinfo WHERE disabled"
+    sql(primary, "INSERT INTO userinfo VALUES ('system', 'x', NULL, false), ('android', 'x', NULL, false)")
+    store(primary, "System123", "system")
+    store(primary, "changed in DHIS2", "android")
+    assert verify(primary) == (0, "password=setting")
+    assert sql(primary, disabled) == "", "only people on the Docker host can use it"
+    core.set(admin=ADMIN_PASSWORD, system="System123")
+    code, output = verify(primary, "open")
+    assert code == 3 and "disabled=system" in output.splitlines(), "the core has the account before in its cache"
+    assert sql(primary, disabled) == "system"
+    sql(primary, "UPDATE userinfo SET disabled = false WHERE username = 'system'")
+    run(primary, "set-admin", "open")
+    assert sql(primary, disabled) == "system", "a core may have written it back before it was stopped"
+    assert verify(primary, "open") == (0, "password=setting")
 
 
 @pytest.mark.parametrize(
@@ -231,40 +327,46 @@ def test_a_verified_password_may_be_changed_in_dhis2(primary: Container, core: C
         ("UPDATE userinfo SET twofactortype = 'TOTP_ENABLED'", "the account has two-factor authentication"),
     ],
 )
-def test_an_account_that_cannot_log_in_is_reported_with_the_reason(
-    primary: Container, change: str, reason: str
-) -> None:
+def test_an_account_that_cannot_log_in_is_reported_with_the_reason(start: Primary, change: str, reason: str) -> None:
+    primary = start()
     sql(primary, change)
     code, output = verify(primary)
     assert code == 1, "setting the password again does not help"
     assert reason in output and "pulumi config rm adminPassword" in output
 
 
-def test_a_password_is_verified_as_set_where_two_factor_authentication_refuses_it_alone(primary: Container) -> None:
-    assert execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")[0] == 0
+def test_a_password_is_verified_as_set_where_two_factor_authentication_refuses_it_alone(start: Primary) -> None:
+    primary = start()
+    assert run(primary, "set-admin")[0] == 0
     sql(primary, "UPDATE userinfo SET twofactortype = 'EMAIL_ENABLED'")
-    assert verify(primary) == (0, "")
+    assert verify(primary) == (0, "password=setting")
 
 
-@pytest.mark.parametrize(("has", "code"), [("changed in DHIS2", 0), ("district", 3)])
+@pytest.mark.parametrize(("has", "code"), [("changed in DHIS2", 0), (PUBLIC, 3)])
 def test_a_password_that_an_older_version_has_set_is_kept_unless_it_is_the_public_one(
-    primary: Container, core: Core, has: str, code: int
+    start: Primary, has: str, code: int
 ) -> None:
+    primary = start(has=has)
     shell_output(primary, f": >{DATA}/admin-password-set")
-    core.set(has)
     assert verify(primary)[0] == code
+    if code == 0:
+        primary.put_archive(f"{FILES}/secrets", packed({"admin-password": "Another-Setting-8"}))
+        assert verify(primary)[0] == 3, "from then on another value of the setting is to be set"
 
 
-def test_no_answer_of_a_core_is_reported(primary: Container) -> None:
-    code, output = execute(primary, "bash", f"{FILES}/passwords.sh", "verify-admin", "no-such-host", "8080")
+def test_no_answer_of_a_core_is_reported(start: Primary) -> None:
+    primary = start(has=ADMIN_PASSWORD)
+    code, output = run(primary, "verify-admin", "no-such-host", "8080")
     assert code == 1
     assert "no-such-host answered nothing to a login; try again: pulumi up" in output
 
 
-def test_the_password_of_admin_is_in_no_log_and_no_argument(primary: Container) -> None:
-    execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")
+def test_the_password_of_admin_is_in_no_log_and_no_argument(start: Primary) -> None:
+    primary = start()
+    run(primary, "set-admin")
+    verify(primary)
     sql(primary, "DROP TABLE userinfo")
-    code, output = execute(primary, "bash", f"{FILES}/passwords.sh", "set-admin")
+    code, output = run(primary, "set-admin")
     assert code != 0 and ADMIN_PASSWORD[:6] not in output
     assert ADMIN_PASSWORD[:6] not in logs(primary) and APP_PASSWORD[:6] not in logs(primary)
     assert "$2a$" not in logs(primary), "nor its hash"
@@ -272,6 +374,16 @@ def test_the_password_of_admin_is_in_no_log_and_no_argument(primary: Container) 
 
 def test_a_trigger_of_a_dump_does_not_run_as_superuser(containers: Containers, databases: Databases) -> None:
     databases.add_dump((ACCOUNTS + SPY).encode(), "5a" * 32)
-    container = databases.primary(containers.volume("trigger"), "5a" * 32, admin=True)
+    container = databases.primary(containers.volume("trigger"), "5a" * 32, admin="setting")
     until_healthy(container, "primary")
     assert sql(container, "SELECT string_agg(DISTINCT who, ' ') FROM ran") == "dhis"
+
+
+@pytest.mark.parametrize(("admin", "is_set"), [("generator", True), ("dump", False)])
+def test_a_restore_sets_a_generated_password_unless_that_of_the_dump_is_to_stay(
+    containers: Containers, databases: Databases, admin: str, is_set: bool
+) -> None:
+    databases.add_dump(ACCOUNTS.encode(), "5b" * 32)
+    container = databases.primary(containers.volume(admin), "5b" * 32, admin=admin)
+    until_healthy(container, "primary")
+    assert (stored(container) != "of the dump") is is_set

@@ -53,7 +53,7 @@ def good(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> byte
 @pytest.fixture(scope="module")
 def blank(containers: Containers, databases: Databases) -> Container:
     """A blank database with an admin password for a user that does not exist yet."""
-    container = databases.primary(containers.volume("blank"), admin=True)
+    container = databases.primary(containers.volume("blank"), admin="setting")
     until_healthy(container, "primary")
     return container
 
@@ -61,7 +61,7 @@ def blank(containers: Containers, databases: Databases) -> Container:
 @pytest.fixture(scope="module")
 def sample(containers: Containers, databases: Databases, good: bytes) -> Container:
     assert good
-    container = databases.primary(containers.volume("sample"), KEY, admin=True)
+    container = databases.primary(containers.volume("sample"), KEY, admin="setting")
     until_healthy(container, "primary")
     return container
 

@@ -17,6 +17,7 @@ from pulumi.runtime.mocks import MockMonitor
 
 from components import deployment
 from components.orchestrator.readiness import WaitTarget
+from components.settings.parsing import parse_settings
 from tests.support.archive import packed
 from tests.support.fake_exec import FakeExec
 
@@ -82,6 +83,8 @@ class FakeEngine(FakeExec):
     executed: list[Sequence[str]] = field(default_factory=list)
     files: dict[tuple[str, str], str] = field(default_factory=dict)
     answers: list[tuple[int, str]] = field(default_factory=list)
+    # Which password passwords.sh finds that admin has.
+    admin_has: str = ""
 
     _answer: tuple[int, str] = (0, "")
 
@@ -102,7 +105,8 @@ class FakeEngine(FakeExec):
         self.executed.append(command)
         if any(word.endswith("passwords.sh") for word in command):
             self.done.append(command[2])
-            self._answer = self.answers.pop(0) if self.answers else (0, "")
+            admin = "" if command[2] == "fingerprint" else f"password={self.admin_has}"
+            self._answer = self.answers.pop(0) if self.answers else (0, admin)
             return {"Id": "passwords"}
         return {"Id": name}
 
@@ -200,6 +204,13 @@ class _Monitor(MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
+def _given(settings: Mapping[str, object]) -> str:
+    """Return which password the user admin of a stack is given."""
+    if "adminPassword" in settings:
+        return "setting"
+    return "generated" if parse_settings(settings).is_open_to_others else "public"
+
+
 async def _secret_names(outputs: Mapping[str, pulumi.Output[Any]]) -> set[str]:
     return {name for name, output in outputs.items() if await output.is_secret()}
 
@@ -235,6 +246,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         **settings: object,
     ) -> Recorded:
         recorded = into or Recorded(watcher=watcher or FakeWatcher())
+        # Unless the test says otherwise, the database is as the program makes it.
+        recorded.watcher.engine.admin_has = recorded.watcher.engine.admin_has or _given(settings)
 
         def check(*arguments: object) -> SimpleNamespace:
             assert not recorded.resources, "preflight comes before anything is registered"

@@ -304,7 +304,8 @@ def test_cores_started_before_the_restore_are_restarted_the_first_alone(
         printed=f"restored_at={restored_at}\n" if restored_at else "", started_at="2026-05-01T12:00:00.5Z"
     )
     recorded = run(watcher=FakeWatcher(engine=engine), cores=3)
-    assert [action.removesuffix(" within 60 s") for action in engine.done] == done, "only one core migrates"
+    changes = [action.removesuffix(" within 60 s") for action in engine.done if action != "verify-admin"]
+    assert changes == done, "only one core migrates"
     assert len(recorded.warnings) == bool(done)
 
 

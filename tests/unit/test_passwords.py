@@ -1,12 +1,16 @@
 """encryption.password of a stack's database, and the password of the user admin, as the program handles them."""
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 
 import pulumi
 import pytest
 
 from components.database.passwords import has_fingerprint
-from tests.support.program import CONTAINER, GENERATED, FakeEngine, FakeWatcher, Recorded, Run
+from components.orchestrator.readiness import NotReady
+from components.settings import validators
+from tests.support.program import CONTAINER, GENERATED, PREFIX, FakeEngine, FakeWatcher, Recorded, Run
 
 OURS, OTHER = "our-encryption-${PASSWORD}", "another-encryption-password"
 CONF, MARKER = ("core-1", "/opt/dhis2/dhis.conf"), ("primary", "/var/lib/postgresql/restored")
@@ -79,7 +83,7 @@ def test_the_generated_encryption_password_is_refused_where_the_setting_was_used
 
 
 ALLOWED = {
-    "it is the one in use": ("encryption.password = our-encryption-$${PASSWORD}", (1, ""), {}),
+    "it is the one in use": ("encryption.password = our-encryption-$${PASSWORD}", (0, ""), {}),
     "the database has been used with it": (f"encryption.password = {OTHER}", (0, fingerprint(OURS)), {}),
     "the user has removed the record": (f"encryption.password = {OTHER}", (0, "\n"), {}),
     "another dump replaces the database": (
@@ -123,33 +127,127 @@ def test_a_fingerprint_is_of_one_password_only(password: str) -> None:
 
 
 VERIFY, RESTART = "verify-admin", ["stop core-1", "stop core-2", "set-admin", "start core-1", "start core-2"]
-REFUSED = (3, "DHIS2 refuses the login of its user admin")
+REFUSED = (3, "problem=DHIS2 refuses the login of its user admin")
+CHOSEN = {"adminPassword": "Correct-Horse-7"}
+OPEN = {"bind": "0.0.0.0"}  # noqa: S104 - on no machine
+GENERATED_ADMIN = f"{GENERATED}admin-password-Aa1"
+ADMIN_FILE = "/opt/dhis2-cluster/secrets/admin-password"
 
 
-@pytest.mark.parametrize(
-    ("answers", "done"),
-    [
-        ([(0, "")], [VERIFY]),
-        ([REFUSED, (0, ""), (0, "")], [VERIFY, *RESTART, VERIFY]),
-    ],
-)
-def test_the_password_of_admin_is_verified_and_set_again_only_where_a_login_is_refused(
-    run: Run, answers: list[tuple[int, str]], done: list[str]
-) -> None:
-    engine = FakeEngine(answers=answers)
-    run(watcher=FakeWatcher(engine=engine), cores=2, adminPassword="Correct-Horse-7")
-    assert [action.removesuffix(" within 60 s") for action in engine.done] == done, "a running core keeps the old one"
+def done(watcher: FakeWatcher) -> list[str]:
+    """Return what was done with passwords and cores, in its order."""
+    return [action.removesuffix(" within 60 s") for action in watcher.engine.done]
+
+
+def verifying(*answers: tuple[int, str]) -> FakeWatcher:
+    """Return the Docker Engine of a stack whose passwords.sh has these exit codes and outputs, in turn."""
+    return FakeWatcher(engine=FakeEngine(answers=list(answers)))
+
+
+@pytest.mark.parametrize("settings", [CHOSEN, OPEN, {}], ids=["chosen", "open", "the dump's own"])
+def test_every_up_makes_a_login_with_the_password_that_it_puts_out(run: Run, settings: dict[str, object]) -> None:
+    recorded = run(cores=2, **settings)
+    assert done(recorded.watcher) == [VERIFY]
+    expected = {"setting": "Correct-Horse-7", "generated": GENERATED_ADMIN, "public": "district"}
+    assert recorded.outputs["adminPassword"] == expected[recorded.watcher.engine.admin_has]
+    assert "adminPassword" in recorded.secret_outputs
+
+
+def test_the_password_of_admin_is_set_while_no_core_runs_and_verified(run: Run) -> None:
+    watcher = verifying(REFUSED, (0, ""), (0, "password=setting"))
+    run(watcher=watcher, cores=2, **CHOSEN)
+    assert done(watcher) == [VERIFY, *RESTART, VERIFY], "a running core keeps the old one"
 
 
 @pytest.mark.parametrize("answers", [[REFUSED, (0, ""), REFUSED], [(1, REFUSED[1])]])
 def test_up_fails_when_the_password_of_admin_does_not_work(run: Run, answers: list[tuple[int, str]]) -> None:
-    with pytest.raises(pulumi.RunError, match=REFUSED[1]):
-        run(watcher=FakeWatcher(engine=FakeEngine(answers=answers)), adminPassword="Correct-Horse-7")
+    with pytest.raises(pulumi.RunError, match=r"^DHIS2 refuses the login of its user admin$"):
+        run(watcher=verifying(*answers), **CHOSEN)
 
 
-def test_without_the_setting_no_login_is_made(built: Run) -> None:
-    assert built(cores=2).watcher.engine.done == []
+def test_a_script_that_fails_is_reported_with_what_it_printed(run: Run) -> None:
+    with pytest.raises(pulumi.RunError, match="bash: no such file"):
+        run(watcher=verifying((127, "bash: no such file")))
 
 
-def test_a_preview_makes_no_login(run: Run) -> None:
-    assert run(preview=True, adminPassword="Correct-Horse-7").watcher.engine.done == []
+@pytest.mark.parametrize("settings", [CHOSEN, OPEN, {}], ids=["chosen", "open", "the dump's own"])
+def test_a_password_that_was_changed_in_dhis2_is_not_put_out(run: Run, settings: dict[str, object]) -> None:
+    recorded = run(watcher=FakeWatcher(engine=FakeEngine(admin_has="unknown")), **settings)
+    assert recorded.outputs["adminPassword"].startswith("not known to the program")
+    assert "adminPassword" in recorded.secret_outputs
+    assert recorded.warnings == [], "it is what people are to do"
+
+
+def test_a_generated_password_is_put_out_where_the_stack_was_open_before(run: Run) -> None:
+    recorded = run(watcher=FakeWatcher(engine=FakeEngine(admin_has="generated")))
+    assert recorded.outputs["adminPassword"] == GENERATED_ADMIN
+
+
+@pytest.mark.parametrize(
+    ("settings", "source", "password"),
+    [
+        (CHOSEN, "setting", "Correct-Horse-7"),
+        (OPEN | CHOSEN, "setting", "Correct-Horse-7"),
+        (OPEN, "generator", GENERATED_ADMIN),
+        (OPEN | {"dumpUrl": "none"}, "generator", GENERATED_ADMIN),
+        ({"baseUrl": "https://dhis2.example.org", "trustedProxies": "host"}, "generator", GENERATED_ADMIN),
+        ({}, "dump", GENERATED_ADMIN),
+    ],
+)
+def test_the_primary_is_given_the_password_of_admin_and_where_it_is_from(
+    built: Run, settings: dict[str, object], source: str, password: str
+) -> None:
+    primary = built(**settings).container("primary")
+    assert primary.environment["ADMIN_PASSWORD_FROM"] == source
+    assert primary.files[ADMIN_FILE] == password
+
+
+def test_a_generated_password_of_admin_is_one_that_dhis2_accepts() -> None:
+    assert validators.password(GENERATED_ADMIN)
+
+
+def test_opening_a_stack_with_a_chosen_password_replaces_the_load_balancer_only(built: Run) -> None:
+    local, opened = built(**CHOSEN), built(**CHOSEN, **OPEN)
+    names = [item.name for item in local.containers if item.raw != opened.container(item.name).raw]
+    assert names == ["lb"]
+
+
+def test_only_where_others_can_reach_the_stack_are_known_accounts_disabled(run: Run) -> None:
+    def verified(**settings: object) -> Sequence[str]:
+        (command,) = [item for item in run(**settings).watcher.engine.executed if VERIFY in item]
+        return command[3:]
+
+    assert verified() == ["core-1", "8080"]
+    assert verified(**OPEN) == ["core-1", "8080", "open"]
+
+
+def test_accounts_that_were_disabled_are_named_in_one_warning(run: Run) -> None:
+    cached = (3, "password=generated\ndisabled=system\nproblem=DHIS2 accepts a login")
+    watcher = verifying(cached, (0, ""), (0, "password=generated\ndisabled=android"))
+    (warning,) = run(watcher=watcher, **OPEN).warnings
+    assert "they are disabled: android, system." in warning
+    assert done(watcher) == [VERIFY, "stop core-1", "set-admin", "start core-1", VERIFY]
+
+
+def test_a_stack_opens_its_port_when_the_password_of_admin_is_verified(run: Run) -> None:
+    recorded = run(cores=2, **OPEN)
+    assert {"core-1", "core-2"} <= recorded.container("lb").needs
+    watcher, before = recorded.watcher, len(recorded.watcher.waited)
+    asyncio.run(recorded.gates["lb-gate"](None))
+    assert watcher.waited[before:][-2:] == [f"{PREFIX}-core-1", f"{PREFIX}-core-2"]
+    assert done(watcher) == [VERIFY, VERIFY]
+    watcher.engine.answers = [(1, REFUSED[1])]
+    with pytest.raises(NotReady, match="DHIS2 refuses the login"):
+        asyncio.run(recorded.gates["lb-gate"](None))
+
+
+def test_a_stack_that_only_its_host_can_reach_serves_a_page_while_dhis2_starts(built: Run) -> None:
+    recorded = built()
+    assert "lb-gate" not in recorded.gates
+    assert "core-1" not in recorded.container("lb").needs
+
+
+def test_a_preview_makes_no_login_and_puts_out_the_password_that_is_given(run: Run) -> None:
+    recorded = run(preview=True, **CHOSEN)
+    assert recorded.watcher.engine.done == []
+    assert recorded.outputs["adminPassword"] == "Correct-Horse-7"

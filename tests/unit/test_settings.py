@@ -310,3 +310,25 @@ def test_an_encrypted_password_is_valid_and_one_in_plaintext_is_not(stack_config
         load_settings()
     stack_config.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["dhis2-cluster:adminPassword"]))
     assert load_settings().admin_password is not None
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_open"),
+    [
+        ({}, False),
+        ({"bind": "::1"}, False),
+        ({"bind": "127.1.2.3"}, False),
+        ({"bind": "0.0.0.0"}, True),  # noqa: S104
+        ({"bind": "::"}, True),
+        ({"bind": "192.168.1.5"}, True),
+        ({"bind": "192.168.1.5", "baseUrl": "http://localhost:8080"}, True),
+        ({"baseUrl": "http://localhost:9000"}, False),
+        ({"baseUrl": "http://dhis2.LOCALHOST"}, False),
+        ({"baseUrl": "http://[::1]:9000"}, False),
+        ({"baseUrl": "https://dhis2.example.org"}, True),
+        ({"baseUrl": "https://localhost.example.org"}, True),
+        ({"baseUrl": "http://192.168.1.5:8080"}, True),
+    ],
+)
+def test_a_stack_is_open_to_others_by_its_port_or_by_a_proxy(raw: dict[str, str], is_open: bool) -> None:
+    assert parse_settings(raw).is_open_to_others is is_open

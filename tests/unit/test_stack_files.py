@@ -170,5 +170,5 @@ def test_the_settings_table_has_every_setting_with_its_default_and_values() -> N
     assert by_key["coreMemory"] == ["`3072`", "512 to 1048576 MB"]
     assert by_key["readyTimeout"] == ["`900`", "30 to 86400 seconds"]
     assert by_key["image"] == ["from `version`", "text"], "unset is not nothing"
-    assert by_key["adminPassword"] == ["the dump's own", "secret"]
+    assert by_key["adminPassword"] == ["the dump's own, or generated", "secret"]
     assert by_key["dhisConf"] == ["none", "map"] and by_key["keepData"] == ["`false`", "true, false"]

@@ -3,8 +3,9 @@
 # with, and sets the one of the user admin. Sourced by database.sh, and run in its container:
 #   passwords.sh fingerprint            prints that of the encryption.password the database was used with
 #   passwords.sh remove-fingerprint     for the user, where nothing is encrypted or it is entered again
-#   passwords.sh verify-admin HOST PORT logs in at a core; exits with 3 where set-admin may help, with 1 where not
-#   passwords.sh set-admin              while no core runs: a core keeps accounts in its cache, and writes them back
+#   passwords.sh verify-admin HOST PORT [open]  logs in at a core; exits with 3 where set-admin may help, with 1 where not.
+#                                       `open`: others can reach this stack
+#   passwords.sh set-admin [open]       while no core runs: a core keeps accounts in its cache, and writes them back
 set -Eeuo pipefail
 umask 077
 
@@ -60,57 +61,128 @@ set_admin_password() {
     local result
     sql postgres -v file="$secrets/admin-password" -f "$home/admin-hash.sql" >"$run/admin-hash"
     result=$(app_sql -f "$home/admin-password.sql")
+    [[ $result != "done" ]] || note_admin_password "$1" "$(<"$run/admin-hash")"
     rm -f "$run/admin-hash"
     [[ $result == "done" ]] || return 1
-    note_admin_password "$1"
     log "the password of DHIS2's user admin is set"
 }
 
-# Note which password the user admin has been given, with further lines KEY=VALUE.
+# Note the hash of the password that the user admin has been given, and where this one is from.
 note_admin_password() {
-    local folder=$1
-    shift
-    printf '%s\n' "fingerprint=$(fingerprint "$secrets/admin-password")" "$@" | write_marker "$folder/admin-password-set"
+    printf '%s\n' "hash=$2" "from=${ADMIN_PASSWORD_FROM:-dump}" | write_marker "$1/admin-password-set"
 }
 
-# Log in as admin, once for each restore and each value of the setting: from then on the password is changed in DHIS2.
-verify_admin() {
-    local mark=$data/admin-password-set status reason=''
-    if [[ $(marker_value "$mark" verified) == yes ]] && matches "$secrets/admin-password" "$(marker_value "$mark" fingerprint)"; then
-        return 0
+# Compare the accounts with the passwords that everybody knows and with that of the stack: `mark`, `hash`, `admin`, `recorded`
+# and `known` of the caller. The last is empty unless others can reach this stack.
+compare_accounts() {
+    local compared='' open=false
+    [[ $1 != open ]] || open=true
+    mark=$data/admin-password-set
+    if app_sql -f "$home/accounts.sql" >"$run/accounts" 2>/dev/null; then
+        hash=$(sed -n 's/^admin\t//p' "$run/accounts")
+        printf '\t%s\n' "$(marker_value "$mark" hash)" >>"$run/accounts"
+        compared=$(sql postgres -v file="$secrets/admin-password" -v open="$open" -f "$home/compare-passwords.sql")
     fi
-    status=$(login "$1" "$2" "$secrets/admin-password")
-    [[ $status != refused ]] || reason=$(app_sql -f "$home/admin-account.sql")
-    # An empty mark is of an older version of this script: the password was set once, and may be another one since. The
-    # public one of every blank database is not what someone has chosen.
-    if [[ $status == refused && -f $mark && ! -s $mark && $(login "$1" "$2" <(printf district)) == refused ]]; then
-        status=200
-    fi
-    # With two-factor authentication no login with a password alone succeeds.
-    if [[ $reason == 'the account has two-factor authentication' ]] &&
-        matches "$secrets/admin-password" "$(marker_value "$mark" fingerprint)"; then
-        status=200
-    fi
-    case $status in
-    200) note_admin_password "$data" verified=yes ;;
-    refused)
-        echo "DHIS2 refuses the login of its user admin with the setting adminPassword (${reason:-bad credentials}). Set another password: pulumi config set --secret adminPassword, or leave it to DHIS2: pulumi config rm adminPassword"
-        [[ -n $reason ]] || return 3
-        return 1
-        ;;
-    *)
-        echo "whether DHIS2's user admin has the password of the setting adminPassword could not be verified: $1 answered ${status:-nothing} to a login; try again: pulumi up"
-        return 1
-        ;;
+    rm -f "$run/accounts"
+    admin=$(sed -n 's/^admin=//p' <<<"$compared")
+    recorded=$(sed -n 's/^recorded=//p' <<<"$compared")
+    known=$(sed -n 's/^known=//p' <<<"$compared")
+}
+
+# Whether the user admin is to be given the password of the stack: that of the setting once for each value, a generated one
+# in the place of one that everybody knows, or that was generated, too. What a person has chosen in DHIS2 stays.
+needs_password() {
+    case ${ADMIN_PASSWORD_FROM:-dump}:$admin in
+    dump:* | *:given) return 1 ;;
+    # An older version of this script has recorded no hash: the password was set once, and may be another one since.
+    setting:other) [[ $recorded != given && (! -f $mark || -n $(marker_value "$mark" hash)) ]] ;;
+    generator:other) [[ $(marker_value "$mark" from) == generator && $(marker_value "$mark" hash) == "$hash" ]] ;;
+    *) return 0 ;; # the one that everybody knows, or there is no such user
     esac
 }
 
-# Print the HTTP status of a request as admin with the password in a file: `refused` for those of a login that is refused,
-# nothing without an answer. The request is Bash's own, so that the password is on no command line.
+# Disable the accounts of `known`, each a line with user name and password. The names are those of known-accounts.sql.
+disable_known() {
+    local names
+    [[ -n $known ]] || return 0
+    names=$(sed "s/ .*//; s/.*/'&'/" <<<"$known" | paste -s -d ,)
+    app_sql -c "UPDATE public.userinfo SET disabled = true WHERE username IN ($names)"
+}
+
+# Log in as admin with the password it has, if that is known, and disable the other accounts that everybody knows where
+# others can reach this stack. Prints KEY=VALUE: which `password` admin has, `disabled` accounts, a `problem`.
+verify_admin() {
+    local core=$1 port=$2 mark hash='' admin recorded known status reason='' name password from=${ADMIN_PASSWORD_FROM:-dump}
+    compare_accounts "$3"
+    if needs_password; then
+        refused
+        return
+    fi
+    if [[ $admin != other && -n $admin ]]; then
+        status=$(login admin <(if [[ $admin == given ]]; then cat "$secrets/admin-password"; else printf district; fi))
+        # With two-factor authentication no login with a password alone succeeds.
+        if [[ $status == refused ]]; then
+            reason=$(app_sql -f "$home/admin-account.sql")
+            [[ $reason != 'the account has two-factor authentication' ]] || status=200
+        fi
+        [[ $from == dump ]] || case $status in
+        200) ;;
+        refused)
+            refused
+            return
+            ;;
+        *)
+            echo "problem=whether DHIS2's user admin has the password of the stack output adminPassword could not be verified: $core answered ${status:-nothing} to a login; try again: pulumi up"
+            return 1
+            ;;
+        esac
+        [[ $status == 200 ]] || admin=other
+    fi
+    if [[ $admin == given && $from != dump && $hash != "$(marker_value "$mark" hash)" ]]; then
+        note_admin_password "$data" "$hash"
+    elif [[ $from == setting && $admin == other && -f $mark && -z $(marker_value "$mark" hash) ]]; then
+        note_admin_password "$data" "$(sql postgres -v file="$secrets/admin-password" -f "$home/admin-hash.sql")"
+    fi
+    case $admin in
+    given) if [[ $from == setting ]]; then echo password=setting; else echo password=generated; fi ;;
+    public) echo password=public ;;
+    *) echo password=unknown ;;
+    esac
+    disable_known
+    while read -r name password; do
+        [[ -n $name ]] || continue
+        echo "disabled=$name"
+        # Its core keeps the account in its cache, and would write it back.
+        [[ $(login "$name" <(printf '%s' "$password")) != 200 ]] || status=cached
+    done <<<"$known"
+    if [[ ${status:-} == cached ]]; then
+        echo "problem=DHIS2 accepts a login with a password that everybody knows, although its account is disabled; try again: pulumi up"
+        return 3
+    fi
+}
+
+# Report a login of admin that DHIS2 refuses. The exit code is 3 where set-admin may help.
+refused() {
+    [[ -n $reason ]] || reason=$(app_sql -f "$home/admin-account.sql" 2>/dev/null) || :
+    echo "problem=DHIS2 refuses the login of its user admin with the password of the stack output adminPassword (${reason:-bad credentials}). Set another password: pulumi config set --secret adminPassword, or leave it to DHIS2: pulumi config rm adminPassword"
+    [[ -n $reason ]] || return 3
+    return 1
+}
+
+# While no core runs: give admin the password of the stack where it has to have it, and disable accounts.
+set_admin() {
+    local mark hash='' admin recorded known
+    compare_accounts "$1"
+    disable_known
+    ! needs_password || set_admin_password "$data"
+}
+
+# Print the HTTP status of a request to `core` as a user with the password in a file: `refused` for those of a login that is
+# refused, nothing without an answer. The request is Bash's own, so that the password is on no command line.
 login() (
-    exec 3<>"/dev/tcp/$1/$2" || exit 0
+    exec 3<>"/dev/tcp/$core/$port" || exit 0
     printf 'GET /api/me HTTP/1.0\r\nHost: %s:%s\r\nAccept: application/json\r\nX-Requested-With: XMLHttpRequest\r\nAuthorization: Basic %s\r\n\r\n' \
-        "$1" "$2" "$({ printf admin: && cat "$3"; } | base64 -w 0)" >&3
+        "$core" "$port" "$({ printf '%s:' "$1" && cat "$2"; } | base64 -w 0)" >&3
     read -t 30 -r _ status _ <&3 || :
     case ${status:-} in 401 | 403 | 302) echo refused ;; *) echo "${status:-}" ;; esac
 ) 2>/dev/null
@@ -118,12 +190,12 @@ login() (
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     case ${1:-} in
     fingerprint) app_sql -c 'SELECT fingerprint FROM dhis2_cluster.encryption_password LIMIT 1' ;;
-    verify-admin) verify_admin "$2" "$3" ;;
+    verify-admin) verify_admin "$2" "$3" "${4:-}" ;;
     remove-fingerprint)
         app_sql -c 'DELETE FROM dhis2_cluster.encryption_password'
         sed -i '/^encryption_password=/d' "$data/restored"
         ;;
-    set-admin) set_admin_password "$data" ;;
+    set-admin) set_admin "${2:-}" ;;
     *) fatal 'passwords.sh has the commands fingerprint, remove-fingerprint, verify-admin and set-admin' ;;
     esac
 fi

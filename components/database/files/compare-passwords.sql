@@ -1,0 +1,31 @@
+-- Compares password hashes, and so makes no login that fails: DHIS2 may lock an account after some of these.
+-- The file accounts has what accounts.sql prints, and without a user name the hash that was set last. Prints
+--   admin=given|public|other   the user admin has the password in :file, the one that everybody knows, or another one
+--   recorded=given             that hash is of the password in :file; only for another one
+--   known=NAME PASSWORD        for each other account whose password everybody knows, where :open is true
+-- Run in the database postgres: it leaves no extension in DHIS2's.
+\set VERBOSITY terse
+SET log_min_error_statement = panic;
+SET log_statement = none;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgcrypto;
+\i /opt/dhis2-cluster/known-accounts.sql
+CREATE TEMP TABLE account (username text, hash text);
+\copy account from '/var/run/postgresql/accounts'
+\set password `cat :'file'`
+-- crypt fails on what is no hash of bcrypt.
+CREATE FUNCTION pg_temp.matches(hash text, password text) RETURNS boolean LANGUAGE sql
+    AS $$ SELECT CASE WHEN hash LIKE '$2a$%' THEN hash = crypt(password, hash) ELSE false END $$;
+SELECT coalesce((SELECT pg_temp.matches(hash, :'password') FROM account WHERE username = 'admin'), false) AS given
+\gset
+\if :given
+SELECT 'admin=given';
+\else
+SELECT 'admin=' || CASE WHEN pg_temp.matches(hash, password) THEN 'public' ELSE 'other' END
+FROM account JOIN known_account USING (username) WHERE username = 'admin';
+SELECT 'recorded=given' FROM account WHERE username = '' AND pg_temp.matches(hash, :'password');
+\endif
+\if :open
+SELECT 'known=' || username || ' ' || password FROM account JOIN known_account USING (username)
+WHERE username <> 'admin' AND pg_temp.matches(hash, password) ORDER BY username;
+\endif
