@@ -107,7 +107,7 @@ class Cluster(pulumi.ComponentResource):
             child,
         )
         if is_open:
-            # Last, because everybody knows the password that the user admin of a dump or of a blank database has.
+            # Last, because the user admin of a dump or of a blank database has a well-known password.
             hooks = context.gates.before_create_check("lb", self._until_admin_is_safe)
             cores = [core.resource for core in self.cores.services]
             self.load_balancer = LoadBalancer("load-balancer", replace(lb, depends_on=cores, hooks=hooks), child)
@@ -124,6 +124,7 @@ class Cluster(pulumi.ComponentResource):
             for part in parts:
                 await part.until_ready(watcher)
             await self._verify_admin_password(watcher)
+            await self.database.build_analytics(watcher, self.cores.services[0].endpoint, self._admin_has)
 
         return context.gates.when_ready([service.resource for part in parts for service in part.services], check)
 
@@ -138,19 +139,19 @@ class Cluster(pulumi.ComponentResource):
 
     def _admin_passwords(self, settings: Settings) -> AdminPasswords:
         chosen = settings.admin_password
-        unset = AdminPassword.GENERATED if settings.is_open_to_others else AdminPassword.PUBLIC
+        unset = AdminPassword.GENERATED if settings.is_open_to_others else AdminPassword.DEFAULT
         return AdminPasswords(
             setting=chosen.get_secret_value() if chosen else None,
             # DHIS2 wants a character of each kind in a password.
             generated=pulumi.Output.concat(self._password("admin"), "-Aa1"),
-            given=AdminPassword.SETTING if chosen else unset,
+            assigned=AdminPassword.SETTING if chosen else unset,
         )
 
     def _admin_password(self, passwords: AdminPasswords) -> pulumi.Output[str]:
         """Return the password that the login at the end of `up` was made with; in a preview the one it will be."""
 
         def known(ready: bool) -> pulumi.Output[str]:
-            has = self._admin_has if ready else passwords.given
+            has = self._admin_has if ready else passwords.assigned
             return pulumi.Output.secret(OTHER_PASSWORD) if has is None else passwords.value(has)
 
         return self.ready.apply(known)

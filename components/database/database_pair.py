@@ -8,6 +8,7 @@ import pulumi
 import pulumi_random as random
 
 from components.database import sizing
+from components.database.analytics import build_analytics
 from components.database.dump_fetch import FETCH_SCRIPT, fetch_dump
 from components.database.passwords import (
     AdminPassword,
@@ -30,8 +31,8 @@ DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on
 MARKER = f"{DATA}/restored"
 PORT = 5432
 WARNINGS = "/var/run/postgresql/warnings"  # of the primary's last start, `warning=` before each
-# Where the password that admin is given comes from, as the scripts name it.
-_SOURCES = {AdminPassword.SETTING: "setting", AdminPassword.GENERATED: "generator", AdminPassword.PUBLIC: "dump"}
+# Where the password that is assigned to admin comes from, as the scripts name it.
+_SOURCES = {AdminPassword.SETTING: "setting", AdminPassword.GENERATED: "generator", AdminPassword.DEFAULT: "dump"}
 REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
 
 
@@ -117,6 +118,11 @@ class DatabasePair(pulumi.ComponentResource):
         is_open, primary = self._args.context.settings.is_open_to_others, self.primary.wait_target.container
         return await verify_admin_password(watcher, primary, core, restart_cores, is_open=is_open)
 
+    async def build_analytics(self, watcher: Watcher, core: Endpoint, admin: AdminPassword | None) -> None:
+        """Have the analytics tables built after a restore, and log where that stands. Fails no `up`."""
+        if self._args.context.settings.analytics:
+            await build_analytics(watcher, self.primary.wait_target.container, core, admin, self._restore_marker)
+
     def restored_at(self) -> int:
         """Return when the running primary's database was restored, in epoch seconds; 0 without a marker.
 
@@ -149,7 +155,7 @@ class DatabasePair(pulumi.ComponentResource):
 
     def _primary(self) -> Service:
         args, dump, admin = self._args, self._args.dump, self._args.admin_passwords
-        is_setting = admin.given is AdminPassword.SETTING
+        is_setting = admin.assigned is AdminPassword.SETTING
         secrets = {
             "app-password": args.app_password,
             "replication-password": args.replication_password,
@@ -166,7 +172,7 @@ class DatabasePair(pulumi.ComponentResource):
                 "DUMP_CONTAINER": args.context.naming.of("dump"),
                 "KEEP_DATA": str(args.context.settings.keep_data).lower(),
                 "ENCRYPTION_PASSWORD_FROM": "setting" if args.encryption_password.from_setting else "generator",
-                "ADMIN_PASSWORD_FROM": _SOURCES[admin.given],
+                "ADMIN_PASSWORD_FROM": _SOURCES[admin.assigned],
             },
             secrets=secrets,
             mounts=[Mount(volume=self._dump_cache, path="/dumps", read_only=True)] if self._dump_cache else [],

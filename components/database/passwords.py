@@ -18,7 +18,7 @@ from components.templates.escaping import property_value
 _SCRIPT = ("/bin/bash", f"{FILES}/passwords.sh")
 _FINGERPRINT = re.compile(r"pbkdf2-sha256\$([0-9]{1,7})\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
 _SET_MAY_HELP = 3  # exit code of passwords.sh
-PUBLIC_PASSWORD = "district"  # noqa: S105 - of the user admin of each published dump and of a blank database
+DEFAULT_PASSWORD = "district"  # noqa: S105 - DHIS2's own: of the published dumps and of a blank database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,29 +30,29 @@ class EncryptionPassword:
 
 
 class AdminPassword(StrEnum):
-    """A password that the user admin may have: adminPassword, a generated one, or the one that everybody knows."""
+    """A password that the user admin may have: adminPassword, a generated one, or DHIS2's default."""
 
     SETTING = "setting"
     GENERATED = "generated"
-    PUBLIC = "public"
+    DEFAULT = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdminPasswords:
-    """What the user admin of a stack may have as its password, and the one that the stack gives it, `given`.
+    """What the user admin of a stack may have as its password, and the one that is `assigned` to it.
 
-    PUBLIC stands for the dump's own: none is given.
+    DEFAULT stands for the dump's own: none is assigned.
     """
 
     setting: str | None
     generated: pulumi.Output[str]
-    given: AdminPassword
+    assigned: AdminPassword
 
     def value(self, password: AdminPassword) -> pulumi.Output[str]:
         """Return a password as a secret."""
         if password is AdminPassword.SETTING and self.setting is not None:
             return pulumi.Output.secret(self.setting)
-        return self.generated if password is AdminPassword.GENERATED else pulumi.Output.secret(PUBLIC_PASSWORD)
+        return self.generated if password is AdminPassword.GENERATED else pulumi.Output.secret(DEFAULT_PASSWORD)
 
 
 async def check_encryption_password(
@@ -100,10 +100,10 @@ async def verify_admin_password(
 ) -> AdminPassword | None:
     """Return which password the user admin has, after a login with it; None where that is not known.
 
-    Raises NotReady when it has not the password that the stack gives it. DHIS2 creates this user of a blank database
+    Raises NotReady when it has not the password that is assigned to it. DHIS2 creates this user of a blank database
     while it starts, and keeps accounts in a cache of each core. So where the password has to be set, `restart_cores`
-    has all of them stopped meanwhile. Where others can reach the stack (`is_open`), the other accounts with passwords
-    that everybody knows are disabled.
+    has all of them stopped meanwhile. Where others can reach the stack (`is_open`), the other accounts with
+    well-known passwords are disabled.
     """
     openness = ("open",) if is_open else ()
     disabled: set[str] = set()
@@ -127,7 +127,7 @@ async def verify_admin_password(
         raise NotReady(result.get("problem", ""))
     if disabled:
         pulumi.log.warn(
-            f"everybody knows the passwords of these accounts, and others can reach this stack, so they are disabled: {', '.join(sorted(disabled))}. To use one, set another password for it in DHIS2 (Users) and enable it there"
+            f"these accounts have well-known passwords, and others can reach this stack, so they are disabled: {', '.join(sorted(disabled))}. To use one, set another password for it in DHIS2 (Users) and enable it there"
         )
     password = result.get("password", "")
     return AdminPassword(password) if password in set(AdminPassword) else None

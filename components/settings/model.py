@@ -104,6 +104,11 @@ class Settings(BaseModel):
         description="Keep the database when the dump changes, and the volumes on destroy",
         examples=["true"],
     )
+    analytics: Boolean = Field(
+        default=True,
+        description="Build the analytics tables once after a restore, in the background; dashboards read them",
+        examples=["false"],
+    )
     admin_password: Annotated[
         SecretStr | None, BeforeValidator(validators.password), Unset("the dump's own, or generated")
     ] = Field(

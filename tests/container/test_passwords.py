@@ -19,7 +19,7 @@ from tests.support.waiting import until_exited
 
 pytestmark = pytest.mark.container
 
-PUBLIC = "district"
+DEFAULT = "district"
 OURS, OTHER = "It's a \\long {password} of 2 stacks!" + "x" * 40, "another-encryption-password"
 RECORDED = "SELECT string_agg(fingerprint, ' ') FROM dhis2_cluster.encryption_password"
 ACCOUNTS = """CREATE TABLE userinfo (username text, password text, passwordlastupdated timestamp, disabled boolean,
@@ -174,7 +174,7 @@ class Core:
             NGINX, "nginx", "-g", "daemon off;", files=files, alias="core-1", network=databases.network
         )
         self.container.put_archive("/tmp", packed({"www/api/me": "{}"}))  # noqa: S108
-        self.set(admin=PUBLIC)
+        self.set(admin=DEFAULT)
 
     def set(self, **passwords: str) -> None:
         """Change the passwords."""
@@ -200,7 +200,7 @@ def verify(primary: Container, *openness: str) -> tuple[int, str]:
 
 
 def store(primary: Container, password: str, username: str = "admin") -> str:
-    """Give a user a password in the database, as DHIS2 does. Return the hash."""
+    """Store a user's password in the database, as DHIS2 does. Return the hash."""
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=6, prefix=b"2a")).decode()
     sql(primary, f"UPDATE userinfo SET password = $x${hashed}$x$ WHERE username = $x${username}$x$")  # noqa: S608
     return hashed
@@ -223,7 +223,7 @@ def start(containers: Containers, databases: Databases, core: Core) -> Iterator[
     """A function that starts a primary with a blank database in which a core has created the user admin since."""
     started: list[Container] = []
 
-    def primary(admin: str = "setting", has: str = PUBLIC) -> Container:
+    def primary(admin: str = "setting", has: str = DEFAULT) -> Container:
         container = databases.primary(containers.volume(), admin=admin)
         started.append(container)
         until_healthy(container, "primary")
@@ -262,7 +262,7 @@ def test_a_password_of_the_setting_may_be_changed_in_dhis2(start: Primary) -> No
     assert verify(primary)[0] == 3, "another value of the setting is to be set"
 
 
-def test_a_generated_password_takes_the_place_of_the_public_one_only(start: Primary, core: Core) -> None:
+def test_a_generated_password_takes_the_place_of_the_default_only(start: Primary, core: Core) -> None:
     primary = start("generator")
     assert verify(primary, "open")[0] == 3
     chosen = store(primary, "chosen in DHIS2")
@@ -270,7 +270,7 @@ def test_a_generated_password_takes_the_place_of_the_public_one_only(start: Prim
     assert verify(primary, "open") == (0, "password=unknown")
     assert run(primary, "set-admin", "open") == (0, "") and stored(primary) == chosen
     assert core.requests() == before, "DHIS2 may lock an account after logins that fail"
-    store(primary, PUBLIC)
+    store(primary, DEFAULT)
     run(primary, "set-admin", "open")
     core.set(admin=ADMIN_PASSWORD)
     assert verify(primary, "open") == (0, "password=generated")
@@ -287,7 +287,7 @@ def test_another_generated_password_takes_the_place_of_a_generated_one(start: Pr
 
 def test_the_password_of_a_dump_stays_where_none_is_to_be_set(start: Primary, core: Core) -> None:
     primary = start("dump")
-    assert verify(primary) == (0, "password=public")
+    assert verify(primary) == (0, "password=default")
     store(primary, ADMIN_PASSWORD)
     core.set(admin=ADMIN_PASSWORD)
     assert verify(primary) == (0, "password=generated"), "of a time when others could reach the stack"
@@ -299,7 +299,7 @@ def test_the_password_of_a_dump_stays_where_none_is_to_be_set(start: Primary, co
     assert core.requests() == before
 
 
-def test_accounts_that_everybody_knows_are_disabled_where_others_can_reach_the_stack(
+def test_accounts_with_well_known_passwords_are_disabled_where_others_can_reach_the_stack(
     start: Primary, core: Core
 ) -> None:
     primary = start(has=ADMIN_PASSWORD)
@@ -342,8 +342,8 @@ def test_a_password_is_verified_as_set_where_two_factor_authentication_refuses_i
     assert verify(primary) == (0, "password=setting")
 
 
-@pytest.mark.parametrize(("has", "code"), [("changed in DHIS2", 0), (PUBLIC, 3)])
-def test_a_password_that_an_older_version_has_set_is_kept_unless_it_is_the_public_one(
+@pytest.mark.parametrize(("has", "code"), [("changed in DHIS2", 0), (DEFAULT, 3)])
+def test_a_password_that_an_older_version_has_set_is_kept_unless_it_is_the_default(
     start: Primary, has: str, code: int
 ) -> None:
     primary = start(has=has)

@@ -1,4 +1,4 @@
-"""A stack that others can reach has no password that everybody knows: steps in their order."""
+"""A stack that others can reach has no well-known password: steps in their order."""
 
 import bcrypt
 import docker
@@ -31,7 +31,7 @@ def status(stack: Stack, user: str, password: str) -> int:
 def test_a_stack_that_others_can_reach_has_a_generated_password(stack: Stack) -> None:
     password = stack.outputs()["adminPassword"]
     assert status(stack, "admin", password) == 200
-    assert status(stack, *ADMIN) == 401, "everybody knows this one"
+    assert status(stack, *ADMIN) == 401, "it is well known"
     assert password not in stack.pulumi("stack", "output", "--stack", stack.name).text
     assert password not in str([container.attrs for container in stack.docker.containers.list()])
 
@@ -49,7 +49,7 @@ def test_a_second_up_changes_nothing_and_restarts_nothing(stack: Stack) -> None:
     assert stack.outputs()["adminPassword"] == password
 
 
-def test_an_account_that_everybody_knows_is_disabled(stack: Stack) -> None:
+def test_an_account_with_a_well_known_password_is_disabled(stack: Stack) -> None:
     user, password = KNOWN
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=6, prefix=b"2a")).decode()
     columns = "userinfoid, uid, created, lastupdated, username, password, disabled"

@@ -16,7 +16,7 @@ from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
 from components import deployment
-from components.orchestrator.readiness import WaitTarget
+from components.orchestrator.readiness import NotReady, WaitTarget
 from components.settings.parsing import parse_settings
 from tests.support.archive import packed
 from tests.support.fake_exec import FakeExec
@@ -85,6 +85,8 @@ class FakeEngine(FakeExec):
     answers: list[tuple[int, str]] = field(default_factory=list)
     # Which password passwords.sh finds that admin has.
     admin_has: str = ""
+    # Exit code and output of analytics.sh; Docker Engine does not answer where the code is negative.
+    analytics: tuple[int, str] = (0, "")
 
     _answer: tuple[int, str] = (0, "")
 
@@ -107,6 +109,11 @@ class FakeEngine(FakeExec):
             self.done.append(command[2])
             admin = "" if command[2] == "fingerprint" else f"password={self.admin_has}"
             self._answer = self.answers.pop(0) if self.answers else (0, admin)
+            return {"Id": "passwords"}
+        if any(word.endswith("analytics.sh") for word in command):
+            if self.analytics[0] < 0:
+                raise NotReady("Docker Engine no longer answers")
+            self._answer = self.analytics
             return {"Id": "passwords"}
         return {"Id": name}
 
@@ -204,11 +211,11 @@ class _Monitor(MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
-def _given(settings: Mapping[str, object]) -> str:
-    """Return which password the user admin of a stack is given."""
+def _assigned(settings: Mapping[str, object]) -> str:
+    """Return which password is assigned to the user admin of a stack."""
     if "adminPassword" in settings:
         return "setting"
-    return "generated" if parse_settings(settings).is_open_to_others else "public"
+    return "generated" if parse_settings(settings).is_open_to_others else "default"
 
 
 async def _secret_names(outputs: Mapping[str, pulumi.Output[Any]]) -> set[str]:
@@ -247,7 +254,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     ) -> Recorded:
         recorded = into or Recorded(watcher=watcher or FakeWatcher())
         # Unless the test says otherwise, the database is as the program makes it.
-        recorded.watcher.engine.admin_has = recorded.watcher.engine.admin_has or _given(settings)
+        recorded.watcher.engine.admin_has = recorded.watcher.engine.admin_has or _assigned(settings)
 
         def check(*arguments: object) -> SimpleNamespace:
             assert not recorded.resources, "preflight comes before anything is registered"

@@ -54,6 +54,8 @@ class Stack:
         for copied in ("Pulumi.yaml", "__main__.py"):
             shutil.copy(ROOT / copied, self.folder)
         small = SMALL if STACK_FILE == SIMULATOR_FILE else {}
+        # Building them takes time; the tests about them set it.
+        small = small | {"analytics": "false"}
         settings = {**settings_of(STACK_FILE), **VERSION, **small, "port": str(self.port), **self.settings}
         config = {f"{PROJECT}:{key}": value for key, value in settings.items()}
         (self.folder / f"Pulumi.{self.name}.yaml").write_text(yaml.safe_dump({"config": config}))

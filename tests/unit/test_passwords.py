@@ -148,7 +148,7 @@ def verifying(*answers: tuple[int, str]) -> FakeWatcher:
 def test_every_up_makes_a_login_with_the_password_that_it_puts_out(run: Run, settings: dict[str, object]) -> None:
     recorded = run(cores=2, **settings)
     assert done(recorded.watcher) == [VERIFY]
-    expected = {"setting": "Correct-Horse-7", "generated": GENERATED_ADMIN, "public": "district"}
+    expected = {"setting": "Correct-Horse-7", "generated": GENERATED_ADMIN, "default": "district"}
     assert recorded.outputs["adminPassword"] == expected[recorded.watcher.engine.admin_has]
     assert "adminPassword" in recorded.secret_outputs
 
@@ -247,7 +247,7 @@ def test_a_stack_that_only_its_host_can_reach_serves_a_page_while_dhis2_starts(b
     assert "core-1" not in recorded.container("lb").needs
 
 
-def test_a_preview_makes_no_login_and_puts_out_the_password_that_is_given(run: Run) -> None:
+def test_a_preview_makes_no_login_and_puts_out_the_password_that_is_assigned(run: Run) -> None:
     recorded = run(preview=True, **CHOSEN)
     assert recorded.watcher.engine.done == []
     assert recorded.outputs["adminPassword"] == "Correct-Horse-7"

@@ -1,8 +1,8 @@
 -- Compares password hashes, and so makes no login that fails: DHIS2 may lock an account after some of these.
 -- The file accounts has what accounts.sql prints, and without a user name the hash that was set last. Prints
---   admin=given|public|other   the user admin has the password in :file, the one that everybody knows, or another one
---   recorded=given             that hash is of the password in :file; only for another one
---   known=NAME PASSWORD        for each other account whose password everybody knows, where :open is true
+--   admin=assigned|default|other   the user admin has the password in :file, DHIS2's default password, or another one
+--   recorded=assigned              that hash is of the password in :file; only for another one
+--   known=NAME PASSWORD            for each other account with a well-known password, where :open is true
 -- Run in the database postgres: it leaves no extension in DHIS2's.
 \set VERBOSITY terse
 SET log_min_error_statement = panic;
@@ -16,14 +16,14 @@ CREATE TEMP TABLE account (username text, hash text);
 -- crypt fails on what is no hash of bcrypt.
 CREATE FUNCTION pg_temp.matches(hash text, password text) RETURNS boolean LANGUAGE sql
     AS $$ SELECT CASE WHEN hash LIKE '$2a$%' THEN hash = crypt(password, hash) ELSE false END $$;
-SELECT coalesce((SELECT pg_temp.matches(hash, :'password') FROM account WHERE username = 'admin'), false) AS given
+SELECT coalesce((SELECT pg_temp.matches(hash, :'password') FROM account WHERE username = 'admin'), false) AS assigned
 \gset
-\if :given
-SELECT 'admin=given';
+\if :assigned
+SELECT 'admin=assigned';
 \else
-SELECT 'admin=' || CASE WHEN pg_temp.matches(hash, password) THEN 'public' ELSE 'other' END
+SELECT 'admin=' || CASE WHEN pg_temp.matches(hash, password) THEN 'default' ELSE 'other' END
 FROM account JOIN known_account USING (username) WHERE username = 'admin';
-SELECT 'recorded=given' FROM account WHERE username = '' AND pg_temp.matches(hash, :'password');
+SELECT 'recorded=assigned' FROM account WHERE username = '' AND pg_temp.matches(hash, :'password');
 \endif
 \if :open
 SELECT 'known=' || username || ' ' || password FROM account JOIN known_account USING (username)

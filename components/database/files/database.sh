@@ -28,6 +28,8 @@ primary)
     source "$home/restore-archive.sh"
     # shellcheck source=components/database/files/passwords.sh
     source "$home/passwords.sh"
+    # shellcheck source=components/database/files/analytics.sh
+    source "$home/analytics.sh"
     # shellcheck source=components/database/files/primary.sh
     source "$home/primary.sh"
     ;;

@@ -1,4 +1,4 @@
--- User names and passwords that everybody knows: of every blank database and of the dumps DHIS2 publishes, as its
+-- Well-known user names and passwords: of every blank database and of the dumps DHIS2 publishes, as its
 -- documentation and its tests name them.
 CREATE TEMP TABLE known_account (username text, password text);
 INSERT INTO known_account VALUES

@@ -3,6 +3,9 @@
 
 : "${home:?}" "${data:?}" "${run:?}"
 
+# A primary's marker.
+restored=$data/restored
+
 major=0   # of this image's PostgreSQL
 user=''   # the name of the user this runs as
 server='' # process id of the server
@@ -94,6 +97,17 @@ write_marker() {
     sync
     mv "$1.new" "$1"
     sync
+}
+
+# Replace lines of a primary's marker: change_marker KEY=VALUE...
+change_marker() {
+    local line
+    cp "$restored" "$run/marker"
+    for line in "$@"; do
+        sed -i "/^${line%%=*}=/d" "$run/marker"
+        printf '%s\n' "$line" >>"$run/marker"
+    done
+    write_marker "$restored" <"$run/marker"
 }
 
 # Wait for a process whatever signals arrive meanwhile; its exit code is the result.

@@ -67,12 +67,12 @@ set_admin_password() {
     log "the password of DHIS2's user admin is set"
 }
 
-# Note the hash of the password that the user admin has been given, and where this one is from.
+# Note the hash of the password that was set for the user admin, and where it is from.
 note_admin_password() {
     printf '%s\n' "hash=$2" "from=${ADMIN_PASSWORD_FROM:-dump}" | write_marker "$1/admin-password-set"
 }
 
-# Compare the accounts with the passwords that everybody knows and with that of the stack: `mark`, `hash`, `admin`, `recorded`
+# Compare the accounts with the well-known passwords and with that of the stack: `mark`, `hash`, `admin`, `recorded`
 # and `known` of the caller. The last is empty unless others can reach this stack.
 compare_accounts() {
     local compared='' open=false
@@ -89,15 +89,15 @@ compare_accounts() {
     known=$(sed -n 's/^known=//p' <<<"$compared")
 }
 
-# Whether the user admin is to be given the password of the stack: that of the setting once for each value, a generated one
-# in the place of one that everybody knows, or that was generated, too. What a person has chosen in DHIS2 stays.
+# Whether the password of the stack is to be set for the user admin: that of the setting once for each value, a generated one
+# instead of the default password or an earlier generated one. What a person has chosen in DHIS2 stays.
 needs_password() {
     case ${ADMIN_PASSWORD_FROM:-dump}:$admin in
-    dump:* | *:given) return 1 ;;
+    dump:* | *:assigned) return 1 ;;
     # An older version of this script has recorded no hash: the password was set once, and may be another one since.
-    setting:other) [[ $recorded != given && (! -f $mark || -n $(marker_value "$mark" hash)) ]] ;;
+    setting:other) [[ $recorded != assigned && (! -f $mark || -n $(marker_value "$mark" hash)) ]] ;;
     generator:other) [[ $(marker_value "$mark" from) == generator && $(marker_value "$mark" hash) == "$hash" ]] ;;
-    *) return 0 ;; # the one that everybody knows, or there is no such user
+    *) return 0 ;; # the default password, or there is no such user
     esac
 }
 
@@ -109,7 +109,7 @@ disable_known() {
     app_sql -c "UPDATE public.userinfo SET disabled = true WHERE username IN ($names)"
 }
 
-# Log in as admin with the password it has, if that is known, and disable the other accounts that everybody knows where
+# Log in as admin with the password it has, if that is known, and disable the other well-known accounts where
 # others can reach this stack. Prints KEY=VALUE: which `password` admin has, `disabled` accounts, a `problem`.
 verify_admin() {
     local core=$1 port=$2 mark hash='' admin recorded known status reason='' name password from=${ADMIN_PASSWORD_FROM:-dump}
@@ -119,7 +119,7 @@ verify_admin() {
         return
     fi
     if [[ $admin != other && -n $admin ]]; then
-        status=$(login admin <(if [[ $admin == given ]]; then cat "$secrets/admin-password"; else printf district; fi))
+        status=$(login admin <(if [[ $admin == assigned ]]; then cat "$secrets/admin-password"; else printf district; fi))
         # With two-factor authentication no login with a password alone succeeds.
         if [[ $status == refused ]]; then
             reason=$(app_sql -f "$home/admin-account.sql")
@@ -138,14 +138,14 @@ verify_admin() {
         esac
         [[ $status == 200 ]] || admin=other
     fi
-    if [[ $admin == given && $from != dump && $hash != "$(marker_value "$mark" hash)" ]]; then
+    if [[ $admin == assigned && $from != dump && $hash != "$(marker_value "$mark" hash)" ]]; then
         note_admin_password "$data" "$hash"
     elif [[ $from == setting && $admin == other && -f $mark && -z $(marker_value "$mark" hash) ]]; then
         note_admin_password "$data" "$(sql postgres -v file="$secrets/admin-password" -f "$home/admin-hash.sql")"
     fi
     case $admin in
-    given) if [[ $from == setting ]]; then echo password=setting; else echo password=generated; fi ;;
-    public) echo password=public ;;
+    assigned) if [[ $from == setting ]]; then echo password=setting; else echo password=generated; fi ;;
+    default) echo password=default ;;
     *) echo password=unknown ;;
     esac
     disable_known
@@ -156,7 +156,7 @@ verify_admin() {
         [[ $(login "$name" <(printf '%s' "$password")) != 200 ]] || status=cached
     done <<<"$known"
     if [[ ${status:-} == cached ]]; then
-        echo "problem=DHIS2 accepts a login with a password that everybody knows, although its account is disabled; try again: pulumi up"
+        echo "problem=DHIS2 accepts a login with a well-known password, although its account is disabled; try again: pulumi up"
         return 3
     fi
 }
@@ -169,7 +169,7 @@ refused() {
     return 1
 }
 
-# While no core runs: give admin the password of the stack where it has to have it, and disable accounts.
+# While no core runs: set the password of the stack for admin where that is needed, and disable well-known accounts.
 set_admin() {
     local mark hash='' admin recorded known
     compare_accounts "$1"
@@ -177,15 +177,25 @@ set_admin() {
     ! needs_password || set_admin_password "$data"
 }
 
-# Print the HTTP status of a request to `core` as a user with the password in a file: `refused` for those of a login that is
-# refused, nothing without an answer. The request is Bash's own, so that the password is on no command line.
-login() (
+# Print what `core` answers to a request as a user with the password in a file; nothing without an answer. The request is
+# Bash's own, so that the password is on no command line. In HTTP/1.0, because a response then ends with its connection.
+request() (
     exec 3<>"/dev/tcp/$core/$port" || exit 0
-    printf 'GET /api/me HTTP/1.0\r\nHost: %s:%s\r\nAccept: application/json\r\nX-Requested-With: XMLHttpRequest\r\nAuthorization: Basic %s\r\n\r\n' \
-        "$core" "$port" "$({ printf '%s:' "$1" && cat "$2"; } | base64 -w 0)" >&3
-    read -t 30 -r _ status _ <&3 || :
-    case ${status:-} in 401 | 403 | 302) echo refused ;; *) echo "${status:-}" ;; esac
+    printf '%s %s HTTP/1.0\r\nHost: %s:%s\r\nAccept: application/json\r\nX-Requested-With: XMLHttpRequest\r\nContent-Length: 0\r\nAuthorization: Basic %s\r\n\r\n' \
+        "$1" "$2" "$core" "$port" "$({ printf '%s:' "$3" && cat "$4"; } | base64 -w 0)" >&3
+    timeout 30 cat <&3 || :
 ) 2>/dev/null
+
+http_status() {
+    sed -n '1s|^HTTP/[0-9.]* \([0-9]*\).*|\1|p' <<<"$1"
+}
+
+# Print the HTTP status of a request as a user with the password in a file: `refused` for those of a login that is refused.
+login() {
+    local status
+    status=$(http_status "$(request GET /api/me "$1" "$2")")
+    case $status in 401 | 403 | 302) echo refused ;; *) echo "$status" ;; esac
+}
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     case ${1:-} in

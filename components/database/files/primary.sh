@@ -69,17 +69,6 @@ must_restore() {
     return 1
 }
 
-# Replace lines of the marker: change_marker KEY=VALUE...
-change_marker() {
-    local line
-    cp "$restored" "$run/marker"
-    for line in "$@"; do
-        sed -i "/^${line%%=*}=/d" "$run/marker"
-        printf '%s\n' "$line" >>"$run/marker"
-    done
-    write_marker "$restored" <"$run/marker"
-}
-
 check_version() {
     local made_by
     made_by=$(cat "$cluster/PG_VERSION")
@@ -138,12 +127,14 @@ check_collations() {
     done < <([[ -z $found ]] || printf '%s\n' "$found")
 }
 
-# While the primary runs, every ten seconds: tables that replicas cannot read, and slots of replicas that are removed.
+# While the primary runs, every ten seconds: tables that replicas cannot read, slots of replicas that are removed, and the
+# analytics job.
 maintain() {
     : >"$run/idle-slots"
     while sleep 10; do
         set_logged || :
         drop_stale_slots || :
+        record_analytics || :
     done
 }
 

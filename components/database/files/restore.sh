@@ -2,9 +2,8 @@
 # Sourced by database.sh.
 # shellcheck shell=bash
 
-: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${major:?}"
+: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${major:?}" "${restored:?}"
 
-restored=$data/restored # the marker
 work=$staging/work
 jobs=1
 memory_mb=64 # for what jobs sort
@@ -51,6 +50,7 @@ sha256=$sha256
 role=dhis
 accepted_key=$DUMP_KEY
 restored_at=$(date +%s)
+analytics=$([[ $DUMP_KEY == none ]] || echo due)
 MARKER
     log "the database is restored ($(($(date +%s) - started)) s)"
 }

@@ -1,0 +1,47 @@
+"""DHIS2's analytics tables, which dashboards read: built once after a restore. ADR 11 has the reasons."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components.database.passwords import AdminPassword
+from components.orchestrator.container_spec import FILES
+from components.orchestrator.readiness import NotReady, Watcher, execute
+from components.stack_context import Endpoint
+
+_SCRIPT = f"{FILES}/analytics.sh"
+_BY_HAND = "To build them: Data Administration > Analytics tables, in DHIS2. Not to be asked: pulumi config set analytics false"
+
+
+async def build_analytics(
+    watcher: Watcher, primary: str, core: Endpoint, admin: AdminPassword | None, marker: Mapping[str, str]
+) -> None:
+    """Ask a core for the analytics job where it is due, and log where it stands by the primary's marker.
+
+    `admin` is the password that the user admin has. Whatever fails is a warning: the cluster serves.
+    """
+    state = marker.get("analytics")
+    progress = f"Progress: docker exec {primary} bash {_SCRIPT}"
+    if state == "failed":
+        reason = marker.get("analytics_reason")
+        pulumi.log.warn(f"DHIS2 could not build the analytics tables, which dashboards read: {reason}. {_BY_HAND}")
+    elif state == "running":
+        pulumi.log.info(f"DHIS2 still builds the analytics tables, which dashboards read. {progress}")
+    elif state == "due" and admin is None:
+        pulumi.log.warn(
+            f"the analytics tables, which dashboards read, are not built: the program does not know the password of DHIS2's user admin. {_BY_HAND}"
+        )
+    elif state == "due" and admin is not None:
+        command = ["/bin/bash", _SCRIPT, "start", core.host, str(core.port), admin]
+        try:
+            code, output = await watcher.run(lambda client: execute(client, primary, command))
+        except NotReady as error:
+            code, output = 1, str(error)
+        if code:
+            pulumi.log.warn(
+                f"DHIS2 did not begin to build the analytics tables, which dashboards read: {str(output).strip()}. The next pulumi up tries again"
+            )
+            return
+        pulumi.log.info(
+            f"DHIS2 builds the analytics tables in the background (job {str(output).strip()}): dashboards have data once it is done. {progress}"
+        )
