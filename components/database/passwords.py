@@ -120,7 +120,7 @@ async def verify_admin_password(
     verify = ("verify-admin", core.host, str(core.port))
     code, result = await run(*verify)
     if code == _SET_MAY_HELP:
-        pulumi.log.info("setting the password of DHIS2's user admin: all cores restart once")
+        pulumi.log.info("accounts of DHIS2 change in its database: all cores restart once")
         await restart_cores(set_password)
         code, result = await run(*verify)
     if code:

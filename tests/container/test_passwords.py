@@ -368,6 +368,8 @@ def test_the_password_of_admin_is_in_no_log_and_no_argument(start: Primary) -> N
     sql(primary, "DROP TABLE userinfo")
     code, output = run(primary, "set-admin")
     assert code != 0 and ADMIN_PASSWORD[:6] not in output
+    code, output = verify(primary)
+    assert code == 1 and "could not be verified: the database did not answer" in output
     assert ADMIN_PASSWORD[:6] not in logs(primary) and APP_PASSWORD[:6] not in logs(primary)
     assert "$2a$" not in logs(primary), "nor its hash"
 

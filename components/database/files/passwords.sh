@@ -73,16 +73,15 @@ note_admin_password() {
 }
 
 # Compare the accounts with the well-known passwords and with that of the stack: `mark`, `hash`, `admin`, `recorded`
-# and `known` of the caller. The last is empty unless others can reach this stack.
+# and `known` of the caller. The last is empty unless others can reach this stack. False when the database does not answer.
 compare_accounts() {
     local compared='' open=false
     [[ $1 != open ]] || open=true
     mark=$data/admin-password-set
-    if app_sql -f "$home/accounts.sql" >"$run/accounts" 2>/dev/null; then
-        hash=$(sed -n 's/^admin\t//p' "$run/accounts")
-        printf '\t%s\n' "$(marker_value "$mark" hash)" >>"$run/accounts"
-        compared=$(sql postgres -v file="$secrets/admin-password" -v open="$open" -f "$home/compare-passwords.sql")
-    fi
+    app_sql -f "$home/accounts.sql" >"$run/accounts" || return
+    hash=$(sed -n 's/^admin\t//p' "$run/accounts")
+    printf '\t%s\n' "$(marker_value "$mark" hash)" >>"$run/accounts"
+    compared=$(sql postgres -v file="$secrets/admin-password" -v open="$open" -f "$home/compare-passwords.sql") || return
     rm -f "$run/accounts"
     admin=$(sed -n 's/^admin=//p' <<<"$compared")
     recorded=$(sed -n 's/^recorded=//p' <<<"$compared")
@@ -113,7 +112,10 @@ disable_known() {
 # others can reach this stack. Prints KEY=VALUE: which `password` admin has, `disabled` accounts, a `problem`.
 verify_admin() {
     local core=$1 port=$2 mark hash='' admin recorded known status reason='' name password from=${ADMIN_PASSWORD_FROM:-dump}
-    compare_accounts "$3"
+    compare_accounts "$3" 2>/dev/null || {
+        unverified 'the database did not answer'
+        return
+    }
     if needs_password; then
         refused
         return
@@ -132,8 +134,8 @@ verify_admin() {
             return
             ;;
         *)
-            echo "problem=whether DHIS2's user admin has the password of the stack output adminPassword could not be verified: $core answered ${status:-nothing} to a login; try again: pulumi up"
-            return 1
+            unverified "$core answered ${status:-nothing} to a login"
+            return
             ;;
         esac
         [[ $status == 200 ]] || admin=other
@@ -159,6 +161,11 @@ verify_admin() {
         echo "problem=DHIS2 accepts a login with a well-known password, although its account is disabled; try again: pulumi up"
         return 3
     fi
+}
+
+unverified() {
+    echo "problem=whether DHIS2's user admin has the password of the stack output adminPassword could not be verified: $1; try again: pulumi up"
+    return 1
 }
 
 # Report a login of admin that DHIS2 refuses. The exit code is 3 where set-admin may help.
