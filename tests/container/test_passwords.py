@@ -1,6 +1,7 @@
 """DHIS2's encryption.password, which its database is bound to, and the password of its user admin."""
 
 import gzip
+import hashlib
 from collections.abc import Callable, Iterator
 
 import bcrypt
@@ -381,11 +382,23 @@ def test_a_trigger_of_a_dump_does_not_run_as_superuser(containers: Containers, d
     assert sql(container, "SELECT string_agg(DISTINCT who, ' ') FROM ran") == "dhis"
 
 
-@pytest.mark.parametrize(("admin", "is_set"), [("generator", True), ("dump", False)])
-def test_a_restore_sets_a_generated_password_unless_that_of_the_dump_is_to_stay(
-    containers: Containers, databases: Databases, admin: str, is_set: bool
+@pytest.mark.parametrize(
+    ("admin", "password", "is_set"),
+    [
+        ("setting", "chosen in DHIS2", True),
+        ("generator", DEFAULT, True),
+        ("generator", "chosen in DHIS2", False),
+        ("dump", DEFAULT, False),
+    ],
+)
+def test_a_restore_sets_a_generated_password_instead_of_the_default_only(
+    containers: Containers, databases: Databases, admin: str, password: str, is_set: bool
 ) -> None:
-    databases.add_dump(ACCOUNTS.encode(), "5b" * 32)
-    container = databases.primary(containers.volume(admin), "5b" * 32, admin=admin)
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=6, prefix=b"2a")).decode()
+    key = hashlib.sha256(f"{admin} {password}".encode()).hexdigest()
+    databases.add_dump(ACCOUNTS.replace("of the dump", hashed).encode(), key)
+    container = databases.primary(containers.volume(), key, admin=admin)
     until_healthy(container, "primary")
-    assert (stored(container) != "of the dump") is is_set
+    assert (stored(container) != hashed) is is_set
+    assert has(container, ADMIN_PASSWORD) is is_set
+    containers.remove(container)

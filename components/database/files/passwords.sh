@@ -67,6 +67,19 @@ set_admin_password() {
     log "the password of DHIS2's user admin is set"
 }
 
+# Set it in a database that was just restored, and note it in a folder: a generated one only instead of the default password.
+set_restored_admin_password() {
+    local mark hash='' admin='' recorded known
+    case ${ADMIN_PASSWORD_FROM:-dump} in
+    dump) return ;;
+    generator)
+        compare_accounts local 2>/dev/null || log "DHIS2's user admin is not there before DHIS2 starts"
+        [[ $admin == default ]] || return 0
+        ;;
+    esac
+    set_admin_password "$1" || log "DHIS2's user admin gets its password once DHIS2 has created it"
+}
+
 # Note the hash of the password that was set for the user admin, and where it is from.
 note_admin_password() {
     printf '%s\n' "hash=$2" "from=${ADMIN_PASSWORD_FROM:-dump}" | write_marker "$1/admin-password-set"

@@ -34,8 +34,7 @@ restore() {
     vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
     check_encryption_password ||
         refuse "its database was used with another encryption.password (fingerprint ${recorded##*\$})" 'set that one, pulumi config set --secret encryptionPassword'
-    [[ ${ADMIN_PASSWORD_FROM:-dump} == dump ]] || set_admin_password "$staging" ||
-        log "DHIS2's user admin gets its password once DHIS2 has created it"
+    set_restored_admin_password "$staging"
     stop_temporary_server
     rm -f "$restored" "$data/admin-password-set"
     rm -rf "$cluster"
