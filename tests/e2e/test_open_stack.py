@@ -1,5 +1,7 @@
 """A stack that others can reach has no well-known password: steps in their order."""
 
+import json
+
 import bcrypt
 import docker
 import httpx
@@ -52,9 +54,9 @@ def test_a_second_up_changes_nothing_and_restarts_nothing(stack: Stack) -> None:
 def test_an_account_with_a_well_known_password_is_disabled(stack: Stack) -> None:
     user, password = KNOWN
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=6, prefix=b"2a")).decode()
-    columns = "userinfoid, uid, created, lastupdated, username, password, disabled"
-    values = f"4711, 'known000001', now(), now(), '{user}', $x${hashed}$x$, false"
-    stack.sql(f"INSERT INTO userinfo ({columns}) VALUES ({values})")  # noqa: S608
+    row = {"userinfoid": 4711, "uid": "known000001", "code": None, "uuid": None, "username": user, "password": hashed}
+    account = f"(jsonb_populate_record(admin, $x${json.dumps(row)}$x$)).*"
+    stack.sql(f"INSERT INTO userinfo SELECT {account} FROM userinfo admin WHERE username = 'admin'")  # noqa: S608
     assert status(stack, *KNOWN) == 200
     assert "so they are disabled: system." in stack.up()
     assert status(stack, *KNOWN) == 401
