@@ -124,7 +124,7 @@ async def verify_admin_password(
         await restart_cores(set_password)
         code, result = await run(*verify)
     if code:
-        raise NotReady(result.get("problem", ""))
+        raise NotReady(result.get("problem") or f"passwords.sh in {primary} exited with {code}")
     if disabled:
         pulumi.log.warn(
             f"these accounts have well-known passwords, and others can reach this stack, so they are disabled: {', '.join(sorted(disabled))}. To use one, set another password for it in DHIS2 (Users) and enable it there"

@@ -336,6 +336,16 @@ def test_an_account_that_cannot_log_in_is_reported_with_the_reason(start: Primar
     assert reason in output and "pulumi config rm adminPassword" in output
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE userinfo SET disabled = true WHERE username = 'admin'", "DELETE FROM userinfo WHERE username = 'admin'"],
+)
+def test_an_account_that_cannot_log_in_needs_no_generated_password(start: Primary, change: str) -> None:
+    primary = start("generator")
+    sql(primary, change)
+    assert verify(primary, "open") == (0, "password=unknown")
+
+
 def test_a_password_is_verified_as_set_where_two_factor_authentication_refuses_it_alone(start: Primary) -> None:
     primary = start()
     assert run(primary, "set-admin")[0] == 0

@@ -129,30 +129,32 @@ verify_admin() {
         unverified 'the database did not answer'
         return
     }
+    status=none
     if needs_password; then
-        refused
-        return
-    fi
-    if [[ $admin != other && -n $admin ]]; then
+        status=refused
+    elif [[ $admin == assigned || $admin == default ]]; then
         status=$(login admin <(if [[ $admin == assigned ]]; then cat "$secrets/admin-password"; else printf district; fi))
+        [[ $status != refused ]] || reason=$(app_sql -f "$home/admin-account.sql")
         # With two-factor authentication no login with a password alone succeeds.
-        if [[ $status == refused ]]; then
-            reason=$(app_sql -f "$home/admin-account.sql")
-            [[ $reason != 'the account has two-factor authentication' ]] || status=200
-        fi
-        [[ $from == dump ]] || case $status in
-        200) ;;
-        refused)
+        [[ $reason != 'the account has two-factor authentication' ]] || status=200
+    fi
+    case $from:$status in
+    *:200 | *:none) ;;
+    dump:*) admin=other ;;
+    *:refused)
+        [[ -n $reason ]] || reason=$(app_sql -f "$home/admin-account.sql")
+        # An account without logins needs no password, unless it was asked for.
+        [[ $from == generator && -n $reason ]] || {
             refused
             return
-            ;;
-        *)
-            unverified "$core answered ${status:-nothing} to a login"
-            return
-            ;;
-        esac
-        [[ $status == 200 ]] || admin=other
-    fi
+        }
+        admin=other
+        ;;
+    *)
+        unverified "$core answered ${status:-nothing} to a login"
+        return
+        ;;
+    esac
     if [[ $admin == assigned && $from != dump && $hash != "$(marker_value "$mark" hash)" ]]; then
         note_admin_password "$data" "$hash"
     elif [[ $from == setting && $admin == other && -f $mark && -z $(marker_value "$mark" hash) ]]; then
@@ -183,7 +185,6 @@ unverified() {
 
 # Report a login of admin that DHIS2 refuses. The exit code is 3 where set-admin may help.
 refused() {
-    [[ -n $reason ]] || reason=$(app_sql -f "$home/admin-account.sql" 2>/dev/null) || :
     echo "problem=DHIS2 refuses the login of its user admin with the password of the stack output adminPassword (${reason:-bad credentials}). Set another password: pulumi config set --secret adminPassword, or leave it to DHIS2: pulumi config rm adminPassword"
     [[ -n $reason ]] || return 3
     return 1
