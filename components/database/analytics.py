@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pulumi
 
 from components.database.passwords import AdminPassword
+from components.orchestrator.commands import execute
 from components.orchestrator.container_spec import FILES
-from components.orchestrator.readiness import NotReady, Watcher, execute
+from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint
 
 _SCRIPT = f"{FILES}/analytics.sh"

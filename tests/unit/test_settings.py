@@ -128,6 +128,7 @@ INVALID: dict[str, list[object]] = {
         {"ok": {}},
     ],
     "keepData": ["yes", "1", 1, "True", ""],
+    "analytics": ["yes", "0", 0, "False", ""],
     "adminPassword": [
         WEAK,
         "Aa1!",

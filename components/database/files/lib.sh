@@ -3,16 +3,12 @@
 
 : "${home:?}" "${data:?}" "${run:?}"
 
-# A primary's marker.
-restored=$data/restored
-
-major=0   # of this image's PostgreSQL
-user=''   # the name of the user this runs as
-server='' # process id of the server
-socket='' # folder of the temporary server's socket, while there is one
-
-# Of the primary's last start, for pulumi up.
-warnings=$run/warnings
+major=0                 # of this image's PostgreSQL
+user=''                 # the name of the user this runs as
+server=''               # process id of the server
+socket=''               # folder of the temporary server's socket, while there is one
+warnings=$run/warnings  # of the primary's last start, for pulumi up
+restored=$data/restored # a primary's marker
 
 log() { printf '%s\n' "$*" >&2; }
 
