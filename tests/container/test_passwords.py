@@ -265,7 +265,9 @@ def test_a_password_of_the_setting_may_be_changed_in_dhis2(start: Primary) -> No
 
 def test_a_generated_password_takes_the_place_of_the_default_only(start: Primary, core: Core) -> None:
     primary = start("generator")
-    assert verify(primary, "open")[0] == 3
+    for prefix in ("$2a$", "$2b$", "$2y$"):
+        sql(primary, f"UPDATE userinfo SET password = $x${prefix}$x$ || substr(password, 5) WHERE username = 'admin'")  # noqa: S608
+        assert verify(primary, "open")[0] == 3, prefix
     chosen = store(primary, "chosen in DHIS2")
     before = core.requests()
     assert verify(primary, "open") == (0, "password=unknown")

@@ -13,9 +13,10 @@ CREATE EXTENSION IF NOT EXISTS pgcrypto;
 CREATE TEMP TABLE account (username text, hash text);
 \copy account from '/var/run/postgresql/accounts'
 \set password `cat :'file'`
--- crypt fails on what is no hash of bcrypt.
+-- crypt fails on what is no hash of bcrypt, and knows only the first of its three prefixes, which mean the same here.
 CREATE FUNCTION pg_temp.matches(hash text, password text) RETURNS boolean LANGUAGE sql
-    AS $$ SELECT CASE WHEN hash LIKE '$2a$%' THEN hash = crypt(password, hash) ELSE false END $$;
+    AS $$ SELECT CASE WHEN hash ~ '^[$]2[aby][$]'
+        THEN substr(hash, 5) = substr(crypt(password, '$2a$' || substr(hash, 5)), 5) ELSE false END $$;
 SELECT coalesce((SELECT pg_temp.matches(hash, :'password') FROM account WHERE username = 'admin'), false) AS assigned
 \gset
 \if :assigned
