@@ -3,12 +3,15 @@
 
 : "${home:?}" "${data:?}" "${run:?}"
 
-major=0                 # of this image's PostgreSQL
-user=''                 # the name of the user this runs as
-server=''               # process id of the server
-socket=''               # folder of the temporary server's socket, while there is one
-warnings=$run/warnings  # of the primary's last start, for pulumi up
-restored=$data/restored # a primary's marker
+major=0   # of this image's PostgreSQL
+user=''   # the name of the user this runs as
+server='' # process id of the server
+socket='' # folder of the temporary server's socket, while there is one
+
+# A primary's marker.
+restored=$data/restored
+# Of the primary's last start, for pulumi up.
+warnings=$run/warnings
 
 log() { printf '%s\n' "$*" >&2; }
 
