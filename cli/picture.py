@@ -59,7 +59,7 @@ def sample() -> StackStatus:
     sizes = {"files": 310 * MB, "cache-data": 2 * MB, "primary-data": 5 * GB, "replica-1-data": 5 * GB}
     volumes = [VolumeStatus(volume=name, used_bytes=used, free_bytes=212 * GB) for name, used in sizes.items()]
     address = "http://127.0.0.1:8080"
-    rows = [Row(name="url", text=address, value=address)]
+    rows = [Row(name="url", text=address, value=address), Row(name="analytics", text="done", value="done")]
     return StackStatus(stack="dev", rows=rows, parts=parts, volumes=volumes)
 
 

@@ -1,9 +1,13 @@
 """The rows of `status` about the whole stack, such as its address: to add one, write a function and add it to ROWS."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cli.containers import Inspected, StackContainers
+
+ANALYTICS = "/opt/dhis2-cluster/analytics.sh"  # of the primary
+NOT_RESTORED = "nothing was restored"  # its words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,4 +33,12 @@ def url(containers: StackContainers, _: Sequence[Inspected]) -> Row:
     return Row(name="url", text=address, value=address)
 
 
-ROWS: tuple[Source, ...] = (url,)
+def analytics(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+    """Return how far the analytics tables are that DHIS2 builds after a restore; a failure ends no service."""
+    primary = next((inspected.part for inspected in parts if inspected.part.part == "primary"), None)
+    code, output = containers.execute(primary, ["bash", ANALYTICS]) if primary else (1, "")
+    text = output.strip()
+    return None if code or text == NOT_RESTORED else Row(name="analytics", text=text, value=re.split(r"\W", text)[0])
+
+
+ROWS: tuple[Source, ...] = (url, analytics)

@@ -5,35 +5,38 @@ from collections.abc import Mapping
 import pulumi
 
 from components.database.passwords import AdminPassword
+from components.naming import Naming
 from components.orchestrator.commands import execute
 from components.orchestrator.container_spec import FILES
 from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint
 
-_SCRIPT = f"{FILES}/analytics.sh"
-_BY_HAND = "To build them: Data Administration > Analytics tables, in DHIS2. Not to be asked: pulumi config set analytics false"
+SCRIPT = f"{FILES}/analytics.sh"
 
 
 async def build_analytics(
-    watcher: Watcher, primary: str, core: Endpoint, admin: AdminPassword | None, marker: Mapping[str, str]
+    watcher: Watcher, naming: Naming, core: Endpoint, admin: AdminPassword | None, marker: Mapping[str, str]
 ) -> None:
     """Ask a core for the analytics job where it is due, and log where it stands by the primary's marker.
 
     `admin` is the password that the user admin has. Whatever fails is a warning: the cluster serves.
     """
+    primary = naming.of("primary")
     state = marker.get("analytics")
-    progress = f"Progress: docker exec {primary} bash {_SCRIPT}"
+    progress = f"Progress: dhis2-cluster status -s {naming.stack}"
     if state == "failed":
         reason = marker.get("analytics_reason")
-        pulumi.log.warn(f"DHIS2 could not build the analytics tables, which dashboards read: {reason}. {_BY_HAND}")
+        pulumi.log.warn(
+            f"DHIS2 could not build the analytics tables, which dashboards read: {reason}. To build them: dhis2-cluster analytics --wait -s {naming.stack}. To leave them: pulumi config set analytics false"
+        )
     elif state == "running":
         pulumi.log.info(f"DHIS2 still builds the analytics tables, which dashboards read. {progress}")
     elif state == "due" and admin is None:
         pulumi.log.warn(
-            f"the analytics tables, which dashboards read, are not built: the program does not know the password of DHIS2's user admin. {_BY_HAND}"
+            "the analytics tables, which dashboards read, are not built: the program does not know the password of DHIS2's user admin. To build them, in DHIS2: Data Administration > Analytics tables. To leave them: pulumi config set analytics false"
         )
     elif state == "due" and admin is not None:
-        command = ["/bin/bash", _SCRIPT, "start", core.host, str(core.port), admin]
+        command = ["/bin/bash", SCRIPT, "start", core.host, str(core.port), admin]
         try:
             code, output = await watcher.run(lambda client: execute(client, primary, command))
         except NotReady as error:

@@ -121,7 +121,7 @@ class DatabasePair(pulumi.ComponentResource):
     async def build_analytics(self, watcher: Watcher, core: Endpoint, admin: AdminPassword | None) -> None:
         """Have the analytics tables built after a restore, and log where that stands. Fails no `up`."""
         if self._args.context.settings.analytics:
-            await build_analytics(watcher, self.primary.wait_target.container, core, admin, self._restore_marker)
+            await build_analytics(watcher, self._args.context.naming, core, admin, self._restore_marker)
 
     def restored_at(self) -> int:
         """Return when the running primary's database was restored, in epoch seconds; 0 without a marker.

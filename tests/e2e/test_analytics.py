@@ -1,6 +1,8 @@
 """Dashboards of a restored dump have data: DHIS2 builds the analytics tables once, in the background. Steps in their
 order."""
 
+import json
+
 import pytest
 
 from tests.e2e.clients import json_at_core
@@ -27,8 +29,9 @@ def progress(stack: Stack) -> str:
 def test_up_ends_and_dhis2_builds_the_analytics_tables_in_the_background(stack: Stack) -> None:
     text = stack.up()
     assert "DHIS2 builds the analytics tables in the background (job " in text
-    assert f"docker exec {stack.prefix}-primary bash /opt/dhis2-cluster/analytics.sh" in text
+    assert f"dhis2-cluster status -s {stack.name}" in text
     until(lambda: progress(stack) == "done", "the analytics tables")
+    assert json.loads(stack.command("status", "--json").stdout)["analytics"] == "done"
     stack.wait_sql("SELECT count(*) > 0 FROM analytics", "t", "replica-1")
     element = stack.sql("SELECT dx FROM analytics LIMIT 1", "replica-1")
     assert json_at_core(stack, "core-1", log_in(stack), f"/api/analytics?dimension=dx:{element}")["rows"]

@@ -3,9 +3,9 @@
 import pulumi
 import pytest
 
+from components.database.analytics import SCRIPT
 from tests.support.program import FakeEngine, FakeWatcher, Recorded, Run
 
-SCRIPT = "/opt/dhis2-cluster/analytics.sh"
 JOB = "aB3dE6gH9jK"
 
 
@@ -37,7 +37,7 @@ def test_the_job_is_asked_for_after_a_restore_with_the_password_of_admin(
     recorded = run(watcher=restored("analytics=due\n"), **settings)
     assert asked(recorded) == [["start", "core-1", "8080", password]]
     (info,) = [text for text in infos if "analytics" in text]
-    assert JOB in info and f"docker exec dhis2-cluster-test-primary bash {SCRIPT}" in info
+    assert JOB in info and "dhis2-cluster status -s test" in info
     assert recorded.warnings == []
 
 
@@ -66,6 +66,7 @@ def test_a_job_that_is_under_way_is_reported(run: Run, infos: list[str]) -> None
 def test_a_job_that_failed_is_a_warning_with_the_reason_of_dhis2(run: Run) -> None:
     (warning,) = run(watcher=restored("analytics=failed\nanalytics_reason=a=b is wrong\n")).warnings
     assert "could not build the analytics tables, which dashboards read: a=b is wrong." in warning
+    assert "To build them: dhis2-cluster analytics --wait -s test" in warning
     assert "pulumi config set analytics false" in warning
 
 
@@ -82,5 +83,5 @@ def test_an_engine_that_does_not_answer_is_a_warning(run: Run) -> None:
 def test_without_the_password_of_admin_the_way_by_hand_is_named(run: Run) -> None:
     recorded = run(watcher=restored("analytics=due\n", admin_has="unknown"))
     (warning,) = recorded.warnings
-    assert "does not know the password of DHIS2's user admin. To build them: Data Administration" in warning
+    assert "does not know the password of DHIS2's user admin. To build them, in DHIS2: Data Administration" in warning
     assert asked(recorded) == []

@@ -25,6 +25,7 @@ PRIMARY: dict[str, Any] = {
     "last_read_seconds": None,
     "table_scans": 40,
 }
+KINDS = {"du": "du -sk", "analytics": "analytics.sh"}  # of commands, beside those that ask the server itself
 REPLICA = PRIMARY | {
     "standby": True,
     "lsn": 1_048_064,
@@ -120,7 +121,8 @@ class FakeEngine:
         if self.parts[part]["State"]["Status"] != "running":
             raise APIError("conflict", explanation=f"container {name} is not running")
         self.executed.append((part, command))
-        key = f"{part} du" if "du -sk" in " ".join(command) else part
+        words = " ".join(command)
+        key = next((f"{part} {kind}" for kind, text in KINDS.items() if text in words), part)
         return (0, self.answers[key]) if key in self.answers else (1, "")
 
     def read_log(self, _: "FakeEngine", name: str, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - since, tail, ...

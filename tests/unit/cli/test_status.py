@@ -11,7 +11,7 @@ from cli import report as cli_report
 from cli.containers import StackContainers
 from cli.databases import READ_APPLICATION
 from cli.report import CACHE_CLIENT, Collector, StackStatus
-from cli.rows import ROWS, Row
+from cli.rows import ANALYTICS, NOT_RESTORED, ROWS, Row
 from cli.table import StatusTable, duration, size
 from tests.support.program import Run
 from tests.unit.cli.engine import PRIMARY, REPLICA, CommandLine, container
@@ -184,6 +184,23 @@ def test_a_row_of_another_module_is_in_the_table_and_for_scripts_under_its_name(
     assert "last backup  3 h ago" in command_line.out
 
 
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [("done", "done"), ("running for 3 minutes (job aB3dE6gH9jK)", "running"), ("failed: 42P01: no table", "failed")],
+)
+def test_the_analytics_tables_after_a_restore_have_a_row(command_line: CommandLine, text: str, state: str) -> None:
+    command_line.engine.answers["primary analytics"] = f"{text}\n"
+    shown = report(command_line)
+    assert (shown["analytics"], shown["healthy"]) == (state, True)
+    assert command_line.run("status") == 0
+    assert f"analytics  {text}" in command_line.out
+
+
+def test_analytics_tables_of_a_blank_database_have_no_row(command_line: CommandLine) -> None:
+    command_line.engine.answers["primary analytics"] = f"{NOT_RESTORED}\n"
+    assert "analytics" not in report(command_line)
+
+
 def test_a_row_that_is_not_healthy_is_exit_code_1(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     add(monkeypatch, Row(name="certificate", text="expired yesterday", value=-1, healthy=False))
     assert report(command_line)["healthy"] is False
@@ -202,6 +219,7 @@ def test_disks_are_measured_less_often_than_the_rest(command_line: CommandLine) 
 def test_the_files_that_status_reads_are_in_the_containers(built: Run) -> None:
     stack = built(cores=1, replicas=1)
     assert CACHE_CLIENT in stack.container("cache").files
+    assert NOT_RESTORED in stack.container("primary").files[ANALYTICS]
     assert f"ApplicationName={READ_APPLICATION}&" in stack.container("core-1").files["/opt/dhis2/dhis.conf"]
 
 
