@@ -90,12 +90,12 @@ marker_value() {
     [[ ! -f $1 ]] || sed -n "s/^$2=//p" "$1"
 }
 
-# Write a file whole or not at all, after everything it vouches for has reached the disk: its text is stdin.
+# Write a file whole or not at all: its text is stdin. The data directory it vouches for has reached the disk before.
 write_marker() {
     cat >"$1.new"
-    sync
+    sync "$1.new"
     mv "$1.new" "$1"
-    sync
+    sync "${1%/*}"
 }
 
 # Replace lines of a primary's marker: change_marker KEY=VALUE...

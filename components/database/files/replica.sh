@@ -80,6 +80,7 @@ try_clone() {
         return 1
     }
     : >"$staging/standby.signal"
+    sync "$staging/standby.signal" "$staging" # the rest has reached the disk
 }
 
 create_slot() {

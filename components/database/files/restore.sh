@@ -36,6 +36,7 @@ restore() {
         refuse "its database was used with another encryption.password (fingerprint ${recorded##*\$})" 'set that one, pulumi config set --secret encryptionPassword'
     set_restored_admin_password "$staging"
     stop_temporary_server
+    initdb -S -D "$staging/pgdata" >/dev/null # sync
     rm -f "$restored" "$data/admin-password-set"
     rm -rf "$cluster"
     mv "$staging/pgdata" "$cluster"
