@@ -16,9 +16,16 @@ from components.database.sizing import FETCH_MEMORY_MB, data_bytes
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
 from components.load_balancer.sizing import MEMORY_MB as LOAD_BALANCER_MEMORY_MB
-from components.naming import NETWORKS, Naming
+from components.naming import DUMP_CACHE_VOLUME, NETWORKS, Naming
 from components.orchestrator.client import UNREACHABLE, engine_address, unreachable
-from components.orchestrator.engine_info import MAKE_ROOM, EngineInfo, engine_info, unavailable_images, volume_exists
+from components.orchestrator.engine_info import (
+    MAKE_ROOM,
+    EngineInfo,
+    engine_info,
+    unavailable_images,
+    volume_bytes,
+    volume_exists,
+)
 from components.orchestrator.error_text import TIMED_OUT
 from components.settings.model import Settings
 
@@ -54,7 +61,8 @@ def check_disk(settings: Settings, naming: Naming, dump: DumpSource, engine: Eng
     if free_bytes is None or dump.key == NO_DUMP or volume_exists(engine.client, naming.of("primary-data")):
         return
     least_bytes = data_bytes(_dump_bytes(dump), gzip=_is_gzip(dump)) * (1 + settings.replicas)
-    if least_bytes > free_bytes:
+    # A database that needs the room gets that of the copies in the dump cache.
+    if least_bytes > free_bytes and least_bytes > free_bytes + volume_bytes(engine.client, DUMP_CACHE_VOLUME):
         raise PreflightError(
             f"the dump {dump.name} needs at least {least_bytes // 10**6} MB for {1 + settings.replicas} databases, and the disk of Docker Engine has {free_bytes // 10**6} MB free. {MAKE_ROOM}"
         )

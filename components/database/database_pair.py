@@ -1,6 +1,7 @@
 """DatabasePair: a PostgreSQL primary, restored from a dump, and its streaming replicas."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,7 @@ class DatabasePair(pulumi.ComponentResource):
         super().__init__("dhis2-cluster:index:DatabasePair", name, None, opts)
         self._args, context, dump = args, args.context, args.dump
         self._restore_marker: Mapping[str, str] = {}
+        self._began = int(time.time())
         self._dump_cache = dump_cache_volume(self) if dump.key != NO_DUMP else None
         self.encryption_password = args.encryption_password.value.apply(self._checked_encryption_password)
         # What may fail is there before anything of an existing database changes: the dump and all images of the stack.
@@ -97,6 +99,10 @@ class DatabasePair(pulumi.ComponentResource):
         await watcher.until_ready([server.wait_target for server in self.services])
         dump, (marker, warnings) = self._args.dump, await self._read_restore_marker(watcher)
         self._restore_marker = marker
+        if marker.get("copied") and int(marker["restored_at"]) >= self._began:
+            pulumi.log.info(
+                f"the database started from the copy of an earlier restore of {dump.name} in the dump cache"
+            )
         for warning in warnings:
             pulumi.log.warn(f"{self.primary.wait_target.container}: {warning}")
         if marker.get("encryption_password"):
@@ -175,7 +181,7 @@ class DatabasePair(pulumi.ComponentResource):
                 "ADMIN_PASSWORD_FROM": _SOURCES[admin.assigned],
             },
             secrets=secrets,
-            mounts=[Mount(volume=self._dump_cache, path="/dumps", read_only=True)] if self._dump_cache else [],
+            mounts=[Mount(volume=self._dump_cache, path="/dumps")] if self._dump_cache else [],
             # What a preview shows when the database is going to be restored again.
             labels={"dhis2-cluster.dump": dump.name},
             # After the cores are deleted: none writes to a database that is being replaced.

@@ -16,7 +16,7 @@ from components.stack_context import StackContext
 from components.templates.rendering import render
 
 UID = 101
-FETCH_SCRIPT = "fetch-dump.sh"
+FETCH_SCRIPT, CACHE_SCRIPT = "fetch-dump.sh", "dump-cache.sh"
 CACHE_PATH = "/var/tmp"  # noqa: S108 - a folder everyone may write to: a new volume takes its mode over from the image
 
 
@@ -28,7 +28,10 @@ def fetch_dump(
     The exited container stays: it is the record of the fetch.
     """
     name = context.naming.of("dump")
-    files = [File(path=f"{FILES}/{FETCH_SCRIPT}", content=render(f"database/{FETCH_SCRIPT}"), executable=True)]
+    files = [
+        File(path=f"{FILES}/{script}", content=render(f"database/{script}"), executable=True)
+        for script in (FETCH_SCRIPT, CACHE_SCRIPT)
+    ]
     if dump.url:
         files.append(File(path=f"{SECRETS}/dump-url", content=pulumi.Output.secret(dump.url)))
     spec = ContainerSpec(
@@ -39,7 +42,13 @@ def fetch_dump(
         labels=context.naming.labels("dump"),
         networks=(NetworkAttachment(network=context.networks.edge, aliases=("dump",)),),
         entrypoint=("/bin/sh", f"{FILES}/{FETCH_SCRIPT}"),
-        environment={"DUMP_KEY": dump.key, "DUMP_NAME": dump.name, "DUMP_SOURCE": "file" if dump.path else "url"},
+        environment={
+            "DUMP_KEY": dump.key,
+            "DUMP_NAME": dump.name,
+            "DUMP_SOURCE": "file" if dump.path else "url",
+            # Here, and in the volume for the primary, which a changed setting would replace.
+            "DUMP_CACHE_MB": str(context.settings.dump_cache_mb),
+        },
         files=tuple(files),
         mounts=(Mount(volume=dump_cache, path=CACHE_PATH),),
         one_shot=True,
@@ -52,6 +61,15 @@ async def _until_fetched(dump: DumpSource, name: str, watcher: Watcher) -> None:
     running = await watcher.run(lambda client: restart_failed(client, name))
     path = dump.path
     if path and running:
-        await watcher.run(lambda client: upload_dump(client, name, path, folder=CACHE_PATH, key=dump.key, uid=UID))
+        await watcher.run(
+            lambda client: upload_dump(
+                client, name, path, folder=CACHE_PATH, key=dump.key, uid=UID, make_room=_remove_copies
+            )
+        )
     completed = Condition.SERVICE_COMPLETED_SUCCESSFULLY
     await watcher.until_ready([WaitTarget(name, f"the dump {dump.name}", completed)])
+
+
+def _remove_copies(room_bytes: int) -> Sequence[str]:
+    removal = f"remove_copies_while lacks {CACHE_PATH} {room_bytes // 1024}"
+    return ("/bin/sh", "-c", f"cache={CACHE_PATH}; . {FILES}/{CACHE_SCRIPT}; {removal}")

@@ -5,6 +5,7 @@ import os
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from docker import DockerClient
@@ -23,15 +24,28 @@ def restart_failed(client: DockerClient, container: str) -> bool:
     return state.get("Status") == "running"
 
 
-def upload_dump(client: DockerClient, container: str, path: Path, *, folder: str, key: str, uid: int) -> None:
+def upload_dump(
+    client: DockerClient,
+    container: str,
+    path: Path,
+    *,
+    folder: str,
+    key: str,
+    uid: int,
+    make_room: Callable[[int], Sequence[str]],
+) -> None:
     """Copy a dump file to `<folder>/<key>.incoming` in a container, then mark it complete with `<key>.delivered`.
 
     Through Docker's API, because an Engine on another machine or in a virtual one cannot read local files. Both files
-    belong to `uid`, the container's user, who renames them. Raises NotReady when the volume has no room for the dump.
+    belong to `uid`, the container's user, who renames them. `make_room` returns the command that frees room
+    for so many bytes. Raises NotReady when the volume has no room for the dump.
     """
     with path.open("rb") as dump, tempfile.TemporaryFile() as packed:
         size = os.fstat(dump.fileno()).st_size
         free = _free_bytes(client, container, folder)
+        if free is not None and size > free:
+            execute(client, container, make_room(size))
+            free = _free_bytes(client, container, folder)
         if free is not None and size > free:
             raise NotReady(
                 f"the dump {path.name} needs {size // 10**6} MB, and the disk of Docker Engine has {free // 10**6} MB free. {MAKE_ROOM}"

@@ -82,6 +82,15 @@ def volume_exists(client: DockerClient, name: str) -> bool:
     return False
 
 
+def volume_bytes(client: DockerClient, name: str) -> int:
+    """Return what a volume takes on the disk; 0 where Docker Engine does not report it in time."""
+    volumes: list[dict[str, Any]] = []
+    with suppress(DockerException, RequestException):  # it adds up the files of all volumes
+        volumes = client.api.df().get("Volumes") or []
+    sizes = {volume.get("Name"): (volume.get("UsageData") or {}).get("Size") for volume in volumes}
+    return max(0, int(sizes.get(name) or 0))
+
+
 def _refusals(address: str, info: Mapping[str, Any], networks: Mapping[str, Any], names: set[str]) -> Iterator[str]:
     if "Podman" in str(info.get("Components")):
         yield f"{address} is Podman, which has no DNS server at 127.0.0.11, where NGINX resolves the cores. Use Docker Engine: pulumi config set dockerHost unix:///var/run/docker.sock"

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from components.settings import images, validators
 from components.settings.dhis_conf import dhis_conf_map
-from components.settings.quantities import MOST_MB, Duration, Integer, Memory
+from components.settings.quantities import MOST_MB, DiskSize, Duration, Integer, Memory
 from components.settings.validators import Unset, is_local
 
 Boolean = Annotated[bool, BeforeValidator(validators.boolean, json_schema_input_type=bool | Literal["true", "false"])]
@@ -88,6 +88,11 @@ class Settings(BaseModel):
     )
     cache_memory_mb: Annotated[int, Memory(64, MOST_MB, why_low="a full cache refuses sessions")] = Field(
         default=256, alias="cacheMemory", description="Memory limit of the cache, in MB or with a unit: 256 or 256m"
+    )
+    dump_cache_mb: Annotated[int, DiskSize(0, MOST_MB)] = Field(
+        default=20480,
+        alias="dumpCacheSize",
+        description="Disk space of the dump cache, copies of restored databases included, in MB or with a unit: 20480 or 20g; 0 = no copies",
     )
     java_options: Annotated[str, BeforeValidator(validators.java_options)] = Field(
         default="",

@@ -67,6 +67,12 @@ class Memory(Integer):
         return None if rest else size_mb
 
 
+class DiskSize(Memory):
+    """A size on a disk in MB, in the forms of a memory size."""
+
+    message = "is not a size from {low} to {high} MB, such as 20480, 20480m or 20g{why}"
+
+
 class Duration(Integer):
     """A duration in seconds, as a number of seconds or with units as in Compose: `900s`, `15m`, `1h30m`."""
 

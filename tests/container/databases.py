@@ -23,6 +23,7 @@ APP_PASSWORD = "app:pass\\word'1"  # noqa: S105 - with what a passfile, SQL and 
 REPLICATION_PASSWORD = "repl:pass\\word'2"  # noqa: S105
 ADMIN_PASSWORD = "Admin'pass\\3"  # noqa: S105
 KEY = "5eed" * 16
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass
@@ -63,11 +64,13 @@ class Databases:
         admin: str = "",
         encryption: str = "",
         from_setting: bool = True,
+        commands: Mapping[str, str] | None = None,
         start: bool = True,
     ) -> Container:
         """Start a primary that is restored from the dump `key`; `keep` is keepData, `admin` is ADMIN_PASSWORD_FROM.
 
-        `encryption` is DHIS2's encryption.password, `from_setting` or generated.
+        `encryption` is DHIS2's encryption.password, `from_setting` or generated. `commands` are scripts that run in the
+        place of the image's commands of that name.
         """
         files = self.files("primary") | {f"{SECRETS}/app-password": APP_PASSWORD}
         files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
@@ -78,10 +81,13 @@ class Databases:
             "KEEP_DATA": str(keep).lower(),
         }
         environment["DUMP_CONTAINER"] = "some-dump"
+        if commands:
+            files |= {f"/commands/{name}": script for name, script in commands.items()}
+            environment["PATH"] = f"/commands:{PATH}"
         if encryption:
             files[f"{SECRETS}/encryption-password"] = encryption
             environment["ENCRYPTION_PASSWORD_FROM"] = "setting" if from_setting else "generator"
-        volumes = {volume: {"bind": DATA, "mode": "rw"}, self.dumps: {"bind": "/dumps", "mode": "ro"}}
+        volumes = {volume: {"bind": DATA, "mode": "rw"}, self.dumps: {"bind": "/dumps", "mode": "rw"}}
         return self._server("primary", "postgres-primary", volumes, files, environment, start=start)
 
     def replica(self, volume: str, name: str = "replica-1", *, start: bool = True) -> Container:

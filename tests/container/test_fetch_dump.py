@@ -8,6 +8,7 @@ import time
 import pytest
 from docker.models.containers import Container
 
+from components.database.dump_fetch import CACHE_SCRIPT, FETCH_SCRIPT
 from components.orchestrator.container_spec import FILES, SECRETS
 from components.templates.rendering import render
 from tests.container.databases import dump
@@ -72,7 +73,9 @@ class Fetches:
     def fetch(self, path: str, key: str, source: str = "url", *, user: str = "", cache: str = "") -> Container:
         """Start a fetch into the cache, or into another volume."""
         address = f"http://{user}web:8080/{path}"
-        files: dict[str, str | bytes] = {f"{FILES}/fetch-dump.sh": render("database/fetch-dump.sh")}
+        files: dict[str, str | bytes] = {
+            f"{FILES}/{script}": render(f"database/{script}") for script in (FETCH_SCRIPT, CACHE_SCRIPT)
+        }
         if source == "url":
             files[f"{SECRETS}/dump-url"] = address
         return self.containers.start(

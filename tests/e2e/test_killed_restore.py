@@ -17,6 +17,7 @@ from offline.dump.writer import Style
 from tests.e2e.conftest import MakeStack
 from tests.e2e.processes import kill
 from tests.e2e.runs import RunningUp
+from tests.support.dumps import unique
 from tests.support.durations import Took
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
@@ -57,15 +58,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Log nothing: the logs of the containers are enough."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def dump(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return a dump that takes seconds to restore."""
+    """Return a dump that takes seconds to restore, and of which the dump cache has no copy."""
     file: Path = tmp_path_factory.mktemp("dump") / "dump.sql.gz"
     write(file, sample(Size(rows=ROWS, tracked=20), Style(owner=None, clean=False)))
-    return file.read_bytes()
+    return unique(file.read_bytes())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rows(dump: bytes) -> str:
     """Return how many rows of data the dump has."""
     table = gzip.decompress(dump).decode().partition("COPY public.datavalue ")[2].partition("\n\\.\n")[0]

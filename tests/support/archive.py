@@ -15,7 +15,7 @@ def packed(files: Mapping[str, str | bytes], uid: int = 0) -> bytes:
         for path, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(data), 0o555 if path.endswith(".sh") else 0o444
+            entry.size, entry.mode = len(data), 0o555 if data.startswith(b"#!") or path.endswith(".sh") else 0o444
             entry.uid = entry.gid = uid
             archive.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()

@@ -286,6 +286,16 @@ def test_warnings_of_the_primary_are_reported(run: Run) -> None:
     assert run(watcher=watcher).warnings == [f"{PREFIX}-primary: a=b is old", f"{PREFIX}-primary: c is old"]
 
 
+@pytest.mark.parametrize(("restored_at", "reported"), [("4102444800", True), ("1777636801", False)])
+def test_a_start_from_a_copy_is_reported_by_the_up_that_caused_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, restored_at: str, reported: bool
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", lambda text, *_, **__: texts.append(text))
+    run(watcher=FakeWatcher(engine=FakeEngine(printed=f"restored_at={restored_at}\ncopied=yes\n")))
+    assert any("started from the copy of an earlier restore" in text for text in texts) == reported
+
+
 @pytest.mark.parametrize(
     ("restored_at", "done"),
     [

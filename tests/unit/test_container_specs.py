@@ -26,7 +26,7 @@ MOUNTS: dict[str, dict[str, tuple[str, bool]]] = {
     "core-1": {"/opt/dhis2/files": ("files", False), "/var/tmp": ("files", False)},  # noqa: S108
     "core-2": {"/opt/dhis2/files": ("files", False), "/var/tmp": ("files", False)},  # noqa: S108
     "cache": {"/data": ("cache-data", False)},
-    "primary": {"/var/lib/postgresql": ("primary-data", False), "/dumps": ("dumps", True)},
+    "primary": {"/var/lib/postgresql": ("primary-data", False), "/dumps": ("dumps", False)},
     "replica-1": {"/var/lib/postgresql": ("replica-1-data", False)},
     "dump": {"/var/tmp": ("dumps", False)},  # noqa: S108
 }
@@ -70,7 +70,7 @@ UPLOADS: dict[str, tuple[set[str], set[str]]] = {
         {f"{FILES}/{name}" for name in ("postgresql.conf", "pg_hba.conf", "secrets/replication-password")},
         {f"{FILES}/{name}.sh" for name in ("database", "health", "lib", "replica", "standby-checks")},
     ),
-    "dump": ({f"{FILES}/secrets/dump-url"}, {f"{FILES}/fetch-dump.sh"}),
+    "dump": ({f"{FILES}/secrets/dump-url"}, {f"{FILES}/fetch-dump.sh", f"{FILES}/dump-cache.sh"}),
 }
 
 

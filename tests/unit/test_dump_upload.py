@@ -3,6 +3,7 @@
 import io
 import tarfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,6 +51,11 @@ def dump(tmp_path: Path) -> Path:
     return path
 
 
+def upload(engine: Any, dump: Path, make_room: Callable[[int], list[str]] = lambda _: []) -> None:  # noqa: ANN401
+    """Upload a dump to the container `dump` of a fake Docker Engine."""
+    upload_dump(engine, "dump", dump, folder="/cache", key="5eed", uid=101, make_room=make_room)
+
+
 DISK = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 100 {} {} 50% /var/tmp"
 
 
@@ -60,17 +66,29 @@ def test_a_dump_without_room_in_the_dump_cache_is_not_uploaded(dump: Path, print
     engine: Any = Engine()
     engine.printed = printed
     if uploads:
-        upload_dump(engine, "dump", dump, folder="/cache", key="5eed", uid=101)
+        upload(engine, dump)
     else:
         with pytest.raises(NotReady, match=r"needs 0 MB, and the disk .* has 0 MB free. Make room: docker system df"):
-            upload_dump(engine, "dump", dump, folder="/cache", key="5eed", uid=101)
+            upload(engine, dump)
     assert len(engine.uploaded) == uploads
+
+
+def test_copies_in_the_dump_cache_make_room_for_a_dump(dump: Path) -> None:
+    engine: Any = Engine()
+    engine.printed = DISK.format(100, 0)
+
+    def make_room(room_bytes: int) -> list[str]:
+        engine.printed = DISK.format(50, 50)
+        return ["free", str(room_bytes)]
+
+    upload(engine, dump, make_room)
+    assert ["free", "6"] in engine.executed and len(engine.uploaded) == 2
 
 
 def test_an_upload_ends_with_its_marker_and_belongs_to_the_fetch_container(dump: Path) -> None:
     engine: Any = Engine()
     before = int(time.time())
-    upload_dump(engine, "dump", dump, folder="/cache", key="5eed", uid=101)
+    upload(engine, dump)
     entries = [entry for entry, _ in engine.uploaded]
     assert [entry.name for entry in entries] == ["5eed.incoming", "5eed.delivered"], "the marker comes last"
     assert [content for _, content in engine.uploaded] == [b"a dump", b""]

@@ -16,7 +16,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from components import preflight
 from components.dhis2.dump_source import resolve_dump_source
 from components.dhis2.release import resolve_release
-from components.naming import Naming
+from components.naming import DUMP_CACHE_VOLUME, Naming
 from components.orchestrator import engine_info
 from components.preflight import PreflightError, check, check_disk, needed_mb
 from components.settings.parsing import parse_settings
@@ -42,12 +42,13 @@ class Engine:
         names: tuple[str, ...] = (),
         here: tuple[str, ...] = (),
         volumes: tuple[str, ...] = (),
+        dump_cache_bytes: int | None = None,
         mtu: str | None = None,
         **info: object,
     ) -> None:
         self.api, self._containers, self._component = self, containers or [], component
         self._unknown, self._error, self._platforms, self._architecture = unknown, error, platforms, architecture
-        self._volumes, self._here = volumes, here
+        self._volumes, self._here, self._dump_cache_bytes = volumes, here, dump_cache_bytes
         self._info = {"MemTotal": memory_mb * 2**20, "ServerVersion": "28.2.2", **info}
         options = {"com.docker.network.driver.mtu": mtu} if mtu else {}
         self._networks: list[dict[str, Any]] = [{"Name": "bridge", "Options": options}]
@@ -69,6 +70,11 @@ class Engine:
     def inspect_volume(self, name: str) -> None:
         if name not in self._volumes:
             raise NotFound("no such volume")
+
+    def df(self) -> dict[str, Any]:
+        usage = {"Size": self._dump_cache_bytes} if self._dump_cache_bytes is not None else None
+        others = {"Name": "other", "UsageData": {"Size": 10**12}}
+        return {"Volumes": [others, {"Name": DUMP_CACHE_VOLUME, "UsageData": usage}]}
 
     @property
     def images(self) -> "Engine":
@@ -375,10 +381,15 @@ def dump_server() -> Iterator[str]:
 
 
 def disk_problem(
-    monkeypatch: pytest.MonkeyPatch, dump_url: str, folder: Path, volumes: tuple[str, ...] = (), **settings: object
+    monkeypatch: pytest.MonkeyPatch,
+    dump_url: str,
+    folder: Path,
+    volumes: tuple[str, ...] = (),
+    dump_cache_bytes: int | None = None,
+    **settings: object,
 ) -> str:
     """Return the message about the disk, empty when the databases fit; FREE_BYTES are free."""
-    engine = Engine(DockerRootDir=str(folder), volumes=volumes)
+    engine = Engine(DockerRootDir=str(folder), volumes=volumes, dump_cache_bytes=dump_cache_bytes)
     monkeypatch.setattr(engine_info, "connect", lambda _: engine)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     real = os.statvfs
@@ -405,6 +416,15 @@ def test_a_disk_too_small_for_the_dump_is_refused_with_the_command(
     assert "needs at least 1250 MB for 5 databases" in message and "has 999 MB free" in message
     assert "docker system prune" in message and "\n" not in message
     assert disk_problem(monkeypatch, f"http://{dump_server}/x.sql.gz", tmp_path, replicas=1) == ""
+
+
+@pytest.mark.parametrize(("dump_cache_bytes", "refused"), [(200_000_000, True), (300_000_000, False), (-1, True)])
+def test_a_database_gets_the_room_of_the_copies_in_the_dump_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dump_server: str, dump_cache_bytes: int, refused: bool
+) -> None:
+    url = f"http://{dump_server}/x.sql.gz"
+    message = disk_problem(monkeypatch, url, tmp_path, dump_cache_bytes=dump_cache_bytes, replicas=4)
+    assert bool(message) == refused
 
 
 def test_a_dump_that_is_not_compressed_needs_less(
@@ -455,4 +475,4 @@ def test_the_disk_is_not_checked_for(
     settings: dict[str, object] = {"dockerHost": "ssh://me@there"} if why == "another machine" else {}
     if why == "Docker Desktop":
         monkeypatch.setattr(Engine, "info", lambda self: self._info | {"OperatingSystem": why})
-    assert disk_problem(monkeypatch, url, folder, volumes, replicas=5, **settings) == ""
+    assert disk_problem(monkeypatch, url, folder, volumes, None, replicas=5, **settings) == ""

@@ -105,6 +105,7 @@ INVALID: dict[str, list[object]] = {
     "coreMemory": ["511", "511m", "1025g", "big", "2147483648", 1.5, True, "3 gigabytes", "3t", "-3g", "1048577k"],
     "databaseMemory": ["255", "1.5g", "268435457b", "512i", "m", ""],
     "cacheMemory": ["63", "1g1m", "64  m"],
+    "dumpCacheSize": ["-1", "1.5g", "2t", 2**21],
     "javaOptions": [
         "Xmx1g",
         "-Ddhis2.home=/x",

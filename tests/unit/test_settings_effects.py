@@ -167,6 +167,16 @@ def test_keep_data_reaches_the_primary_in_lower_case(built: Run) -> None:
     assert values == ["true", "false"], "the script compares with true"
 
 
+def test_the_size_of_the_dump_cache_reaches_the_container_that_fetches_the_dump_and_replaces_no_other(
+    built: Run,
+) -> None:
+    before, after = built(dumpCacheSize="20g"), built(dumpCacheSize=0)
+    sizes = [run.container("dump").environment["DUMP_CACHE_MB"] for run in (before, after)]
+    assert sizes == ["20480", "0"]
+    touched = {item.name for item in after.containers if item.raw != before.container(item.name).raw}
+    assert touched == {"dump"}, "the database runs on"
+
+
 @pytest.mark.parametrize("settings", [{"databaseMemory": 2048}, {"databaseImage": "postgis/postgis:17-3.5"}])
 def test_another_database_image_or_memory_keeps_the_data(built: Run, settings: dict[str, object]) -> None:
     before, after = built(), built(**settings)

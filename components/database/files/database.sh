@@ -22,6 +22,8 @@ case $role in
 primary)
     # shellcheck source=components/database/files/restore.sh
     source "$home/restore.sh"
+    # shellcheck source=components/database/files/restored-copy.sh
+    source "$home/restored-copy.sh"
     # shellcheck source=components/database/files/restore-plain.sh
     source "$home/restore-plain.sh"
     # shellcheck source=components/database/files/restore-archive.sh

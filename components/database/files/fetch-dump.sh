@@ -3,7 +3,8 @@
 #
 # DUMP_KEY is the file's name in the cache (`none`: nothing to do), DUMP_NAME its name in messages. DUMP_SOURCE is `url`:
 # fetched from the address in a secret file, or `file`: uploaded into the cache as $DUMP_KEY.incoming, complete once
-# $DUMP_KEY.delivered exists. A file under its final name has been checked and is complete.
+# $DUMP_KEY.delivered exists. A file under its final name has been checked and is complete. DUMP_CACHE_MB is the setting
+# dumpCacheSize.
 set -eu
 umask 022
 
@@ -14,6 +15,9 @@ final=$cache/$key
 part=$final.part
 lock=$final.lock
 tmp=
+
+# shellcheck source=components/database/files/dump-cache.sh
+. /opt/dhis2-cluster/dump-cache.sh
 
 log() { printf '%s\n' "$*" >&2; }
 
@@ -33,6 +37,7 @@ main() {
     trap clean_up EXIT
     tmp=$(mktemp -d)
     remove_old
+    bound_copies || log 'the copies of restored databases in the dump cache cannot be removed'
     take_lock
     if ! cached; then
         case ${DUMP_SOURCE:-url} in
@@ -74,6 +79,18 @@ remove_old() {
         esac
         [ -z "$(find "$file" -prune -mtime +$days 2>/dev/null)" ] || rm -rf "$file"
     done
+}
+
+# Make the folder in which primaries keep copies of restored databases, and remove those that have no room or were not used
+# for thirty days.
+bound_copies() {
+    mb=${DUMP_CACHE_MB:-0}
+    [ -d "$copies" ] || (umask 0 && mkdir "$copies") || return
+    echo "$mb" >"$copies/size.$$" && mv "$copies/size.$$" "$copies/size" || return
+    find "$copies" -mindepth 1 -maxdepth 1 -type d ! -name '*.*' -mtime +30 >"$tmp/old"
+    while read -r unused; do remove_copy "$unused" || :; done <"$tmp/old"
+    find "$copies" -maxdepth 1 -name '*.lock' -mtime +30 -exec rm -f {} +
+    if [ "$mb" -eq 0 ]; then remove_copies_while true; else remove_copies_while exceeds $((mb * 1024)); fi
 }
 
 # Of two stacks that want the same dump one fetches it. The kernel releases the lock with its holder, also after a kill.
@@ -202,7 +219,8 @@ report() {
         came=$(size_of "$part")
         left=$(tr -d '\r' <"$tmp/headers" | awk 'tolower($1) == "content-length:" { n = $2 } END { print n + 0 }')
         total=$((left + before))
-        free=$(df -Pk "$cache" | awk 'END { print $4 * 1024 }')
+        [ "$left" -eq 0 ] || remove_copies_while lacks "$cache" $(((total - came) / 1024))
+        free=$(($(free_kb "$cache") * 1024))
         [ "$left" -eq 0 ] || [ $((total - came)) -le "$free" ] ||
             fatal "needs $(((total - came) / 1000000)) MB more, and the disk of Docker Engine has $((free / 1000000)) MB free. Make room: docker system df, docker system prune; or use another machine: pulumi config set dockerHost ssh://user@host"
         [ $((ticks % 25)) -eq 1 ] || continue

@@ -4,12 +4,15 @@
 : "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}" "${warnings:?}"
 
 primary() {
-    local code=0
+    local code=0 compare=yes
     DUMP_KEY=${DUMP_KEY:-none} DUMP_NAME=${DUMP_NAME:-none}
     rm -f "$run/ready"
     : >"$warnings"
     convert_marker
-    if must_restore; then restore; fi
+    if must_restore; then
+        restore
+        compare= # it has compared encryption.password
+    fi
     rm -rf "$staging"
     check_version
     write_configuration
@@ -25,7 +28,7 @@ primary() {
             log 'warning: this start is not recorded: a replica cannot find out that the primary is restored from an older backup'
         update_extensions || stop_requested || warn 'the versions of the extensions could not be compared with those of this image'
         check_collations || stop_requested || warn 'the versions of the collations could not be compared with those of this image'
-        stop_requested || compare_encryption_password
+        [[ -z $compare ]] || stop_requested || compare_encryption_password
         : >"$run/ready"
         log "PostgreSQL ${major:?} is ready"
         maintain &
@@ -127,14 +130,15 @@ check_collations() {
     done < <([[ -z $found ]] || printf '%s\n' "$found")
 }
 
-# While the primary runs, every ten seconds: tables that replicas cannot read, slots of replicas that are removed, and the
-# analytics job.
+# While the primary runs, every ten seconds: tables that replicas cannot read, slots of replicas that are removed, the
+# analytics job, and copies in the dump cache where the disk is nearly full.
 maintain() {
     : >"$run/idle-slots"
     while sleep 10; do
         set_logged || :
         drop_stale_slots || :
         record_analytics || :
+        ! lacks "$data" 1048576 || remove_copies_while lacks "$data" 1048576
     done
 }
 

@@ -11,27 +11,21 @@ memory_mb=64 # for what jobs sort
 # Restore the database and mark it. One that is there is removed only when the new one is complete: a dump that cannot be
 # restored costs no data, and the old dump's name brings the old database back.
 restore() {
-    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 unpacked_bytes=0 started recorded=''
+    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 unpacked_bytes=0 started recorded='' copied='' needed=0
     started=$(date +%s)
     rm -rf "$staging"
     [[ -f $restored ]] || rm -rf "$cluster"
     mkdir -p "$work"
     [[ $DUMP_KEY == none ]] || { check_dump "$dump" && check_space "$dump"; }
     size_restore
-    initialise
-    start_temporary_server
-    sql postgres -f "$home/create-roles-and-extensions.sql" >/dev/null
-    if [[ $DUMP_KEY == none ]]; then
-        log 'creating a blank database'
+    if [[ $DUMP_KEY != none ]] && start_from_copy; then
+        copied=yes
+        start_temporary_server
     else
-        log "restoring $DUMP_NAME with $jobs jobs"
-        # In the background: bash runs a trap only after a command in the foreground has ended.
-        restore_dump "$dump" &
-        wait_for $! || exit 1
+        remove_copies_while lacks "$data" $((needed * 4 / 1024)) # what a restore may take
+        create_database "$dump"
+        keep_copy
     fi
-    sql dhis -c 'SET client_min_messages = warning' -f "$home/set-logged.sql" -f "$home/reassign-ownership.sql" >/dev/null
-    log 'gathering statistics'
-    vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
     check_encryption_password ||
         refuse "its database was used with another encryption.password (fingerprint ${recorded##*\$})" 'set that one, pulumi config set --secret encryptionPassword'
     set_restored_admin_password "$staging"
@@ -51,8 +45,28 @@ role=dhis
 accepted_key=$DUMP_KEY
 restored_at=$(date +%s)
 analytics=$([[ $DUMP_KEY == none ]] || echo due)
+copied=$copied
 MARKER
+    complete_copy
     log "the database is restored ($(($(date +%s) - started)) s)"
+}
+
+# Fill a new data directory in staging from the dump.
+create_database() {
+    initialise
+    start_temporary_server
+    sql postgres -f "$home/create-roles-and-extensions.sql" >/dev/null
+    if [[ $DUMP_KEY == none ]]; then
+        log 'creating a blank database'
+    else
+        log "restoring $DUMP_NAME with $jobs jobs"
+        # In the background: bash runs a trap only after a command in the foreground has ended.
+        restore_dump "$1" &
+        wait_for $! || exit 1
+    fi
+    sql dhis -c 'SET client_min_messages = warning' -f "$home/set-logged.sql" -f "$home/reassign-ownership.sql" >/dev/null
+    log 'gathering statistics'
+    vacuumdb -q -Z -j "$jobs" -h "$socket" -U postgres -d dhis
 }
 
 # Wait for the dump and compare it with what was fetched: `sha256`, `bytes` and `unpacked_bytes` of the caller.
@@ -69,12 +83,14 @@ check_dump() {
 }
 
 # Refuse a dump that certainly does not fit: a data directory is larger than the SQL it is restored from, and SQL at least
-# DATA_PER_GZIP (sizing.py) times as large as an archive that is compressed in itself.
+# DATA_PER_GZIP (sizing.py) times as large as an archive that is compressed in itself: `needed` of the caller.
 check_space() {
-    local free compression needed=${unpacked_bytes:-$bytes}
+    local free compression
+    needed=${unpacked_bytes:-$bytes}
     compression=$(unpacked "$1" 2>/dev/null | pg_restore -l 2>/dev/null | sed -n 's/^; *Compression: //p') || :
     [[ $compression =~ ^(|0|none)$ ]] || needed=$((needed * 5))
-    free=$(df -Pk "$data" | awk 'END { print $4 * 1024 }')
+    remove_copies_while lacks "$data" $((needed / 1024))
+    free=$(($(free_kb "$data") * 1024))
     ((free >= needed)) ||
         fatal "the dump $DUMP_NAME needs at least $((needed / 1000000)) MB, and the disk of Docker Engine has $((free / 1000000)) MB free; nothing was changed. Make room: docker system df, docker system prune; or use another machine: pulumi config set dockerHost ssh://user@host"
 }
@@ -211,6 +227,7 @@ report_progress() {
     local size at now last=
     size=$(stat -c %s "$1")
     while sleep 3; do
+        [[ -z $copy ]] || touch "$copy.lock"
         if [[ -s $work/items ]]; then
             now="restoring: $(grep -cE '^pg_restore: (processing|finished) item' "$work/pg_restore.log" || :) of $(cat "$work/items") objects"
         else
