@@ -33,7 +33,7 @@ def deploy() -> dict[str, pulumi.Input[object]]:
         naming = Naming(pulumi.get_project(), pulumi.get_stack())
         release = resolve_release(settings.version, settings.image, settings.dump_url)
         try:
-            engine = check(settings, naming, release.image)
+            engine, settings = check(settings, naming, release.image)
             dump = resolve_dump_source(release)
             check_disk(settings, naming, dump, engine)
         except (PreflightError, OSError) as error:

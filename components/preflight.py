@@ -7,7 +7,9 @@ images be pulled.
 import errno
 import socket
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 import requests
 from requests.exceptions import RequestException
@@ -22,15 +24,22 @@ from components.orchestrator.engine_info import (
     MAKE_ROOM,
     EngineInfo,
     engine_info,
+    tag_on_host,
     unavailable_images,
     volume_bytes,
     volume_exists,
 )
 from components.orchestrator.error_text import TIMED_OUT
+from components.settings import images
 from components.settings.model import Settings
 
 ALL_ADDRESSES = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
 HEAD_SECONDS = 5
+IMAGES = {
+    "database_image": images.DATABASE,
+    "cache_image": images.CACHE,
+    "load_balancer_image": images.LOAD_BALANCER,
+}
 LEAST_CORE_MB, USEFUL_CORE_MB, STEP_MB = 512, 1536, 64
 
 
@@ -38,8 +47,11 @@ class PreflightError(Exception):
     """Why the stack cannot be deployed, and the command that fixes it; one line."""
 
 
-def check(settings: Settings, naming: Naming, core_image: str) -> EngineInfo:
-    """Return the Docker Engine, or raise PreflightError when it cannot run the stack; `core_image` is the release's."""
+def check(settings: Settings, naming: Naming, core_image: str) -> tuple[EngineInfo, Settings]:
+    """Return the Docker Engine, and the settings with the images it has; `core_image` is the release's.
+
+    Raises PreflightError when it cannot run the stack.
+    """
     try:
         engine = engine_info(settings.docker_host, {naming.of(part) for part in NETWORKS})
     except UNREACHABLE as error:
@@ -48,8 +60,7 @@ def check(settings: Settings, naming: Naming, core_image: str) -> EngineInfo:
         raise PreflightError(engine.refusal)
     _check_memory(settings, engine.memory_mb)
     _check_port(settings, naming.of("lb"), engine)
-    _check_images(settings, core_image, engine)
-    return engine
+    return _check_images(settings, core_image, engine)
 
 
 def check_disk(settings: Settings, naming: Naming, dump: DumpSource, engine: EngineInfo) -> None:
@@ -166,7 +177,7 @@ def _check_bind(settings: Settings) -> None:
             # Ports below 1024 are Docker Engine's to open, not ours.
 
 
-def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> None:
+def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> tuple[EngineInfo, Settings]:
     keys = {
         core_image: "image" if settings.image else "version",
         settings.database_image: "databaseImage",
@@ -175,10 +186,26 @@ def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> No
     }
     # A registry that is slow to answer may still deliver.
     unavailable = unavailable_images(engine.client, keys, engine.architecture)
-    reasons = {image: why for image, why in unavailable.items() if why != TIMED_OUT}
+    loaded = _loaded_defaults(settings, unavailable, engine)
+    reasons = {image: why for image, why in unavailable.items() if why != TIMED_OUT and image not in loaded}
     if reasons:
-        images = ", ".join(f"{image} ({reason})" for image, reason in reasons.items())
+        missing = ", ".join(f"{image} ({reason})" for image, reason in reasons.items())
         others = ", ".join(f"pulumi config set {keys[image]} …" for image in reasons)
         raise PreflightError(
-            f"not on the Docker host, and cannot be pulled: {images}. Choose another: {others}; or put it there yourself: docker pull {next(iter(reasons))}"
+            f"not on the Docker host, and cannot be pulled: {missing}. Choose another: {others}; or put it there yourself: docker pull {next(iter(reasons))}"
         )
+    fields = {field: loaded[image] for field in IMAGES if (image := getattr(settings, field)) in loaded}
+    warnings = (
+        f"{image} cannot be pulled, {tagged} on the Docker host is used. To use it without this warning: pulumi config set {keys[image]} {tagged}"
+        for image, tagged in loaded.items()
+    )
+    return replace(engine, warnings=(*engine.warnings, *warnings)), settings.model_copy(update=fields)
+
+
+def _loaded_defaults(settings: Settings, unavailable: Iterable[str], engine: EngineInfo) -> dict[str, str]:
+    """Return the default images that cannot be pulled and whose tag is on the Docker host, with that tag.
+
+    A host that has them by `docker load` has no digests, and often no registry. A digest that a person has set counts.
+    """
+    defaults = {getattr(settings, field) for field, default in IMAGES.items() if getattr(settings, field) == default}
+    return {image: tag for image in unavailable if image in defaults and (tag := tag_on_host(engine.client, image))}

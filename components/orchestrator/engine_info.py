@@ -122,20 +122,22 @@ def _published(container: dict[str, Any]) -> Iterable[PublishedTcpPort]:
             yield PublishedTcpPort(name, str(port.get("IP", "")), int(port["PublicPort"]))
 
 
+def tag_on_host(client: DockerClient, image: str) -> str:
+    """Return a reference with tag and digest without its digest, where the Docker host has that tag; else nothing."""
+    tagged, _, digest = image.partition("@")
+    with suppress(DockerException, RequestException):
+        if digest and ":" in tagged.rpartition("/")[2]:
+            client.images.get(tagged)
+            return tagged
+    return ""
+
+
 def unavailable_images(client: DockerClient, images: Iterable[str], architecture: str = "") -> dict[str, str]:
     """Return the images that are not on the Docker host and cannot be pulled, each with a short reason.
 
     Docker Engine is asked for each manifest (`/distribution/<name>/json`): it goes where a pull would go, with the
     Engine's own proxies, and downloads no layer. With an `architecture`, such as amd64, images without it count too.
     """
-
-    def with_another_digest(image: str) -> str:
-        tagged, _, digest = image.partition("@")
-        with suppress(DockerException, RequestException):
-            if digest and ":" in tagged.rpartition("/")[2]:
-                client.images.get(tagged)
-                return f"; the host has {tagged} without this digest"
-        return ""
 
     def reason(image: str) -> str:
         try:
@@ -145,7 +147,8 @@ def unavailable_images(client: DockerClient, images: Iterable[str], architecture
             platforms = client.api.inspect_distribution(image).get("Platforms") or []
         except (DockerException, RequestException) as error:
             why = short(getattr(error, "explanation", None) or error)
-            return why if why == TIMED_OUT else f"{why}{with_another_digest(image)}"
+            tagged = tag_on_host(client, image)
+            return f"{why}; the host has {tagged} without this digest" if tagged and why != TIMED_OUT else why
         # An attestation is listed as a platform too, an unknown one.
         built_for = sorted({str(platform.get("architecture")) for platform in platforms} - {"unknown"})
         if architecture and built_for and architecture not in built_for:

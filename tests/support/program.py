@@ -256,10 +256,10 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         # Unless the test says otherwise, the database is as the program makes it.
         recorded.watcher.engine.admin_has = recorded.watcher.engine.admin_has or _assigned(settings)
 
-        def check(*arguments: object) -> SimpleNamespace:
+        def check(*arguments: object) -> tuple[SimpleNamespace, object]:
             assert not recorded.resources, "preflight comes before anything is registered"
             recorded.called["check"] = arguments
-            return SimpleNamespace(mtu=mtu, warnings=warnings)
+            return SimpleNamespace(mtu=mtu, warnings=warnings), arguments[0]
 
         def watch(*arguments: object) -> FakeWatcher:
             recorded.called["Watcher"] = arguments

@@ -19,6 +19,7 @@ from components.dhis2.release import resolve_release
 from components.naming import DUMP_CACHE_VOLUME, Naming
 from components.orchestrator import engine_info
 from components.preflight import PreflightError, check, check_disk, needed_mb
+from components.settings import images
 from components.settings.parsing import parse_settings
 
 NAMING = Naming("dhis2-cluster", "test")
@@ -271,6 +272,26 @@ def test_a_tag_without_the_digest_on_the_docker_host_is_named(monkeypatch: pytes
     assert "without this digest" not in message
 
 
+@pytest.mark.parametrize("error", ["lookup registry: no such host", "request timed out"])
+def test_a_default_image_that_was_loaded_without_its_digest_is_used_by_its_tag(
+    monkeypatch: pytest.MonkeyPatch, free_port: int, error: str
+) -> None:
+    tagged = images.CACHE.partition("@")[0]
+    monkeypatch.setattr(engine_info, "connect", lambda _: Engine(unknown="valkey", error=error, here=(tagged,)))
+    checked, settings = check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42")
+    assert settings.cache_image == tagged and settings.load_balancer_image == images.LOAD_BALANCER
+    assert [warning.rpartition(": ")[2] for warning in checked.warnings] == [f"pulumi config set cacheImage {tagged}"]
+
+
+def test_a_default_image_that_can_be_pulled_is_used_by_its_digest(
+    monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    tagged = images.CACHE.partition("@")[0]
+    monkeypatch.setattr(engine_info, "connect", lambda _: Engine(unknown="valkey", here=(tagged,)))
+    checked, settings = check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42")
+    assert (settings.cache_image, checked.warnings) == (images.CACHE, ())
+
+
 def test_a_slow_registry_is_no_error(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     assert problem(monkeypatch, Engine(unknown="nginx", error="request timed out"), port=free_port) == ""
 
@@ -341,7 +362,7 @@ def test_rootless_docker_is_warned_about(
     monkeypatch: pytest.MonkeyPatch, free_port: int, options: list[str], warnings: int
 ) -> None:
     monkeypatch.setattr(engine_info, "connect", lambda _: Engine(SecurityOptions=options))
-    checked = check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42")
+    checked, _ = check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42")
     assert len(checked.warnings) == warnings, "the login rate limit counts addresses"
 
 
@@ -350,7 +371,7 @@ def test_the_mtu_of_the_daemon_is_followed(
     monkeypatch: pytest.MonkeyPatch, free_port: int, mtu: str | None, expected: int
 ) -> None:
     monkeypatch.setattr(engine_info, "connect", lambda _: Engine(mtu=mtu))
-    assert check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42").mtu == expected
+    assert check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42")[0].mtu == expected
 
 
 DUMP_BYTES, FREE_BYTES = 50_000_000, 1_000_000_000
