@@ -97,11 +97,14 @@ class DumpCache:
 
     def copies(self) -> set[str]:
         """Return the names of the complete copies."""
-        return {name for name in self.run("ls").split() if len(name) == 64}
+        return {name for name in self._names() if len(name) == 64}
 
     def unfinished(self) -> set[str]:
         """Return the names of what a kill has left."""
-        return {name for name in self.run("ls").split() if name.endswith((".part", ".removed"))}
+        return {name for name in self._names() if name.endswith((".part", ".removed"))}
+
+    def _names(self) -> list[str]:
+        return shell_output(self.reader, f"ls {CACHE_PATH}/copies 2>/dev/null || true").split()
 
 
 def key_of(name: str) -> str:

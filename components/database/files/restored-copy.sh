@@ -97,12 +97,13 @@ copy_failed() {
     unlock_copy
 }
 
-# Give the copy its name once the disk has it. The job holds the lock.
+# Give the copy its name once the disk has it. The job holds the lock, as does a `sleep` that outlives the loop it was of.
 complete_copy() {
     local reason
     [[ -n $copy ]] || return 0
     if reason=$(sync -f "$copy.part" 2>&1 && mv -T "$copy.part" "$copy" 2>&1); then
         log 'the copy is complete'
+        unlock_copy
     else
         copy_failed "$reason"
     fi &
