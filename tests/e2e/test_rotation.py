@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
+from tests.support.commands import execute
 from tests.support.project import ROOT
 from tests.support.stack import PASSPHRASE, Stack, log_in
 from tests.support.waiting import until
@@ -77,9 +78,9 @@ def connects(stack: Stack, server: str, role: str, password: str, database: str)
     """Return whether a role can log in to a server from another container of its network."""
     command = ["psql", "-XAtqw", "-c", "SELECT 1", f"host=postgres-{server} user={role} dbname={database}"]
     client = "replica-1" if server == "primary" else "primary"
-    code, output = stack.container(client).exec_run(command, environment={"PGPASSWORD": password})
-    assert code == 0 or b"password authentication failed" in output, output
-    return bool(code == 0)
+    code, output = execute(stack.container(client), "env", f"PGPASSWORD={password}", *command)
+    assert code == 0 or "password authentication failed" in output, output
+    return code == 0
 
 
 def test_the_password_of_the_database(stack: Stack, session: httpx.Cookies) -> None:
@@ -109,9 +110,8 @@ def test_the_password_of_replication(stack: Stack, session: httpx.Cookies) -> No
 
 def test_the_password_of_the_cache(stack: Stack, session: httpx.Cookies) -> None:
     def answer(password: str) -> str:
-        variables = {"REDISCLI_AUTH": password, "VALKEYCLI_AUTH": password}  # before Valkey 9, and from it on
-        _, output = stack.container("cache").exec_run(["valkey-cli", "PING"], environment=variables)
-        return bytes(output).decode()
+        variables = (f"REDISCLI_AUTH={password}", f"VALKEYCLI_AUTH={password}")  # before Valkey 9, and from it on
+        return execute(stack.container("cache"), "env", *variables, "valkey-cli", "PING")[1]
 
     old = stack.inside("cache", "cat", f"{SECRETS}/cache-password")
     assert "PONG" in answer(old)
