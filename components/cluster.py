@@ -17,8 +17,10 @@ from components.naming import NETWORKS, Naming
 from components.orchestrator.docker import image, network
 from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import Watcher
-from components.settings.model import Settings
+from components.settings.model import LETS_ENCRYPT, Settings, Tls
 from components.stack_context import Images, Networks, Part, StackContext
+from components.tls.acme_client import AcmeClient, AcmeClientArgs
+from components.tls.own_certificate import OwnCertificate
 
 PASSWORD_LENGTH = 32
 # What cores connect with. Before it is replaced all cores are deleted: an old one could not connect any more, and would
@@ -69,6 +71,8 @@ class Cluster(pulumi.ComponentResource):
             CorePool.endpoint,
             lambda: self.cores.services,
             settings_cached=args.release.caches_settings_in_process,
+            self_signed=self._self_signed(settings),
+            hsts=is_publicly_trusted(settings),
         )
         if not is_open:
             # First, because it serves a page while DHIS2 starts, and because a busy port should be reported at once.
@@ -111,7 +115,9 @@ class Cluster(pulumi.ComponentResource):
             hooks = context.gates.before_create_check("lb", self._until_admin_is_safe)
             cores = [core.resource for core in self.cores.services]
             self.load_balancer = LoadBalancer("load-balancer", replace(lb, depends_on=cores, hooks=hooks), child)
-        self.ready = self._ready(context)
+        self.acme_client, installed = self._certificate(context)
+        ready = self._ready(context)
+        self.ready = pulumi.Output.all(installed, ready).apply(all) if installed else ready
         self.admin_password = self._admin_password(passwords)
         self.encryption_password = self.database.encryption_password
         self.register_outputs({"ready": self.ready})
@@ -119,14 +125,19 @@ class Cluster(pulumi.ComponentResource):
     def _ready(self, context: StackContext) -> pulumi.Output[bool]:
         # Backends first: a failure names the part that has it, and the cores know when the database was restored.
         parts: list[Part] = [self.database, self.cache, self.cores, self.load_balancer]
+        # Last, because DHIS2 serves without the answer of a CA.
+        certificates: list[Part] = [self.acme_client] if self.acme_client else []
 
         async def check(watcher: Watcher) -> None:
             for part in parts:
                 await part.until_ready(watcher)
             await self._verify_admin_password(watcher)
             await self.database.build_analytics(watcher, self.cores.services[0].endpoint, self._admin_has)
+            for part in certificates:
+                await part.until_ready(watcher)
 
-        return context.gates.when_ready([service.resource for part in parts for service in part.services], check)
+        services = [service.resource for part in (*parts, *certificates) for service in part.services]
+        return context.gates.when_ready(services, check)
 
     async def _until_admin_is_safe(self, watcher: Watcher) -> None:
         for part in (self.database, self.cache, self.cores):
@@ -156,7 +167,35 @@ class Cluster(pulumi.ComponentResource):
 
         return self.ready.apply(known)
 
+    def _self_signed(self, settings: Settings) -> pulumi.Output[str] | None:
+        """Return PEM text for https until there is another certificate."""
+        if not settings.https:
+            return None
+        from components.tls.pem import self_signed  # noqa: PLC0415 - see components/tls/pem.py
+
+        return pulumi.Output.secret(self._password("certificate").apply(lambda seed: self_signed(seed, settings.host)))
+
+    def _certificate(self, context: StackContext) -> tuple[AcmeClient | None, pulumi.Output[bool] | None]:
+        """Return the client of a CA, or an output that is true once your own certificate is served."""
+        settings, balancer = context.settings, self.load_balancer
+        if settings.tls is Tls.CERTIFICATE:
+            own = OwnCertificate(settings=settings, load_balancer=balancer.service)
+            return None, context.gates.when_ready([balancer.service.resource], own.install)
+        if balancer.certificates is None or settings.tls is not Tls.ACME:
+            return None, None
+        args = AcmeClientArgs(context=context, volume=balancer.certificates, load_balancer=balancer.service)
+        return AcmeClient("acme-client", args, pulumi.ResourceOptions(parent=self)), None
+
     def _password(self, use: str) -> pulumi.Output[str]:
         """Return a generated password, letters and digits only: it goes into files of four syntaxes."""
         options = pulumi.ResourceOptions(parent=self, delete_before_replace=use in OF_CONNECTIONS)
         return random.RandomPassword(f"{use}-password", length=PASSWORD_LENGTH, special=False, opts=options).result
+
+
+def is_publicly_trusted(settings: Settings) -> bool:
+    """Return whether browsers trust the certificate of these settings without a root certificate of your own."""
+    if settings.tls is not Tls.CERTIFICATE:
+        return settings.tls is Tls.ACME and settings.acme_server == LETS_ENCRYPT
+    from components.tls.pem import parse_chain  # noqa: PLC0415 - see components/tls/pem.py
+
+    return parse_chain(settings.tls_certificate or "").is_publicly_trusted(settings.hostname or "")

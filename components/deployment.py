@@ -16,7 +16,7 @@ from components.orchestrator.docker import providers
 from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import Watcher
 from components.outputs import outputs_of
-from components.preflight import PreflightError, check, check_disk
+from components.preflight import PreflightError, check, check_certificate, check_disk
 from components.settings.consistency import consistency_warnings
 from components.settings.model import Settings, setting_fields
 from components.settings.parsing import SettingsError, parse_settings
@@ -33,13 +33,14 @@ def deploy() -> dict[str, pulumi.Input[object]]:
         naming = Naming(pulumi.get_project(), pulumi.get_stack())
         release = resolve_release(settings.version, settings.image, settings.dump_url)
         try:
+            of_certificate = check_certificate(settings)
             engine, settings = check(settings, naming, release.image)
             dump = resolve_dump_source(release)
             check_disk(settings, naming, dump, engine)
         except (PreflightError, OSError) as error:
             raise pulumi.RunError(str(error)) from None
         of_release = release.warnings(settings.cores, settings.replicas, settings.dhis_conf)
-        for warning in (*engine.warnings, *of_release, *consistency_warnings(settings)):
+        for warning in (*engine.warnings, *of_release, *of_certificate, *consistency_warnings(settings)):
             pulumi.log.warn(warning)
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)

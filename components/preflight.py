@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import requests
 from requests.exceptions import RequestException
@@ -17,7 +18,7 @@ from requests.exceptions import RequestException
 from components.database.sizing import FETCH_MEMORY_MB, data_bytes
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
-from components.load_balancer.sizing import MEMORY_MB as LOAD_BALANCER_MEMORY_MB
+from components.load_balancer.sizing import memory_mb as load_balancer_memory_mb
 from components.naming import DUMP_CACHE_VOLUME, NETWORKS, Naming
 from components.orchestrator.client import UNREACHABLE, engine_address, unreachable
 from components.orchestrator.engine_info import (
@@ -31,14 +32,17 @@ from components.orchestrator.engine_info import (
 )
 from components.orchestrator.error_text import TIMED_OUT
 from components.settings import images
-from components.settings.model import Settings
+from components.settings.model import Settings, Tls
+from components.tls.sizing import MEMORY_MB as ACME_MEMORY_MB
 
 ALL_ADDRESSES = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
 HEAD_SECONDS = 5
+EXPIRES_SOON = timedelta(days=14)
 IMAGES = {
     "database_image": images.DATABASE,
     "cache_image": images.CACHE,
     "load_balancer_image": images.LOAD_BALANCER,
+    "acme_image": images.ACME,
 }
 LEAST_CORE_MB, USEFUL_CORE_MB, STEP_MB = 512, 1536, 64
 
@@ -59,8 +63,34 @@ def check(settings: Settings, naming: Naming, core_image: str) -> tuple[EngineIn
     if engine.refusal:
         raise PreflightError(engine.refusal)
     _check_memory(settings, engine.memory_mb)
-    _check_port(settings, naming.of("lb"), engine)
+    for key, port in settings.published_ports.items():
+        _check_port(settings, key, port, naming.of("lb"), engine)
     return _check_images(settings, core_image, engine)
+
+
+def check_certificate(settings: Settings) -> list[str]:
+    """Return warnings about your own certificate. Raises PreflightError where it cannot be served, with the reason."""
+    if settings.tls is not Tls.CERTIFICATE:
+        return []
+    from components.tls.pem import CertificateError, check_pair  # noqa: PLC0415 - see components/tls/pem.py
+
+    now = datetime.now(UTC)
+    try:
+        chain = check_pair(settings.tls_certificate or "", settings.tls_key or "", settings.hostname or "", now)
+    except CertificateError as error:
+        raise PreflightError(
+            f"{error.key} {error}. Nothing was changed. Set the right file: pulumi config set {error.key} …"
+        ) from None
+    warnings = []
+    if chain.until - now < EXPIRES_SOON:
+        warnings.append(
+            f"the certificate of {settings.hostname} expires on {chain.until:%Y-%m-%d}. Replace the file, then: pulumi up"
+        )
+    if chain.is_incomplete:
+        warnings.append(
+            "tlsCertificate has no intermediate certificate, and browsers may not trust it: append the one that your CA gives with it, then: pulumi up"
+        )
+    return warnings
 
 
 def check_disk(settings: Settings, naming: Naming, dump: DumpSource, engine: EngineInfo) -> None:
@@ -120,7 +150,9 @@ def _check_memory(settings: Settings, engine_mb: int) -> None:
 
 
 def _other_mb(settings: Settings) -> int:
-    return settings.cache_memory_mb + LOAD_BALANCER_MEMORY_MB + FETCH_MEMORY_MB
+    acme_mb = ACME_MEMORY_MB if settings.tls is Tls.ACME else 0
+    balancer_mb = load_balancer_memory_mb(https=settings.https)
+    return settings.cache_memory_mb + balancer_mb + FETCH_MEMORY_MB + acme_mb
 
 
 def _smaller(settings: Settings, engine_mb: int) -> str:
@@ -145,30 +177,30 @@ def _core_mb(settings: Settings, engine_mb: int, least: int) -> int:
     return max(least, (engine_mb - rest) // settings.cores // STEP_MB * STEP_MB)
 
 
-def _check_port(settings: Settings, own: str, engine: EngineInfo) -> None:
-    on_port = [published for published in engine.published_ports if published.port == settings.port]
+def _check_port(settings: Settings, key: str, port: int, own: str, engine: EngineInfo) -> None:
+    on_port = [published for published in engine.published_ports if published.port == port]
     if any(published.container == own for published in on_port):
         return  # the stack's own load balancer
     for published in on_port:
         if published.address == settings.bind or not ALL_ADDRESSES.isdisjoint((published.address, settings.bind)):
             raise PreflightError(
-                f"port {settings.port} on {settings.bind} is in use by the container {published.container}. Choose another: pulumi config set port {settings.port + 1}"
+                f"port {port} on {settings.bind} is in use by the container {published.container}. Choose another: pulumi config set {key} {port + 1}"
             )
     if engine_address(settings.docker_host).startswith("unix://"):
-        _check_bind(settings)
+        _check_bind(settings, key, port)
 
 
-def _check_bind(settings: Settings) -> None:
+def _check_bind(settings: Settings, key: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.bind, settings.port))
+            probe.bind((settings.bind, port))
             probe.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PreflightError(
-                    f"port {settings.port} on {settings.bind} is in use by another program (see: ss -ltnp). Choose another: pulumi config set port {settings.port + 1}"
+                    f"port {port} on {settings.bind} is in use by another program (see: ss -ltnp). Choose another: pulumi config set {key} {port + 1}"
                 ) from None
             if error.errno == errno.EADDRNOTAVAIL:
                 raise PreflightError(
@@ -183,6 +215,7 @@ def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> tu
         settings.database_image: "databaseImage",
         settings.cache_image: "cacheImage",
         settings.load_balancer_image: "loadBalancerImage",
+        **({settings.acme_image: "acmeImage"} if settings.tls is Tls.ACME else {}),
     }
     # A registry that is slow to answer may still deliver.
     unavailable = unavailable_images(engine.client, keys, engine.architecture)

@@ -1,7 +1,7 @@
 """What travels through the components as one value: the stack's context with its networks and images, and services."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import pulumi
 
@@ -66,6 +66,20 @@ class Service:
     resource: pulumi.CustomResource
     wait_target: WaitTarget
     endpoint: Endpoint
+
+
+@dataclass(frozen=True)
+class CertificateVolume:
+    """The volume from which the load balancer reads its certificate, in one file with the key, and HTTP-01 challenges.
+
+    All files in it belong to `uid`.
+    """
+
+    name: pulumi.Output[str]
+    uid: ClassVar[int] = 101
+    folder: ClassVar[str] = "/certificates"
+    certificate: ClassVar[str] = f"{folder}/current.pem"
+    challenges: ClassVar[str] = f"{folder}/challenges"
 
 
 class Part(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import chdir
 from pathlib import Path
 
 import yaml
@@ -18,12 +19,10 @@ PROBE_SECONDS = 15
 
 def settings_of(stack: str, folder: Path = ROOT) -> Settings:
     """Return a stack file's settings, secrets left out. Raises components.settings.parsing.SettingsError."""
-    return parse_settings(
-        {name: value for name, value in raw_settings(stack, folder).items() if not isinstance(value, dict)},
-        PROJECT,
-        stack=stack,
-        secret_keys=set(),
-    )
+    raw = raw_settings(stack, folder)
+    known = {name: value for name, value in raw.items() if not isinstance(value, dict)}
+    with chdir(folder):  # where relative paths in it begin
+        return parse_settings(known, PROJECT, stack=stack, secret_keys=set(), unknown_keys=raw.keys() - known.keys())
 
 
 def raw_settings(stack: str, folder: Path = ROOT) -> dict[str, object]:

@@ -7,6 +7,7 @@ import argparse
 import json
 import re
 import sys
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
@@ -88,6 +89,8 @@ def _property(key: str, schema: JsonSchemaValue) -> JsonSchemaValue:
     if key == "dhisConf":
         owned = [{"pattern": pattern_of(keys)} for keys in OWNED_KEYS]
         forms = [{"$ref": "#/$defs/dhisConf", "propertyNames": {"not": {"anyOf": owned}}}]
+    if key == "acmeDnsCredentials":
+        forms = [{"type": "object", "additionalProperties": _SECURE}]
     return {name: value for name, value in about.items() if value not in (None, "")} | {"anyOf": [*forms, _SECURE]}
 
 
@@ -123,7 +126,8 @@ def _default_cell(field: FieldInfo) -> str:
 def _values_cell(field: FieldInfo) -> str:
     ranges = [number.values.format(number) for number in field.metadata if isinstance(number, Integer)]
     kinds = {bool: "true, false", dict: "map", tuple: "list"}
-    return "secret" if is_secret(field) else "".join(ranges) or kinds.get(type(field.default), "text")
+    words = ", ".join(type(field.default)) if isinstance(field.default, StrEnum) else ""
+    return "secret" if is_secret(field) else "".join(ranges) or words or kinds.get(type(field.default), "text")
 
 
 def owned_keys_table() -> str:

@@ -175,6 +175,7 @@ class CorePool(pulumi.ComponentResource):
             "migrates_out_of_order": args.release.migrates_out_of_order,
             "repairs_migrations": args.release.repairs_migrations,
             "base_url": settings.public_url,
+            "https": settings.https and "server.https" not in settings.dhis_conf,
             "extra": settings.dhis_conf,
         }
         passwords = pulumi.Output.all(

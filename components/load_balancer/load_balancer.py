@@ -5,20 +5,33 @@ from dataclasses import dataclass, replace
 
 import pulumi
 
-from components.load_balancer.sizing import MEMORY_MB
-from components.orchestrator.container_spec import FILES, ContainerSpec, File, NetworkAttachment, PublishedPort
-from components.orchestrator.docker import service
+from components.load_balancer.sizing import memory_mb
+from components.orchestrator.container_spec import (
+    FILES,
+    SECRETS,
+    ContainerSpec,
+    File,
+    Mount,
+    NetworkAttachment,
+    PublishedPort,
+)
+from components.orchestrator.docker import service, volume
 from components.orchestrator.readiness import Watcher
+from components.settings.model import Settings, Tls
 from components.settings.validators import HOST
-from components.stack_context import Endpoint, Service, StackContext
+from components.stack_context import CertificateVolume, Endpoint, Service, StackContext
 from components.templates.rendering import render
 
 UID = 101
 ENDPOINT = Endpoint("lb", 8080)
+HTTPS_PORT = 8443
 PAGES = ("starting.html", "starting.json")
+SELF_SIGNED = f"{SECRETS}/self-signed.pem"
 _CURL = ("curl", "--fail", "--silent", "--max-time", "5")
 HEALTHCHECK = (*_CURL, f"http://127.0.0.1:{ENDPOINT.port}/lb/health")
 PING = (*_CURL, "--output", "/dev/null", f"http://127.0.0.1:{ENDPOINT.port}/api/ping")
+# Whose certificate it is, and until when, is checked in components/tls/.
+PING_HTTPS = (*_CURL, "--insecure", "--output", "/dev/null", f"https://127.0.0.1:{HTTPS_PORT}/api/ping")
 
 
 @dataclass(frozen=True)
@@ -29,49 +42,81 @@ class LoadBalancerArgs:
 
     `settings_cached`: each core has a cache of DHIS2's system settings that only a request to this core drops.
     `depends_on` and `hooks` hold its container back.
+
+    `self_signed` is PEM text of a key and its certificate, for https until there is another one. `hsts` allows browsers
+    to be bound to https.
     """
 
     context: StackContext
     core_endpoint: Endpoint
     cores: Callable[[], Sequence[Service]]
     settings_cached: bool
+    self_signed: pulumi.Output[str] | None = None
+    hsts: bool = False
     depends_on: Sequence[pulumi.Resource] = ()
     hooks: pulumi.ResourceHookBinding | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Https:
+    """How nginx.conf has https: the PEM file, whether it is replaced while NGINX runs, and for whom."""
+
+    certificate: str
+    replaced: bool
+    challenges: str
+    hsts: bool
+    url: str
+
+
 class LoadBalancer(pulumi.ComponentResource):
-    """One NGINX, exposed as `service`."""
+    """One NGINX, exposed as `service`; `certificates` is the volume it reads a certificate from."""
 
     service: Service
     services: list[Service]
+    certificates: CertificateVolume | None
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the container."""
         super().__init__("dhis2-cluster:index:LoadBalancer", name, None, opts)
         context, settings = args.context, args.context.settings
+        on_volume = settings.tls in (Tls.CERTIFICATE, Tls.ACME)
+        self.certificates = CertificateVolume(volume("certificates", context, self)) if on_volume else None
         conf = nginx_conf(
-            str(args.core_endpoint), settings.public_url, settings.trusted_proxies, settings_cached=args.settings_cached
+            str(args.core_endpoint),
+            settings.public_url,
+            settings.trusted_proxies,
+            settings_cached=args.settings_cached,
+            https=https_of(settings, hsts=args.hsts),
         )
+        self._ping = PING_HTTPS if settings.https else PING
+        ports = {ENDPOINT.port: settings.port} | ({HTTPS_PORT: settings.https_port} if settings.https else {})
+        start = "start-tls.sh" if settings.https else "start.sh"
         spec = ContainerSpec(
             name=context.naming.of("lb"),
             image=context.images.load_balancer.id,
             uid=UID,
-            memory_mb=MEMORY_MB,
+            memory_mb=memory_mb(https=settings.https),
             hostname="lb",
             labels=context.naming.labels("lb"),
             networks=(
                 NetworkAttachment(network=context.networks.edge, aliases=(ENDPOINT.host,)),
                 NetworkAttachment(network=context.networks.app, aliases=(ENDPOINT.host,)),
             ),
-            entrypoint=("/bin/sh", f"{FILES}/start.sh"),
+            entrypoint=("/bin/sh", f"{FILES}/{start}", *((CertificateVolume.certificate,) if on_volume else ())),
             files=(
                 File(path=f"{FILES}/start.sh", content=render("load_balancer/start.sh"), executable=True),
                 File(path=f"{FILES}/nginx.conf", content=conf),
                 File(path=f"{FILES}/status.conf", content=render("load_balancer/status.conf")),
                 *(File(path=f"{FILES}/pages/{page}", content=render(f"load_balancer/{page}")) for page in PAGES),
+                *_https_files(args.self_signed),
             ),
-            tmpfs={"/tmp": 16},  # noqa: S108
-            ports=(PublishedPort(internal=ENDPOINT.port, external=settings.port, address=settings.bind),),
+            # Where /var/tmp is a volume, uploads are in /tmp on the container's own disk.
+            mounts=_mounts(self.certificates),
+            tmpfs={} if on_volume else {"/tmp": 16},  # noqa: S108
+            ports=tuple(
+                PublishedPort(internal=internal, external=external, address=settings.bind)
+                for internal, external in ports.items()
+            ),
             healthcheck=HEALTHCHECK,
             start_period_seconds=30,
             stop_signal="SIGQUIT",
@@ -88,12 +133,50 @@ class LoadBalancer(pulumi.ComponentResource):
         target = self.service.wait_target
         await watcher.until_ready([target])
         target = replace(target, depends_on=tuple(core.wait_target for core in self._cores()))
-        await watcher.until_succeeds(target, PING, "is healthy, but DHIS2 does not answer through the load balancer")
+        await watcher.until_succeeds(
+            target, self._ping, "is healthy, but DHIS2 does not answer through the load balancer"
+        )
 
 
-def nginx_conf(core: str, public_url: str, trusted_proxies: Sequence[str] = (), *, settings_cached: bool = True) -> str:
+def https_of(settings: Settings, *, hsts: bool) -> Https | None:
+    """Return how nginx.conf has https with these settings; None without it."""
+    if not settings.https:
+        return None
+    replaced = settings.tls is not Tls.SELF_SIGNED
+    return Https(
+        certificate=CertificateVolume.certificate if replaced else SELF_SIGNED,
+        replaced=replaced,
+        challenges=CertificateVolume.challenges if settings.tls is Tls.ACME and not settings.acme_dns_provider else "",
+        hsts=hsts and settings.on_default_https_port,
+        url=settings.public_url,
+    )
+
+
+def _mounts(certificates: CertificateVolume | None) -> tuple[Mount, ...]:
+    if certificates is None:
+        return ()
+    # Also at a path where every image has a folder open to all: a new volume takes its mode over.
+    return tuple(Mount(volume=certificates.name, path=path) for path in (certificates.folder, "/var/tmp"))  # noqa: S108
+
+
+def _https_files(self_signed: pulumi.Output[str] | None) -> tuple[File, ...]:
+    if self_signed is None:
+        return ()
+    script = File(path=f"{FILES}/start-tls.sh", content=render("load_balancer/start-tls.sh"), executable=True)
+    return script, File(path=SELF_SIGNED, content=self_signed)
+
+
+def nginx_conf(
+    core: str,
+    public_url: str,
+    trusted_proxies: Sequence[str] = (),
+    *,
+    settings_cached: bool = True,
+    https: Https | None = None,
+) -> str:
     """Return nginx.conf; start.sh replaces the address of the Docker host, which the network has when it exists."""
     proxies = ["@docker_host@" if proxy == HOST else proxy for proxy in trusted_proxies]
     scheme = public_url.partition(":")[0]
     values = {"core": core, "scheme": scheme, "trusted_proxies": proxies, "settings_cached": settings_cached}
-    return render("load_balancer/nginx.conf.j2", **values)
+    disk = "/tmp" if https and https.replaced else "/var/tmp"  # noqa: S108
+    return render("load_balancer/nginx.conf.j2", **values, https=https, disk=disk)

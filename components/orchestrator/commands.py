@@ -3,6 +3,7 @@
 import io
 import struct
 import tarfile
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
@@ -44,6 +45,23 @@ def read_file(client: DockerClient, name: str, path: str) -> str | None:
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         file = archive.extractfile(archive.getmembers()[0])
         return file.read().decode() if file else None
+
+
+def write_file(client: DockerClient, name: str, path: str, text: str, uid: int) -> None:
+    """Replace a file in a running container, atomically; only `uid`, the container's user, can read it.
+
+    Raises docker.errors.APIError where the container does not run.
+    """
+    folder, _, file = path.rpartition("/")
+    content, entry = text.encode(), tarfile.TarInfo(f".{file}.new")
+    entry.size, entry.uid, entry.gid, entry.mode, entry.mtime = len(content), uid, uid, 0o600, int(time.time())
+    with io.BytesIO() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.addfile(entry, io.BytesIO(content))
+        client.api.put_archive(name, folder, packed.getvalue())
+    code, output = execute(client, name, ["mv", "-f", f"{folder}/.{file}.new", path])
+    if code:
+        raise OSError(f"{path} in {name} could not be replaced: {output.strip()}")
 
 
 def read_log(client: DockerClient, name: str, *, since_seconds: float, tail: str, follow: bool) -> Generator[bytes]:

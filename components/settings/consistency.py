@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
 from components.settings.dhis_conf import remove_command
-from components.settings.errors import SettingError
-from components.settings.model import Settings
+from components.settings.errors import SettingError, set_command
+from components.settings.model import Settings, Tls
 from components.settings.quantities import MOST_MB
 from components.settings.validators import HOST
 
 _HEAP = re.compile(r"(?:^|\s)-Xmx([0-9]{1,12})([kmgt]?)(?=\s|$)", re.ASCII | re.IGNORECASE)
+HTTP_PORT = 80
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -23,9 +24,11 @@ def consistency_errors(settings: Settings, invalid: set[str], hidden: set[str]) 
 
 
 def consistency_warnings(settings: Settings) -> Iterator[str]:
-    """Yield what is valid and probably not intended: DHIS2 behind a proxy that is not named."""
-    if settings.public_url.startswith("https:") and not settings.trusted_proxies:
+    """Yield what is valid and probably not intended."""
+    if settings.public_url.startswith("https:") and not settings.https and not settings.trusted_proxies:
         yield "baseUrl is https, and trustedProxies names no proxy: DHIS2 and the login limit see all users under one address, the proxy's. Name it: pulumi config set trustedProxies 10.0.0.5 (its address), or host for a proxy on the Docker host"
+    if settings.tls is Tls.ACME and not settings.acme_dns_provider and settings.port != HTTP_PORT:
+        yield f"port is {settings.port}: the CA connects to port 80 of {settings.hostname}, so something has to pass that on to port {settings.port}. Or: pulumi config set port 80"
 
 
 def _heap_fits(settings: Settings, hidden: set[str]) -> Iterator[SettingError]:
@@ -45,8 +48,33 @@ def _heap_fits(settings: Settings, hidden: set[str]) -> Iterator[SettingError]:
 def _secure_cookies_have_https(settings: Settings, _: set[str]) -> Iterator[SettingError]:
     https = settings.dhis_conf.get("server.https", "").lower() in ("on", "true")
     if https and not settings.public_url.startswith("https://"):
-        text = "server.https needs a baseUrl with https://, or browsers do not send its cookies and every login is lost"
+        text = "server.https needs tls or a baseUrl with https://, or browsers do not send its cookies and every login is lost"
         yield SettingError("dhisConf", text, remove_command("server.https"))
+
+
+def _tls_has_what_it_needs(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if not settings.https:
+        return
+    needed: dict[str, object] = {}
+    if settings.tls is not Tls.SELF_SIGNED:
+        needed["hostname"] = settings.hostname
+    if settings.tls is Tls.CERTIFICATE:
+        needed |= {"tlsCertificate": settings.tls_certificate, "tlsKey": settings.tls_key}
+    if settings.tls is Tls.ACME:
+        needed["acmeEmail"] = settings.acme_email
+    for key, value in needed.items():
+        if value is None:
+            yield SettingError(key, f"is not set, and tls: {settings.tls} needs it", set_command(key))
+    if settings.acme_dns_credentials and not settings.acme_dns_provider:
+        text = "has no effect without acmeDnsProvider"
+        yield SettingError("acmeDnsCredentials", text, set_command("acmeDnsProvider"))
+
+
+def _tls_has_a_port_and_a_url_of_its_own(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if settings.https and settings.https_port == settings.port:
+        yield SettingError("httpsPort", "is the same as port, which redirects to it", "pulumi config rm httpsPort")
+    if settings.https and not settings.public_url.startswith("https://"):
+        yield SettingError("baseUrl", "does not begin with https://, and tls is on", "pulumi config rm baseUrl")
 
 
 def _analytics_are_read_from_replicas(settings: Settings, _: set[str]) -> Iterator[SettingError]:
@@ -64,7 +92,9 @@ def _only_the_host_connects_as_the_host(settings: Settings, _: set[str]) -> Iter
 
 _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {
     frozenset({"javaOptions", "coreMemory"}): _heap_fits,
-    frozenset({"dhisConf", "baseUrl"}): _secure_cookies_have_https,
+    frozenset({"dhisConf", "baseUrl", "tls"}): _secure_cookies_have_https,
+    frozenset({"tls", "hostname", "tlsCertificate", "tlsKey", "acmeEmail", "acmeDnsProvider"}): _tls_has_what_it_needs,
+    frozenset({"tls", "port", "httpsPort", "baseUrl"}): _tls_has_a_port_and_a_url_of_its_own,
     frozenset({"dhisConf", "replicas"}): _analytics_are_read_from_replicas,
     frozenset({"trustedProxies", "bind"}): _only_the_host_connects_as_the_host,
 }

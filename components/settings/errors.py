@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from components.dhis2.dump_url import redacted_url
 from components.settings.model import is_secret, setting_fields
+from components.settings.tls_validators import EXAMPLE_VARIABLE
 
 _LONGEST_SHOWN = 80
 
@@ -45,13 +46,19 @@ def set_command(key: str, value: str | None = None) -> str:
     """Return the command that sets a value, by default the setting's example or default, and unsets where is none."""
     field = setting_fields()[key]
     if is_secret(field):
-        return f"pulumi config set --secret {key}"  # asks for it: no secret on a command line
+        return secret_command(key)
     value = value or str([*(field.examples or ()), field.default or ""][0])
     if not value:
         return f"pulumi config rm {key}"
     # What begins with a dash would be an option of pulumi's.
     dashes = "-- " if value.startswith("-") else ""
     return f"pulumi config set {key} {dashes}{shlex.quote(value)}"
+
+
+def secret_command(key: str) -> str:
+    """Return the command that stores a secret. It asks for the value: no secret on a command line."""
+    variable = shlex.quote(f'{key}["{EXAMPLE_VARIABLE}"]')
+    return f"pulumi config set --secret {f'--path {variable}' if setting_fields()[key].default == {} else key}"
 
 
 def _shown(value: object) -> str:

@@ -1,12 +1,13 @@
 """Everything a stack file may contain: one frozen model. Imports no Pulumi."""
 
+from enum import StrEnum
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from components.settings import images, validators
+from components.settings import images, tls_validators, validators
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, DiskSize, Duration, Integer, Memory
 from components.settings.validators import Unset, is_local
@@ -14,6 +15,17 @@ from components.settings.validators import Unset, is_local
 Boolean = Annotated[bool, BeforeValidator(validators.boolean, json_schema_input_type=bool | Literal["true", "false"])]
 Image = Annotated[str, BeforeValidator(validators.image)]
 PINNED = "[pinned](security.md#images)"  # as their defaults in pages, which have no digests
+HTTPS_PORT = 443
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+class Tls(StrEnum):
+    """Where the certificate of the load balancer comes from."""
+
+    OFF = "off"
+    SELF_SIGNED = "selfSigned"
+    CERTIFICATE = "certificate"
+    ACME = "acme"
 
 
 class Settings(BaseModel):
@@ -54,8 +66,66 @@ class Settings(BaseModel):
     base_url: Annotated[str | None, BeforeValidator(validators.base_url), Unset("from `bind` and `port`")] = Field(
         default=None,
         alias="baseUrl",
-        description="Address users reach DHIS2 at, without trailing slash; unset = http://<bind>:<port>",
+        description="Address users reach DHIS2 at, without trailing slash; unset = http://<bind>:<port>, with `tls` https://<hostname>:<httpsPort>",
         examples=["https://dhis2.example.org"],
+    )
+    tls: Annotated[Tls, BeforeValidator(validators.one_of(*Tls), json_schema_input_type=Literal[tuple(Tls)])] = Field(
+        default=Tls.OFF,
+        description="https: off, selfSigned (browsers warn), certificate (your own) or acme (Let's Encrypt, or another CA)",
+        examples=["selfSigned"],
+    )
+    hostname: Annotated[str | None, BeforeValidator(tls_validators.hostname), Unset("the address in `bind`")] = Field(
+        default=None,
+        description="Host name that users reach DHIS2 at, without scheme and port; the certificate is for it",
+        examples=["dhis2.example.org"],
+    )
+    https_port: Annotated[int, Integer(1, 65535)] = Field(
+        default=8443,
+        alias="httpsPort",
+        description="Port of https on the Docker host, with `tls`; `port` then redirects to it",
+    )
+    tls_certificate: Annotated[str | None, BeforeValidator(tls_validators.pem), Unset("none")] = Field(
+        default=None,
+        alias="tlsCertificate",
+        description="With `tls: certificate`: PEM file with the certificate and its intermediate certificates, or their text",
+        examples=["../dhis2.example.org.crt"],
+    )
+    tls_key: Annotated[str | None, BeforeValidator(tls_validators.pem), Unset("none")] = Field(
+        default=None,
+        alias="tlsKey",
+        description="With `tls: certificate`: PEM file with the private key, or its text as a secret",
+        examples=["../dhis2.example.org.key"],
+        repr=False,
+    )
+    acme_email: Annotated[str | None, BeforeValidator(tls_validators.email), Unset("none")] = Field(
+        default=None,
+        alias="acmeEmail",
+        description="With `tls: acme`: mail address of the account at the CA",
+        examples=["admin@example.org"],
+    )
+    acme_server: Annotated[str, BeforeValidator(tls_validators.https_url)] = Field(
+        default=LETS_ENCRYPT, alias="acmeServer", description="With `tls: acme`: directory URL of the CA"
+    )
+    acme_server_certificate: Annotated[str | None, BeforeValidator(tls_validators.pem), Unset("public CAs")] = Field(
+        default=None,
+        alias="acmeServerCertificate",
+        description="With `tls: acme`: PEM file with the root certificate of an `acmeServer` of your own, or its text",
+        examples=["../ca.crt"],
+    )
+    acme_dns_provider: Annotated[str | None, BeforeValidator(tls_validators.dns_provider), Unset("HTTP-01")] = Field(
+        default=None,
+        alias="acmeDnsProvider",
+        description="With `tls: acme`: lego's name of the DNS provider for DNS-01; unset = HTTP-01 through port 80",
+        examples=["cloudflare"],
+    )
+    acme_dns_credentials: Annotated[dict[str, SecretStr], BeforeValidator(tls_validators.dns_credentials)] = Field(
+        default={},
+        alias="acmeDnsCredentials",
+        description="Secret: lego's variables of the DNS provider, without _FILE; each is delivered as a file",
+        repr=False,
+    )
+    acme_image: Annotated[Image, Unset(PINNED, images.ACME)] = Field(
+        default="", alias="acmeImage", description="Image with lego 4, for `tls: acme`"
     )
     trusted_proxies: Annotated[
         tuple[str, ...], BeforeValidator(validators.trusted_proxies, json_schema_input_type=str | list[str])
@@ -145,16 +215,36 @@ class Settings(BaseModel):
     @property
     def is_open_to_others(self) -> bool:
         """Whether others than the users of the Docker host can reach DHIS2: by the published port, or by a proxy."""
-        return not (is_local(self.bind) and is_local(urlsplit(self.public_url).hostname or ""))
+        return not all(is_local(host) for host in (self.bind, self.host, urlsplit(self.public_url).hostname or ""))
+
+    @property
+    def https(self) -> bool:
+        """Whether the load balancer speaks https."""
+        return self.tls is not Tls.OFF
+
+    @property
+    def host(self) -> str:
+        """Where users reach the load balancer: the host name, or its address (loopback where published on all)."""
+        return self.hostname or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)  # noqa: S104 - compared, not bound
 
     @property
     def public_url(self) -> str:
-        """Where users reach DHIS2: baseUrl, or the published port (loopback where that is open on all addresses)."""
+        """Where users reach DHIS2: baseUrl, or the published port."""
         if self.base_url:
             return self.base_url
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)  # noqa: S104 - compared, not bound
-        host = f"[{host}]" if ":" in host else host
-        return f"http://{host}" if self.port == 80 else f"http://{host}:{self.port}"  # noqa: PLR2004 - http's own
+        scheme, port, default = ("https", self.https_port, HTTPS_PORT) if self.https else ("http", self.port, 80)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}" if port == default else f"{scheme}://{host}:{port}"
+
+    @property
+    def published_ports(self) -> dict[str, int]:
+        """The ports on the Docker host by their settings."""
+        return {"port": self.port} | ({"httpsPort": self.https_port} if self.https else {})
+
+    @property
+    def on_default_https_port(self) -> bool:
+        """Whether the public URL has no port of its own; HSTS makes browsers use https on every port of a host."""
+        return urlsplit(self.public_url).port in (None, HTTPS_PORT)
 
 
 def setting_fields() -> dict[str, FieldInfo]:

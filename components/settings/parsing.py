@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from pydantic import ValidationError
 
 from components.settings.consistency import consistency_errors
-from components.settings.errors import SettingError, setting_error
+from components.settings.errors import SettingError, secret_command, setting_error
 from components.settings.model import Settings, is_secret, setting_fields
 from components.settings.validators import UNSET
 
+PRIVATE_KEY = "PRIVATE KEY-----"
 _SIMILAR_NAMESPACE = 0.85
 
 
@@ -30,22 +31,24 @@ def parse_settings(
     *,
     stack: str = "dev",
     secret_keys: Collection[str] | None = None,
+    unknown_keys: Collection[str] = (),
 ) -> Settings:
     """Return a stack's settings from what Pulumi delivers: text, numbers, booleans, maps (also as JSON text).
 
     Keys may have the namespace of the project; those of other namespaces (`docker:host`) are ignored. `secret_keys` are
     the keys that are stored encrypted, None where that is unknown: their values are in no message, and a secret that is
-    not one of them is an error. Raises SettingsError with all errors at once.
+    not one of them, or the text of a private key, is an error. `unknown_keys` are set to values that are not here: they
+    have their default, and no consistency rule is applied to them. Raises SettingsError with all errors at once.
     """
     values, errors = _own_values(raw, project)
     encrypted = {key.rpartition(":")[2] for key in secret_keys or ()}
     fields = setting_fields()
     hidden = encrypted.union(key for key, field in fields.items() if not field.repr)
     errors += [
-        SettingError(key, "its value is stored as plaintext", f"pulumi config set --secret {key}")
+        SettingError(key, "its value is stored as plaintext", secret_command(key))
         for key, value in values.items()
-        if secret_keys is not None and key in fields and is_secret(fields[key])
-        if key not in encrypted and value not in UNSET
+        if secret_keys is not None and key in fields and (is_secret(fields[key]) or PRIVATE_KEY in str(value))
+        if key not in encrypted and value not in (*UNSET, {}, "{}")
     ]
     invalid: set[str] = set()
     try:
@@ -55,7 +58,8 @@ def parse_settings(
         errors += by_field
         invalid = {setting.key for setting in by_field}
         settings = Settings.model_validate({key: value for key, value in values.items() if key not in invalid})
-    errors += consistency_errors(settings, invalid, hidden)
+    unknown = {key.rpartition(":")[2] for key in unknown_keys}
+    errors += consistency_errors(settings, invalid | unknown, hidden)
     if errors:
         raise SettingsError(errors, stack)
     return settings

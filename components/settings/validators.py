@@ -7,6 +7,7 @@ the file system.
 import ipaddress
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def dump_url(value: object) -> str:
     if address.lower() == NO_DUMP:
         return NO_DUMP
     if is_http_url(address):
-        _with_host(address)
+        with_host(address)
         return address
     if "://" in address and not address.lower().startswith("file://"):
         raise invalid("is not an http(s) address, file: or path")
@@ -184,7 +185,7 @@ def base_url(value: object) -> str:
     if not is_http_url(url):
         instead = None if "://" in url else f"https://{url.strip('/')}"
         raise invalid("does not begin with http:// or https://", instead)
-    parts = _with_host(url)
+    parts = with_host(url)
     if parts.username or parts.query or parts.fragment:
         raise invalid("has more than scheme, host and port")
     root = f"{parts.scheme}://{parts.netloc}"
@@ -202,7 +203,7 @@ def docker_host(value: object) -> str:
     if not separator or scheme.lower() not in _DOCKER_SCHEMES:
         raise invalid("is not an address such as unix:///var/run/docker.sock, tcp://host:2375 or ssh://user@host")
     if scheme.lower() in ("tcp", "ssh"):
-        parts = _with_host(address)
+        parts = with_host(address)
         if parts.password:
             instead = f"ssh://{parts.username or 'user'}@{parts.hostname}"
             raise invalid("has a password in it; Docker uses SSH keys", instead)
@@ -245,7 +246,20 @@ def encryption_password(value: object) -> str:
     return secret
 
 
-def _with_host(url: str) -> SplitResult:
+def one_of(*values: str) -> Callable[[object], str]:
+    """Return a validator of one of these words; false is `off`, since YAML reads an unquoted off as false."""
+
+    def word(value: object) -> str:
+        name = "off" if value is False and "off" in values else text(value)
+        if name not in values:
+            near = next((known for known in values if known.lower() == name.lower()), None)
+            raise invalid("is none of {values}", near, values=", ".join(values))
+        return name
+
+    return word
+
+
+def with_host(url: str) -> SplitResult:
     """Return the parts of an address that has a host."""
     try:
         parts = urlsplit(url)

@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import io
 import runpy
+import tarfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from pulumi.runtime.mocks import MockMonitor
 from components import deployment
 from components.orchestrator.readiness import NotReady, WaitTarget
 from components.settings.parsing import parse_settings
+from components.tls.pem import self_signed
 from tests.support.archive import packed
 from tests.support.fake_exec import FakeExec
 
@@ -32,6 +35,8 @@ CONTAINER, VOLUME, NETWORK = (
 IMAGE, RANDOM_ID = "docker:index/remoteImage:RemoteImage", "random:index/randomId:RandomId"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's signature of a secret property value
 GENERATED = "generated-for-"
+CURRENT = ("lb", "/certificates/current.pem")
+SECRET_SETTINGS = ("adminPassword", "encryptionPassword", "tlsKey", "acmeDnsCredentials")
 
 
 @dataclass(frozen=True)
@@ -72,16 +77,17 @@ class Registered:
 class FakeEngine(FakeExec):
     """A Docker Engine whose containers run since `started_at`, and print `printed` for every command.
 
-    The cache prints `printed_by_cache`. `answers` are the exit codes and outputs of the commands of passwords.sh, in
-    turn; `files` has the files of parts.
+    The cache prints `printed_by_cache`, the client of a CA `printed_by_certificates`. `answers` are the exit codes and
+    outputs of the commands of passwords.sh, in turn; `files` has the files of parts.
     """
 
     printed: str = ""
     printed_by_cache: str = "OK"
+    printed_by_certificates: str = ""
     started_at: str = "2026-05-01T12:00:00.123456789Z"
     done: list[str] = field(default_factory=list)
     executed: list[Sequence[str]] = field(default_factory=list)
-    files: dict[tuple[str, str], str] = field(default_factory=dict)
+    files: dict[tuple[str, str], str] = field(default_factory=lambda: {CURRENT: self_signed("seed", "localhost")})
     answers: list[tuple[int, str]] = field(default_factory=list)
     # Which password passwords.sh finds that admin has.
     admin_has: str = ""
@@ -120,10 +126,22 @@ class FakeEngine(FakeExec):
     def output_of(self, name: str) -> bytes:
         if name == "passwords":
             return self._answer[1].encode()
-        return (self.printed_by_cache if name == f"{PREFIX}-cache" else self.printed).encode()
+        printed = {f"{PREFIX}-cache": self.printed_by_cache, f"{PREFIX}-certificates": self.printed_by_certificates}
+        return printed.get(name, self.printed).encode()
 
     def exec_inspect(self, name: str) -> dict[str, Any]:
         return {"ExitCode": self._answer[0] if name == "passwords" else 0}
+
+    def put_archive(self, name: str, folder: str, packed: bytes) -> None:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for entry in archive.getmembers():
+                content = archive.extractfile(entry)
+                path = f"{folder}/{entry.name.removeprefix('.').removesuffix('.new')}"
+                self.files[name.removeprefix(f"{PREFIX}-"), path] = content.read().decode() if content else ""
+                self.done.append(f"put {path} of {entry.uid} with mode {entry.mode:o}")
+
+    def restart(self, name: str) -> None:
+        self.done.append(f"restart {name.removeprefix(f'{PREFIX}-')}")
 
     def stop(self, name: str, timeout: int) -> None:
         self.done.append(f"stop {name.removeprefix(f'{PREFIX}-')} within {timeout} s")
@@ -275,7 +293,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         monkeypatch.setattr(pulumi, "ResourceHook", hook)
         monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))
         monkeypatch.setattr(pulumi, "export", recorded.outputs.__setitem__)
-        secret = [f"{PROJECT}:{key}" for key in ("adminPassword", "encryptionPassword") if key in settings]
+        secret = [f"{PROJECT}:{key}" for key in SECRET_SETTINGS if key in settings]
         config = {f"{PROJECT}:{key}": str(value) for key, value in settings.items()}
         pulumi.runtime.set_all_config(config, secret)
         # The SDK makes one where none is and never closes it; its finalizer then breaks into whatever runs then.

@@ -1,29 +1,46 @@
 """The policy of all containers: one rule per row, checked on every container of several stacks."""
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
 
+from tests.support.certificates import Authority
 from tests.support.program import GENERATED, PREFIX, Registered, Run, visible
 
 PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
+CERTIFICATE, KEY = Authority().issue("dhis2.example.org")
 STACKS: dict[str, dict[str, object]] = {
     "default": {},
     "large": {"cores": 3, "replicas": 2, "version": "2.42", "adminPassword": PASSWORD, "keepData": "true"},
     "plain": {"replicas": 0, "dumpUrl": "none"},
+    "its own certificate": {
+        "tls": "certificate",
+        "hostname": "dhis2.example.org",
+        "tlsCertificate": CERTIFICATE,
+        "tlsKey": KEY,
+        "httpsPort": 443,
+    },
+    "a certificate of a CA": {
+        "tls": "acme",
+        "hostname": "dhis2.example.org",
+        "acmeEmail": "me@example.org",
+        "acmeDnsProvider": "cloudflare",
+        "acmeDnsCredentials": json.dumps({"CLOUDFLARE_DNS_API_TOKEN": "hidden-token"}),
+    },
     "with a login in the address": {
         "dumpUrl": "https://user:hidden-token@example.org/dump.sql.gz?signature=hidden-token"
     },
 }
 GO_DURATION = re.compile(r"(\d+h[0-5]?\dm)?([0-5]?\dm)?[0-5]?\ds")
 ONE_SHOT = {"dump"}
-SECRETS = (GENERATED, PASSWORD, "hidden-token")
+SECRETS = (GENERATED, PASSWORD, "hidden-token", *KEY.splitlines()[1:2])
 
 
 def _only_lb_is_published(container: Registered) -> bool:
     ports = container.inputs.get("ports", [])
-    return not ports if container.name != "lb" else [port["ip"] for port in ports] == ["127.0.0.1"]
+    return not ports if container.name != "lb" else {port["ip"] for port in ports} == {"127.0.0.1"}
 
 
 def _has_healthcheck(container: Registered) -> bool:

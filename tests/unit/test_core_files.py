@@ -30,6 +30,7 @@ VALUES: dict[str, object] = {
     "migrates_out_of_order": False,
     "repairs_migrations": False,
     "base_url": "http://localhost:8080",
+    "https": False,
     "extra": {},
 }
 NASTY = [

@@ -18,12 +18,14 @@ PINNED = {
     "cache-image": images.CACHE,
     "load-balancer-image": images.LOAD_BALANCER,
 }
-# Its tags are rebuilt, and no digest of one could be verified.
-WITHOUT_DIGEST = {"ghcr.io/baosystems/postgis"}
+ALL = (*PINNED.values(), images.ACME)
+OF_A_CA = {"tls": "acme", "hostname": "dhis2.example.org", "acmeEmail": "me@example.org"}
+# No digest of these could be verified.
+WITHOUT_DIGEST = {"ghcr.io/baosystems/postgis", "goacme/lego"}
 
 
 def test_an_image_has_a_tag_and_a_digest() -> None:
-    parts = {repository: (tag, digest) for repository, tag, digest in map(image_parts, PINNED.values())}
+    parts = {repository: (tag, digest) for repository, tag, digest in map(image_parts, ALL)}
     assert all(tag for tag, _ in parts.values()), "a digest alone names no version"
     assert {repository for repository, (_, digest) in parts.items() if not digest} <= WITHOUT_DIGEST
 
@@ -31,13 +33,14 @@ def test_an_image_has_a_tag_and_a_digest() -> None:
 def test_settings_have_the_pinned_images_unless_they_name_others(built: Run) -> None:
     recorded = built()
     assert {image.name: image.inputs["name"] for image in recorded.of(IMAGE) if image.name in PINNED} == PINNED
+    assert built(**OF_A_CA).one(IMAGE, "acme-image").inputs["name"] == images.ACME
     chosen = f"valkey/valkey:9@sha256:{'1' * 64}"
     assert Settings.model_validate({"cacheImage": chosen}).cache_image == chosen
     assert built(cacheImage=chosen).one(IMAGE, "cache-image").inputs["name"] == chosen
 
 
 def test_no_other_file_has_them() -> None:
-    tagged = [reference.partition("@")[0] for reference in PINNED.values()]
+    tagged = [reference.partition("@")[0] for reference in ALL]
     patterns = [argument for reference in tagged for argument in ("-e", reference)]
     listed = subprocess.run(
         ["git", "grep", "--untracked", "-lF", *patterns], cwd=ROOT, capture_output=True, text=True, check=False
@@ -52,7 +55,7 @@ def test_renovate_reads_and_writes_that_file() -> None:
     (pattern,) = (text.replace("(?<", "(?P<") for text in manager["matchStrings"])
     text = (ROOT / FILE).read_text(encoding="utf-8")
     matches = list(re.finditer(pattern, text))
-    assert {match[0].strip('"') for match in matches} == set(PINNED.values())
+    assert {match[0].strip('"') for match in matches} == set(ALL)
     assert [image_parts(match[0].strip('"')) for match in matches] == [
         (match["depName"], match["currentValue"], match["currentDigest"]) for match in matches
     ]

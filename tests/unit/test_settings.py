@@ -99,6 +99,28 @@ INVALID: dict[str, list[object]] = {
         True,
         None,
     ],
+    "tls": ["on", "SELFSIGNED", "", True, "acme selfSigned", None],
+    "hostname": [
+        "https://dhis2.example.org",
+        "dhis2_1.example.org",
+        "-dhis2.example.org",
+        "dhis2..example.org",
+        "*.example.org",
+        "10.0.0.5",
+        "dhis2.example.org:8443",
+        f"{'x' * 60}.example.org",
+        "a b",
+        True,
+    ],
+    "httpsPort": ["0", "65536", "https"],
+    "tlsCertificate": ["no-such-file.crt", "tests", __file__, True],
+    "tlsKey": ["no-such-file.key", "tests", __file__],
+    "acmeEmail": ["me", "me@", "@example.org", "a b@example.org", "a@b,c@d", True],
+    "acmeServer": ["http://ca.example.org/dir", "ca.example.org/dir", "https://", "", "https://a b"],
+    "acmeServerCertificate": ["no-such-file.crt", True],
+    "acmeDnsProvider": ["cloud flare", "https://x", True],
+    "acmeDnsCredentials": ["x", [1], {"a_token": "x"}, {"A-TOKEN": "x"}, {"TOKEN": [1]}, {"TOKEN": ""}],
+    "acmeImage": ["goacme/lego"],
     "databaseImage": ["postgres", "postgres:", 17, f"postgres:17@sha256:{'0' * 63}"],
     "cacheImage": ["valkey"],
     "loadBalancerImage": ["nginx"],
@@ -178,10 +200,18 @@ def test_the_command_of_an_error_fixes_it(
         command = line.rpartition("; fix: ")[2]
         match = re.fullmatch(r"pulumi config (?:set|rm) ([A-Za-z]+)(?: '?(.*?)'?)?", command)
         if match and " set " in command:
-            monkeypatch.chdir(tmp_path)
+            in_project_with_files(tmp_path, monkeypatch)
             assert error_lines({key: value, match[1]: match[2]}) == [], f"{command} must lead to valid settings"
         else:
             assert f"--secret {key}" in command or " rm " in command or "--path" in command
+
+
+def in_project_with_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change to a project's folder beside which the PEM files of the examples are."""
+    for name in ("dhis2.example.org.crt", "dhis2.example.org.key", "ca.crt"):
+        (folder / name).write_text("-----BEGIN CERTIFICATE-----\n")
+    (folder / "project").mkdir(exist_ok=True)
+    monkeypatch.chdir(folder / "project")
 
 
 def test_all_errors_are_reported_at_once() -> None:
@@ -330,6 +360,10 @@ def test_an_encrypted_password_is_valid_and_one_in_plaintext_is_not(stack_config
         ({"baseUrl": "https://dhis2.example.org"}, True),
         ({"baseUrl": "https://localhost.example.org"}, True),
         ({"baseUrl": "http://192.168.1.5:8080"}, True),
+        ({"hostname": "dhis2.example.org"}, True),
+        ({"hostname": "dhis2.example.org", "baseUrl": "http://localhost:8080"}, True),
+        ({"hostname": "dhis2.localhost"}, False),
+        ({"tls": "selfSigned"}, False),
     ],
 )
 def test_a_stack_is_open_to_others_by_its_port_or_by_a_proxy(raw: dict[str, str], is_open: bool) -> None:

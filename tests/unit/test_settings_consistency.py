@@ -2,10 +2,13 @@
 
 import pytest
 
+from components.settings.consistency import consistency_warnings
+from components.settings.parsing import parse_settings
 from tests.unit.test_settings import error_lines
 
 HTTPS = {"server.https": "on"}
 ALL = "0.0.0.0"  # noqa: S104 - a value of bind
+ACME: dict[str, object] = {"tls": "acme", "hostname": "dhis2.example.org", "acmeEmail": "me@example.org"}
 ANALYTICS = {"analytics.connection.url": "x"}
 
 # what -> settings, the one the error is reported for
@@ -32,8 +35,40 @@ def test_inconsistent_settings_are_refused(raw: dict[str, object], key: str) -> 
     assert line.startswith(f"  {key}: ") and "; fix: pulumi config" in line
 
 
+TLS: dict[str, tuple[dict[str, object], str]] = {
+    "a CA without a host name": ({"tls": "acme", "acmeEmail": "me@example.org"}, "hostname"),
+    "a CA without an account": ({"tls": "acme", "hostname": "dhis2.example.org"}, "acmeEmail"),
+    "credentials without a provider": (
+        {**ACME, "acmeDnsCredentials": {"CLOUDFLARE_DNS_API_TOKEN": "x"}},
+        "acmeDnsCredentials",
+    ),
+    "one port for http and https": ({"tls": "selfSigned", "port": 8443}, "httpsPort"),
+    "an address with http": ({"tls": "selfSigned", "baseUrl": "http://dhis2.example.org"}, "baseUrl"),
+}
+
+
+@pytest.mark.parametrize(("raw", "key"), TLS.values(), ids=TLS.keys())
+def test_settings_of_tls_that_do_not_fit_are_refused(raw: dict[str, object], key: str) -> None:
+    (line,) = error_lines(raw)
+    assert line.startswith(f"  {key}: ") and "; fix: pulumi config" in line
+
+
+def test_your_own_certificate_needs_a_key_and_a_host_name() -> None:
+    lines = error_lines({"tls": "certificate"})
+    assert [line.split(":")[0].strip() for line in lines] == ["hostname", "tlsCertificate", "tlsKey"]
+
+
+def test_a_port_that_no_ca_connects_to_is_warned_of() -> None:
+    (warning,) = consistency_warnings(parse_settings(ACME))
+    assert "the CA connects to port 80" in warning
+    for settings in ({"port": 80}, {"acmeDnsProvider": "cloudflare"}, {"tls": "off"}):
+        assert not list(consistency_warnings(parse_settings({**ACME, **settings})))
+
+
 CONSISTENT: dict[str, dict[str, object]] = {
     "https": {"baseUrl": "https://dhis2.example.org", "dhisConf": HTTPS},
+    "https of the load balancer": {"tls": "selfSigned", "dhisConf": HTTPS},
+    "https on a port of a router": {**ACME, "baseUrl": "https://dhis2.example.org"},
     "https in capitals": {"baseUrl": "HTTPS://dhis2.example.org", "dhisConf": HTTPS},
     "the Docker host as a proxy": {"trustedProxies": "host", "bind": "::1"},
     "other proxies, reached by all": {"trustedProxies": "10.0.0.5", "bind": ALL},

@@ -1,12 +1,13 @@
 """Values at the edge of what is valid, and the sentences about those that are not."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 
-from components.settings.model import setting_fields
+from components.settings.model import Tls, setting_fields
 from components.settings.parsing import parse_settings
-from tests.unit.test_settings import PASSWORD, error_lines
+from tests.unit.test_settings import PASSWORD, error_lines, in_project_with_files
 
 VALID: list[tuple[str, object, object]] = [
     ("version", 2.42, "2.42"),
@@ -25,6 +26,11 @@ VALID: list[tuple[str, object, object]] = [
     ("trustedProxies", "[2001:db8::7]", ("2001:db8::7/128",)),
     ("trustedProxies", "::ffff:10.0.0.5,::ffff:10.1.0.0/112", ("10.0.0.5/32", "10.1.0.0/16")),
     ("trustedProxies", "host", ("host",)),
+    ("tls", False, Tls.OFF),
+    ("tls", " selfSigned ", Tls.SELF_SIGNED),
+    ("hostname", "DHIS2.Example.ORG", "dhis2.example.org"),
+    ("hostname", "localhost", "localhost"),
+    ("acmeDnsProvider", "Cloudflare", "cloudflare"),
     ("coreMemory", "512", 512),
     ("coreMemory", "512m", 512),
     ("coreMemory", " 3g ", 3072),
@@ -166,7 +172,8 @@ def test_the_length_of_a_shown_value_is_bounded() -> None:
     assert len(line) < 300 and "…" in line, "a page of it hides the other errors"
 
 
-def test_every_example_is_valid() -> None:
+def test_every_example_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_project_with_files(tmp_path, monkeypatch)
     for key, field in setting_fields().items():
         for example in field.examples or ():
             assert key == "dumpUrl" or error_lines({key: example}) == [], "the commands of errors set it"

@@ -127,6 +127,7 @@ VALID = [
     {"keepData": False, "coreMemory": 3072, "readyTimeout": 900},
     {"coreMemory": "3g", "databaseMemory": "2048MB", "cacheMemory": "256", "readyTimeout": "1h30m"},
     {"coreMemory": "3 GiB", "databaseMemory": "2097152k", "cacheMemory": "268435456b", "readyTimeout": "900s"},
+    {"tls": "acme", "hostname": "dhis2.example.org", "acmeDnsCredentials": {"TOKEN": {"secure": "v1:abc"}}},
     {"adminPassword": {"secure": "v1:abc"}, "dumpUrl": {"secure": "v1:abc"}},
     {"dhisConf": {"max.sessions.per_user": 5, "oidc.secret": {"secure": "v1:x"}, "monitoring": {"api.enabled": "on"}}},
 ]
@@ -144,6 +145,8 @@ INVALID = [
     {"version": 2.4},
     {"adminPassword": "in clear"},
     {"dhisConf": {"redis.enabled": "on"}},
+    {"tls": "on"},
+    {"acmeDnsCredentials": {"CLOUDFLARE_DNS_API_TOKEN": "in clear"}},
     {"dhisConf": {"read1.connection.url": "x"}},
     {"dhisConf": "on"},
 ]
@@ -171,4 +174,5 @@ def test_the_settings_table_has_every_setting_with_its_default_and_values() -> N
     assert by_key["readyTimeout"] == ["`900`", "30 to 86400 seconds"]
     assert by_key["image"] == ["from `version`", "text"], "unset is not nothing"
     assert by_key["adminPassword"] == ["the dump's own, or generated", "secret"]
+    assert by_key["tls"] == ["`off`", "off, selfSigned, certificate, acme"]
     assert by_key["dhisConf"] == ["none", "map"] and by_key["keepData"] == ["`false`", "true, false"]

@@ -1,0 +1,3 @@
+"""Memory of the ACME client."""
+
+MEMORY_MB = 128
