@@ -55,6 +55,7 @@ CATALOGUE = (
         pins=(artefacts.NGINX, *artefacts.NGINX_SHA256.values()),
         fetch=(artefacts.put_nginx,),
     ),
+    Recipe(name="lego", image="lego", versions={"4": ""}, fetch=(artefacts.put_lego,)),
     Recipe(
         name="simulator",
         image="dhis2-simulator",

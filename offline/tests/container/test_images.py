@@ -10,7 +10,7 @@ from offline.images.catalogue import CATALOGUE
 from tests.support.archive import packed
 from tests.support.commands import shell, shell_output
 from tests.support.containers import Containers
-from tests.support.project import NGINX, POSTGRES, VALKEY
+from tests.support.project import LEGO, NGINX, POSTGRES, VALKEY
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.container
@@ -45,6 +45,7 @@ def database(containers: Containers) -> Container:
         (POSTGRES, "999:999", "postgres initdb psql pg_basebackup pg_restore pg_dump vacuumdb gzip sha256sum flock"),
         (VALKEY, "999:999", "valkey-server valkey-cli sh chmod install"),
         (NGINX, "101:101", "nginx curl gzip flock sha256sum od sh"),
+        (LEGO, "101:101", "/lego sh awk cmp cut sed tr"),
         *((image, "65534:65534", "java catalina.sh curl sh") for image in SIMULATORS),
     ],
 )

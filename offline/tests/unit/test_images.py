@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from docker.errors import BuildError, ImageNotFound
 
+from components.settings import images
 from offline.images import base, builder, catalogue
 from offline.images.__main__ import main
 from offline.images.builder import LABEL, Builder
@@ -250,11 +252,18 @@ def test_an_unknown_image_is_refused_with_the_known_ones(capsys: pytest.CaptureF
     assert "nothing here builds oracle. Known images: dhis2-cluster/postgres:17, dhis2-cluster/valkey:8" in error
 
 
+def test_lego_is_the_version_of_the_official_image() -> None:
+    pins = (next(recipe.folder for recipe in CATALOGUE if recipe.name == "lego") / "go.mod").read_text()
+    (version,) = re.findall(r"go-acme/lego/v4 (v\S+)", pins)
+    assert images.ACME.partition("@")[0] == f"goacme/lego:{version}", "what is tested here is what others pull"
+
+
 def test_the_images_carry_the_names_the_program_asks_for() -> None:
     tags = [tag for one in CATALOGUE for tag in one.tags]
     assert tags == [
         "dhis2-cluster/postgres:17",
         "dhis2-cluster/valkey:8",
         NGINX_TAG,
+        "dhis2-cluster/lego:4",
         *(f"dhis2-cluster/dhis2-simulator:{version}" for version in ("2.41.4", "2.42.5", "2.43.1")),
     ], "stack files name them"
