@@ -10,6 +10,7 @@ from cli import databases
 from cli.containers import Inspected, Part, StackContainers
 from cli.rows import ROWS, Row
 from components.naming import DUMP_CACHE_VOLUME
+from components.settings.model import Tls
 
 # In the cache's container. Not from components/orchestrator/container_spec.py: importing Pulumi takes a second.
 CACHE_CLIENT = "/opt/dhis2-cluster/client.sh"
@@ -168,6 +169,7 @@ class Collector:
         settings = self.containers.target.settings
         wanted = ["lb", *(f"core-{number}" for number in range(1, settings.cores + 1)), "cache", "primary"]
         wanted += [f"replica-{number}" for number in range(1, settings.replicas + 1)]
+        wanted += ["certificates"] if settings.tls is Tls.ACME else []
         reason = "has no container; create it: pulumi up --refresh"
         return [
             PartStatus(part=part, container="", healthy=False, health="missing", reason=reason)

@@ -3,11 +3,17 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from cli.containers import Inspected, StackContainers
+from components.settings.model import Tls
 
 ANALYTICS = "/opt/dhis2-cluster/analytics.sh"  # of the primary
 NOT_RESTORED = "nothing was restored"  # its words
+# Of the load balancer: what it serves, and what it serves until there is another one. With their keys.
+CERTIFICATE, SELF_SIGNED = "/certificates/current.pem", "/opt/dhis2-cluster/secrets/self-signed.pem"
+RENEWAL = "/opt/dhis2-cluster/health.sh"  # of the client of a CA: prints why the last attempt has failed
+SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +41,62 @@ def url(containers: StackContainers, _: Sequence[Inspected]) -> Row:
 
 def analytics(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
     """Return how far the analytics tables are that DHIS2 builds after a restore; a failure ends no service."""
-    primary = next((inspected.part for inspected in parts if inspected.part.part == "primary"), None)
-    code, output = containers.execute(primary, ["bash", ANALYTICS]) if primary else (1, "")
+    code, output = _execute(containers, parts, "primary", ["bash", ANALYTICS])
     text = output.strip()
     return None if code or text == NOT_RESTORED else Row(name="analytics", text=text, value=re.split(r"\W", text)[0])
 
 
-ROWS: tuple[Source, ...] = (url, analytics)
+def certificate(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+    """Return the days the certificate is valid for; None without https, or where the load balancer does not run.
+
+    Not healthy where it is not the one of the settings, has expired, or does so soon: within two weeks, or within a
+    sixth of a short lifetime. A CA's has been renewed long before then.
+    """
+    settings = containers.target.settings
+    if not settings.https:
+        return None
+    # It is imported here because that takes a tenth of a second.
+    from components.tls.pem import CertificateError, parse_chain  # noqa: PLC0415
+
+    self_signed = _certificates(containers, parts, SELF_SIGNED)
+    of_settings = settings.tls is Tls.SELF_SIGNED
+    served = self_signed if of_settings else _certificates(containers, parts, CERTIFICATE)
+    try:
+        server = parse_chain(served).server
+    except CertificateError:
+        return None
+    ends = server.not_valid_after_utc
+    left, lifetime = ends - datetime.now(UTC), ends - server.not_valid_before_utc
+    text = f"{left.days} days left, until {ends:%Y-%m-%d}" if left > timedelta(0) else f"expired on {ends:%Y-%m-%d}"
+    of_settings = of_settings or served != self_signed
+    if served == self_signed:
+        text = f"self-signed, {text}" if of_settings else "self-signed: there is no other one yet"
+    reason = _renewal_failure(containers, parts)
+    return Row(
+        name="certificate",
+        text=f"{text}; {reason}" if reason else text,
+        value={"days_left": left.days, "expires_at": ends.isoformat(), "self_signed": served == self_signed},
+        healthy=of_settings and left > min(SOON, lifetime / 6),
+    )
+
+
+def _certificates(containers: StackContainers, parts: Sequence[Inspected], path: str) -> str:
+    """Return the certificates of a PEM file of the load balancer, without the key."""
+    command = ["sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p", path]
+    code, output = _execute(containers, parts, "lb", command)
+    return output if code == 0 else ""
+
+
+def _renewal_failure(containers: StackContainers, parts: Sequence[Inspected]) -> str:
+    _, output = _execute(containers, parts, "certificates", ["/bin/sh", RENEWAL])
+    return output.strip() if "certificate" in output else ""
+
+
+def _execute(
+    containers: StackContainers, parts: Sequence[Inspected], name: str, command: Sequence[str]
+) -> tuple[int, str]:
+    part = next((inspected.part for inspected in parts if inspected.part.part == name), None)
+    return containers.execute(part, command) if part else (1, "")
+
+
+ROWS: tuple[Source, ...] = (url, certificate, analytics)

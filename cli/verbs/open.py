@@ -14,9 +14,11 @@ def open_browser(stack: StackOption = "") -> None:
     url, host = target.settings.public_url, urlsplit(target.docker_host or "")
     print(url)
     if host.scheme == "ssh" and _is_loopback(urlsplit(url).hostname or ""):
-        port = urlsplit(url).port or 80
+        settings = target.settings
+        published = settings.https_port if settings.https else settings.port
+        port = urlsplit(url).port or (443 if settings.https else 80)
         print(
-            f"This is an address of {host.hostname}. Forward it while you use it: ssh -L {port}:{target.settings.bind}:{target.settings.port} {host.netloc}"
+            f"This is an address of {host.hostname}. Forward it while you use it: ssh -L {port}:{settings.bind}:{published} {host.netloc}"
         )
     elif not webbrowser.open(url):
         print("this machine has no browser; open the address in one")

@@ -25,6 +25,10 @@ WALLS = {
     "components.database.sizing": Wall(("components.database", "components.preflight", *MEASURED), PART),
     "components.load_balancer": Wall(("components.cluster", *MEASURED), PART),
     "components.load_balancer.sizing": Wall(("components.load_balancer", "components.preflight", *MEASURED), PART),
+    "components.tls": Wall(("components.cluster", "components.preflight", *MEASURED), PART),
+    "components.tls.pem": Wall(
+        ("components.tls", "components.cluster", "components.preflight", "cli.rows", *MEASURED), PART
+    ),
     "cli": Wall(("tests",), ALONE),
     "tools": Wall(("cli", "tests", "offline.tests"), ALONE),
     "offline": Wall(("tools", *MEASURED), ALONE),

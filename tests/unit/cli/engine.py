@@ -25,7 +25,14 @@ PRIMARY: dict[str, Any] = {
     "last_read_seconds": None,
     "table_scans": 40,
 }
-KINDS = {"du": "du -sk", "analytics": "analytics.sh"}  # of commands, beside those that ask the server itself
+# Of commands, beside those that ask the server itself.
+KINDS = {
+    "du": "du -sk",
+    "analytics": "analytics.sh",
+    "certificate": "current.pem",
+    "self-signed": "self-signed.pem",
+    "renewal": "health.sh",
+}
 REPLICA = PRIMARY | {
     "standby": True,
     "lsn": 1_048_064,

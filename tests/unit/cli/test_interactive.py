@@ -94,3 +94,10 @@ def test_the_loopback_address_of_another_machine_is_not_opened(
     command_line.settings["dockerHost"] = "ssh://me@docker.example.org"
     command_line.run("open")
     assert "ssh -L 8080:127.0.0.1:8080 me@docker.example.org" in command_line.out
+
+
+def test_with_tls_the_port_of_https_is_forwarded(command_line: CommandLine) -> None:
+    command_line.settings |= {"dockerHost": "ssh://me@docker.example.org", "tls": "selfSigned"}
+    command_line.run("open")
+    assert command_line.out.startswith("https://127.0.0.1:8443\n")
+    assert "ssh -L 8443:127.0.0.1:8443 me@docker.example.org" in command_line.out
