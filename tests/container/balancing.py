@@ -4,8 +4,8 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from components.load_balancer.load_balancer import ENDPOINT, PAGES, UID, nginx_conf
-from components.load_balancer.sizing import MEMORY_MB
+from components.load_balancer.load_balancer import ENDPOINT, PAGES, SELF_SIGNED, UID, Https, nginx_conf
+from components.load_balancer.sizing import memory_mb
 from components.orchestrator.container_spec import FILES
 from components.templates.rendering import render
 from tests.support.commands import shell_output
@@ -41,6 +41,8 @@ events {} http {
       add_header Content-Security-Policy "frame-ancestors 'self' https://portal.example.org;"; return 200;
     }
     location /same-origin { add_header X-Frame-Options SAMEORIGIN; return 200; }
+    # As Spring Security, where a request came over https.
+    location /hsts { add_header Strict-Transport-Security "max-age=31536000 ; includeSubDomains"; return 200; }
     location /permissions { add_header Permissions-Policy "usb=()"; return 200; }
     location /missing { return 404 '{"httpStatusCode":404}'; }
   }
@@ -54,24 +56,31 @@ def load_balancer(
     before: str = "",
     url: str = "http://127.0.0.1:8080",
     trusted: tuple[str, ...] = (),
+    *,
+    https: Https | None = None,
+    self_signed: str = "",
     **options: Any,  # noqa: ANN401
 ) -> Container:
     """Start a load balancer with the program's files.
 
-    `before` is put before the command of its shell, `url` is where users reach it, `trusted` is trustedProxies.
+    `before` is put before the command of its shell, `url` is where users reach it, `trusted` is trustedProxies. With
+    `https` it has the PEM text of a self-signed certificate.
     """
-    files = {f"{FILES}/nginx.conf": nginx_conf("core:8080", url, trusted)}
+    files = {f"{FILES}/nginx.conf": nginx_conf("core:8080", url, trusted, https=https)}
     files |= {f"{FILES}/{name}": render(f"load_balancer/{name}") for name in ("start.sh", "status.conf")}
     files |= {f"{FILES}/pages/{page}": render(f"load_balancer/{page}") for page in PAGES}
-    start = f"{FILES}/start.sh"
+    if https:
+        files |= {f"{FILES}/start-tls.sh": render("load_balancer/start-tls.sh"), SELF_SIGNED: self_signed}
+    start = f"{FILES}/start-tls.sh" if https else f"{FILES}/start.sh"
+    on_volume = [https.certificate] if https and https.replaced else []
     container = containers.start(
         NGINX,
         files=files,
         alias=ENDPOINT.host,
-        entrypoint=["/bin/sh", "-c", f"{before} {start}"] if before else ["/bin/sh", start],
+        entrypoint=["/bin/sh", "-c", f"{before} {start}"] if before else ["/bin/sh", start, *on_volume],
         user=f"{UID}:{UID}",
-        mem_limit=f"{MEMORY_MB}m",
-        tmpfs={"/tmp": "size=64m"},  # noqa: S108
+        mem_limit=f"{memory_mb(https=https is not None)}m",
+        tmpfs={} if on_volume else {"/tmp": "size=64m"},  # noqa: S108
         stop_signal="SIGQUIT",
         **options,
     )

@@ -61,6 +61,11 @@ def test_a_permissions_policy_of_dhis2_is_the_only_one(lb: str) -> None:
     assert httpx.get(f"{lb}/permissions").headers.get_list("permissions-policy") == ["usb=()"]
 
 
+def test_behind_a_proxy_with_https_dhis2_s_own_hsts_passes(lb: str) -> None:
+    sent = httpx.get(f"{lb}/hsts").headers.get_list("strict-transport-security")
+    assert sent == ["max-age=31536000 ; includeSubDomains"], "only the proxy knows its certificate"
+
+
 def test_the_page_of_a_starting_dhis2_may_be_embedded_and_uses_no_feature() -> None:
     with Containers() as alone:
         response = httpx.get(url(alone, load_balancer(alone)), headers={"Accept": "text/html"})

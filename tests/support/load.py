@@ -41,7 +41,7 @@ class Load(AbstractContextManager["Load"]):
     """Clients that send requests to `url` while the context is open, for at most `longest_seconds`.
 
     `failures` counts responses other than 2xx and connections without a response, by method and what happened;
-    `first_failure` is the body of the first such response.
+    `first_failure` is the body of the first such response. Without `verify`, any certificate is accepted.
     """
 
     url: str
@@ -51,6 +51,7 @@ class Load(AbstractContextManager["Load"]):
     pause_seconds: float = PAUSE_SECONDS
     longest_seconds: float = 300
     request_seconds: float = REQUEST_SECONDS
+    verify: bool = True
     failures: Counter[str] = field(default_factory=Counter)
     first_failure: str = ""
     _answered: Counter[str] = field(default_factory=Counter)
@@ -84,7 +85,9 @@ class Load(AbstractContextManager["Load"]):
     def _client(self, client: int) -> None:
         deadline = time.monotonic() + self.longest_seconds
         number = client
-        with httpx.Client(base_url=self.url, cookies=self.cookies, timeout=self.request_seconds) as session:
+        with httpx.Client(
+            base_url=self.url, cookies=self.cookies, timeout=self.request_seconds, verify=self.verify
+        ) as session:
             while not self._stop.is_set() and time.monotonic() < deadline:
                 number += 1
                 self._request(session, *self.choose(client, number))
