@@ -11,10 +11,10 @@ from components.dhis2.release import DUMP_PATTERN, resolve_release
 from components.naming import DUMP_CACHE_VOLUME
 from components.preflight import needed_mb
 from components.settings.model import Settings, setting_fields
-from components.settings.parsing import parse_settings
 from offline.images.catalogue import CATALOGUE
 from tests.support.program import NETWORK, PREFIX, VOLUME, Recorded, Run
 from tests.unit.pages import PAGES, ROOT, anchors, commands, printed_texts, rows, section, spans, text_of
+from tests.unit.test_settings import error_lines
 from tools.__main__ import WORDS
 
 DECISIONS = [page for page in PAGES if page.startswith("docs/adr/")]
@@ -119,7 +119,8 @@ def test_a_command_sets_a_valid_value(page: str) -> None:
     for key, value in used:
         # Not a value: what you fill in, and a file of yours.
         if "…" not in value and not value.startswith("../"):
-            parse_settings({key: value})
+            errors = [line for line in error_lines({key: value}) if line.startswith(f"  {key}: ")]
+            assert not errors, f"{page}: other settings it needs may be missing here"
 
 
 def test_the_pattern_of_values_matches() -> None:
@@ -144,8 +145,9 @@ def test_every_stack_output_exists(dev: Recorded) -> None:
     assert not used - dev.outputs.keys()
 
 
-def test_every_container_volume_and_network_exists(dev: Recorded) -> None:
-    resources = [*dev.containers, *dev.of(VOLUME), *dev.of(NETWORK)]
+def test_every_container_volume_and_network_exists(dev: Recorded, built: Run) -> None:
+    https = built(tls="acme", hostname="dhis2.example.org", acmeEmail="admin@example.org")
+    resources = [item for run in (dev, https) for item in (*run.containers, *run.of(VOLUME), *run.of(NETWORK))]
     names = {str(resource.inputs["name"]).replace(PREFIX, DEV) for resource in resources}
     assert {f"{DEV}-core-1", f"{DEV}-files", f"{DEV}-app"} <= names
     used = set(re.findall(rf"\b{DEV}-[a-z0-9-]+|\bdhis2-cluster-dumps\b", "\n".join(map(text_of, PAGES))))
