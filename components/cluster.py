@@ -6,15 +6,16 @@ from functools import partial
 import pulumi
 import pulumi_random as random
 
+from components.backup.backup import Backup, BackupArgs
 from components.cache.cache import Cache, CacheArgs
 from components.core.core_pool import CorePool, CorePoolArgs
-from components.database.database_pair import DatabasePair, DatabasePairArgs
+from components.database.database_pair import BackupAccess, DatabasePair, DatabasePairArgs
 from components.database.passwords import AdminPassword, AdminPasswords, EncryptionPassword
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
 from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.naming import NETWORKS, Naming
-from components.orchestrator.docker import image, network
+from components.orchestrator.docker import image, network, volume
 from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import Watcher
 from components.settings.model import LETS_ENCRYPT, Settings, Tls
@@ -47,6 +48,7 @@ class Cluster(pulumi.ComponentResource):
     ready: pulumi.Output[bool]
     admin_password: pulumi.Output[str]
     encryption_password: pulumi.Output[str]
+    backup_password: pulumi.Output[str] | None
     _admin_has: AdminPassword | None = None
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -65,6 +67,9 @@ class Cluster(pulumi.ComponentResource):
         encryption, passwords = settings.encryption_password, self._admin_passwords(settings)
         generated = self._password("encryption")  # kept in the state, where the setting replaces it too
         database_password, cache_password = self._password("database"), self._password("cache")
+        # Also while there are no backups: those of before are encrypted with it.
+        repository_password = self._password("backup")
+        backup = self._backup_access(context)
         is_open = settings.is_open_to_others
         lb = LoadBalancerArgs(
             context,
@@ -89,6 +94,7 @@ class Cluster(pulumi.ComponentResource):
                     value=pulumi.Output.secret(encryption.get_secret_value()) if encryption else generated,
                     from_setting=encryption is not None,
                 ),
+                backup=backup,
             ),
             child,
         )
@@ -115,12 +121,40 @@ class Cluster(pulumi.ComponentResource):
             hooks = context.gates.before_create_check("lb", self._until_admin_is_safe)
             cores = [core.resource for core in self.cores.services]
             self.load_balancer = LoadBalancer("load-balancer", replace(lb, depends_on=cores, hooks=hooks), child)
+        given = settings.backup_password
+        password = pulumi.Output.secret(given.get_secret_value()) if given else repository_password
+        self.backup_password = password if backup else None
+        self.backups = [self._backup(context, args.release, backup, password)] if backup else []
         self.acme_client, installed = self._certificate(context)
         ready = self._ready(context)
         self.ready = pulumi.Output.all(installed, ready).apply(all) if installed else ready
         self.admin_password = self._admin_password(passwords)
         self.encryption_password = self.database.encryption_password
         self.register_outputs({"ready": self.ready})
+
+    def _backup_access(self, context: StackContext) -> BackupAccess | None:
+        """Return what other parts know of the backups; None without them. Their volume outlives the stack."""
+        if context.settings.backup_cron is None:
+            return None
+        repository = volume("backup", context, self, kept=True)
+        return BackupAccess(volume=repository, role_password=self._password("backup-role"))
+
+    def _backup(
+        self, context: StackContext, release: Release, access: BackupAccess, password: pulumi.Output[str]
+    ) -> Backup:
+        args = BackupArgs(
+            context=context,
+            release=release,
+            cron=context.settings.backup_cron or "",
+            volume=access.volume,
+            files=self.cores.files,
+            primary=self.database.primary,
+            core=self.cores.services[0],
+            password=password,
+            role_password=access.role_password,
+            encryption_password=self.database.encryption_password,
+        )
+        return Backup("backups", args, pulumi.ResourceOptions(parent=self))
 
     def _ready(self, context: StackContext) -> pulumi.Output[bool]:
         # Backends first: a failure names the part that has it, and the cores know when the database was restored.
@@ -133,11 +167,11 @@ class Cluster(pulumi.ComponentResource):
                 await part.until_ready(watcher)
             await self._verify_admin_password(watcher)
             await self.database.build_analytics(watcher, self.cores.services[0].endpoint, self._admin_has)
-            for part in certificates:
+            for part in (*certificates, *self.backups):
                 await part.until_ready(watcher)
 
-        services = [service.resource for part in (*parts, *certificates) for service in part.services]
-        return context.gates.when_ready(services, check)
+        every: list[Part] = [*parts, *certificates, *self.backups]
+        return context.gates.when_ready([service.resource for part in every for service in part.services], check)
 
     async def _until_admin_is_safe(self, watcher: Watcher) -> None:
         for part in (self.database, self.cache, self.cores):

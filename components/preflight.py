@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 import requests
 from requests.exceptions import RequestException
 
+from components.backup.sizing import MEMORY_MB as BACKUP_MEMORY_MB
+from components.backup.sizing import TOOLS_MEMORY_MB
 from components.database.sizing import FETCH_MEMORY_MB, data_bytes
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
@@ -152,7 +154,8 @@ def _check_memory(settings: Settings, engine_mb: int) -> None:
 def _other_mb(settings: Settings) -> int:
     acme_mb = ACME_MEMORY_MB if settings.tls is Tls.ACME else 0
     balancer_mb = load_balancer_memory_mb(https=settings.https)
-    return settings.cache_memory_mb + balancer_mb + FETCH_MEMORY_MB + acme_mb
+    backup_mb = 0 if settings.backup_cron is None else BACKUP_MEMORY_MB + TOOLS_MEMORY_MB
+    return settings.cache_memory_mb + balancer_mb + FETCH_MEMORY_MB + acme_mb + backup_mb
 
 
 def _smaller(settings: Settings, engine_mb: int) -> str:
@@ -216,6 +219,7 @@ def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> tu
         settings.cache_image: "cacheImage",
         settings.load_balancer_image: "loadBalancerImage",
         **({settings.acme_image: "acmeImage"} if settings.tls is Tls.ACME else {}),
+        **({} if settings.backup_cron is None else {settings.backup_image: "backupImage"}),
     }
     # A registry that is slow to answer may still deliver.
     unavailable = unavailable_images(engine.client, keys, engine.architecture)

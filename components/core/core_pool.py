@@ -57,16 +57,17 @@ class CorePoolArgs:
 
 
 class CorePool(pulumi.ComponentResource):
-    """The cores, exposed as `services`; `endpoint` resolves to all of them."""
+    """The cores, exposed as `services`; `endpoint` resolves to all of them, `files` is the volume of their files."""
 
     endpoint: ClassVar[Endpoint] = Endpoint("core", 8080)
     services: list[Service]
+    files: pulumi.Output[str]
 
     def __init__(self, name: str, args: CorePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the shared file store and the cores."""
         super().__init__("dhis2-cluster:index:CorePool", name, None, opts)
         self._args = args
-        self._files = volume("files", args.context, self)
+        self.files = volume("files", args.context, self)
         self._backends = [args.primary, *args.replicas, args.cache]
         gates, cores = args.context.gates, args.context.settings.cores
         first = self._core(
@@ -153,10 +154,10 @@ class CorePool(pulumi.ComponentResource):
                 *(File(path=f"{FILES}/{name}", content=render(f"core/{name}"), executable=True) for name in SCRIPTS),
             ),
             mounts=(
-                Mount(volume=self._files, path=f"{home}/files"),
+                Mount(volume=self.files, path=f"{home}/files"),
                 # The same volume at a second path, where every image has a folder open to all: a new volume takes its
                 # mode over. The folder of the first path is in no image, and would be owned by root.
-                Mount(volume=self._files, path="/var/tmp"),  # noqa: S108
+                Mount(volume=self.files, path="/var/tmp"),  # noqa: S108
             ),
             tmpfs={"/tmp": 64},  # noqa: S108
             healthcheck=("/bin/bash", f"{FILES}/health.sh"),

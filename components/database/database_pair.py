@@ -38,6 +38,14 @@ REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-
 
 
 @dataclass(frozen=True, kw_only=True)
+class BackupAccess:
+    """What the primary takes of the backups: their volume, which it restores sets from, and their role's password."""
+
+    volume: pulumi.Output[str]
+    role_password: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatabasePairArgs:
     """What the databases take."""
 
@@ -47,6 +55,7 @@ class DatabasePairArgs:
     replication_password: pulumi.Input[str]
     encryption_password: EncryptionPassword
     admin_passwords: AdminPasswords
+    backup: BackupAccess | None = None
 
 
 class DatabasePair(pulumi.ComponentResource):
@@ -169,6 +178,11 @@ class DatabasePair(pulumi.ComponentResource):
             # Also where the dump's own stays: the database may have it from a time when others could reach the stack.
             "admin-password": admin.value(AdminPassword.SETTING if is_setting else AdminPassword.GENERATED),
         }
+        mounts = [Mount(volume=self._dump_cache, path="/dumps")] if self._dump_cache else []
+        if args.backup is not None:
+            secrets["backup-role-password"] = args.backup.role_password
+            # At a path where every image has a folder open to all: a new volume takes its mode over.
+            mounts.append(Mount(volume=args.backup.volume, path="/var/tmp", read_only=True))  # noqa: S108
         return self._server(
             "primary",
             "the primary database",
@@ -181,7 +195,7 @@ class DatabasePair(pulumi.ComponentResource):
                 "ADMIN_PASSWORD_FROM": _SOURCES[admin.assigned],
             },
             secrets=secrets,
-            mounts=[Mount(volume=self._dump_cache, path="/dumps")] if self._dump_cache else [],
+            mounts=mounts,
             # What a preview shows when the database is going to be restored again.
             labels={"dhis2-cluster.dump": dump.name},
             # After the cores are deleted: none writes to a database that is being replaced.

@@ -99,15 +99,17 @@ def service(
     return Service(resource=container(part, spec, opts), wait_target=target, endpoint=endpoint)
 
 
-def volume(part: str, context: StackContext, parent: pulumi.Resource) -> pulumi.Output[str]:
-    """Register a data volume of a part and return its name; with keepData it outlives the stack."""
-    naming, keep_data = context.naming, context.settings.keep_data
+def volume(
+    part: str, context: StackContext, parent: pulumi.Resource, *, kept: bool | None = None
+) -> pulumi.Output[str]:
+    """Register a data volume of a part and return its name; `kept` ones outlive the stack, by default with keepData."""
+    naming, kept = context.naming, context.settings.keep_data if kept is None else kept
     return docker.Volume(
         part,
         name=naming.of(part),
         labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
         # A volume is never replaced for a label.
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=keep_data, ignore_changes=["labels"]),
+        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=kept, ignore_changes=["labels"]),
     ).name
 
 

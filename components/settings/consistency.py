@@ -24,7 +24,12 @@ def consistency_errors(settings: Settings, invalid: set[str], hidden: set[str]) 
 
 
 def consistency_warnings(settings: Settings) -> Iterator[str]:
-    """Yield what is valid and probably not intended."""
+    """Yield what is valid and probably not intended: a proxy that is not named, a bucket without access key."""
+    if (settings.backup_repository or "").startswith("s3:") and not (
+        settings.backup_access_key and settings.backup_secret_key
+    ):
+        # Not an error: the machine may have a role of its own.
+        yield "backupRepository is on S3, and there is no access key for it: pulumi config set backupAccessKey … and pulumi config set --secret backupSecretKey"
     if settings.public_url.startswith("https:") and not settings.https and not settings.trusted_proxies:
         yield "baseUrl is https, and trustedProxies names no proxy: DHIS2 and the login limit see all users under one address, the proxy's. Name it: pulumi config set trustedProxies 10.0.0.5 (its address), or host for a proxy on the Docker host"
     if settings.tls is Tls.ACME and not settings.acme_dns_provider and settings.port != HTTP_PORT:

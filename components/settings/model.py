@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from components.settings import images, tls_validators, validators
+from components.settings import backup, images, tls_validators, validators
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, DiskSize, Duration, Integer, Memory
 from components.settings.validators import Unset, is_local
@@ -200,6 +200,50 @@ class Settings(BaseModel):
         description="Secret: DHIS2's encryption.password, for a database that has values encrypted with it; unset = generated",
         repr=False,
     )
+    backup_schedule: Annotated[
+        str | None, BeforeValidator(backup.schedule), Unset("0 2 * * * where `keepData` is true, else off")
+    ] = Field(
+        default=None,
+        alias="backupSchedule",
+        description="When backups are made, as cron text in UTC; manual = only by dhis2-cluster backup, off = no backups",
+        examples=["0 2 * * *"],
+    )
+    backup_keep: Annotated[str, BeforeValidator(backup.keep, json_schema_input_type=str | dict[str, int])] = Field(
+        default="daily=7 weekly=4 monthly=12",
+        alias="backupKeep",
+        description="How many daily, weekly and monthly backups are kept, besides all of the last two days",
+        examples=["daily=14,weekly=8"],
+    )
+    backup_repository: Annotated[
+        str | None, BeforeValidator(backup.repository), Unset("a volume on the Docker host")
+    ] = Field(
+        default=None,
+        alias="backupRepository",
+        description="Where restic keeps the backups: s3:https://host/bucket/path or rest:https://host/path; with a password in it: --secret",
+        examples=["s3:https://s3.example.org/dhis2-backups"],
+        repr=False,
+    )
+    backup_access_key: Annotated[str | None, BeforeValidator(backup.secret), Unset("none")] = Field(
+        default=None, alias="backupAccessKey", description="Access key id of an S3 repository", repr=False
+    )
+    backup_secret_key: Annotated[SecretStr | None, BeforeValidator(backup.secret), Unset("none")] = Field(
+        default=None, alias="backupSecretKey", description="Secret: secret access key of an S3 repository", repr=False
+    )
+    backup_password: Annotated[SecretStr | None, BeforeValidator(backup.secret), Unset("generated")] = Field(
+        default=None,
+        alias="backupPassword",
+        description="Secret: password that the backups are encrypted with; unset = generated",
+        repr=False,
+    )
+    backup_encryption_password: Boolean = Field(
+        default=True,
+        alias="backupEncryptionPassword",
+        description="Put DHIS2's encryption.password into the backups, so that repository and password alone restore everything",
+        examples=["false"],
+    )
+    backup_image: Annotated[Image, Unset(PINNED, images.BACKUP)] = Field(
+        default="", alias="backupImage", description="Image that restic 0.17 or newer is taken from"
+    )
     ready_timeout_seconds: Annotated[int, Duration(30, 86400, why_low="no DHIS2 starts in less")] = Field(
         default=900,
         alias="readyTimeout",
@@ -226,6 +270,13 @@ class Settings(BaseModel):
     def host(self) -> str:
         """Where users reach the load balancer: the host name, or its address (loopback where published on all)."""
         return self.hostname or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)  # noqa: S104 - compared, not bound
+
+    @property
+    def backup_cron(self) -> str | None:
+        """The schedule of backups; empty where they are made by hand only, None without backups."""
+        by_default = backup.KEPT_DATA_SCHEDULE if self.keep_data else backup.OFF
+        chosen = self.backup_schedule or by_default
+        return {backup.OFF: None, backup.MANUAL: ""}.get(chosen, chosen)
 
     @property
     def public_url(self) -> str:

@@ -1,4 +1,4 @@
-"""What the images take from PyPI, Maven Central and Go modules, each pinned, and the simulator's build."""
+"""What the images take from PyPI, Maven Central and Go modules, each pinned, and what is built for them."""
 
 import hashlib
 import platform
@@ -30,6 +30,7 @@ GO_BUILD = (
     "-trimpath",
 )
 LEGO = "github.com/go-acme/lego/v4/cmd/lego"
+SUPERCRONIC = Path(__file__).parent / "supercronic"  # go.mod and go.sum: its pins
 
 
 def put_nginx(context: Path) -> None:
@@ -89,6 +90,14 @@ def put_simulator(context: Path) -> None:
         war.extractall(context / "ROOT")
     open_to_all(context / "ROOT")
     shutil.rmtree(sources)
+
+
+def put_supercronic(context: Path) -> None:
+    """Build supercronic, statically linked, and put it into a build context."""
+    command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(context / "supercronic")]
+    hint = "Is Go installed and a Go module proxy reachable?"
+    static = ["env", "CGO_ENABLED=0"]
+    run([*static, *command, "github.com/aptible/supercronic"], "images: building supercronic", hint, cwd=SUPERCRONIC)
 
 
 def store(download: Path, cached: Path, sha256: str) -> None:

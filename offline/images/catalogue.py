@@ -57,6 +57,13 @@ CATALOGUE = (
     ),
     Recipe(name="lego", image="lego", versions={"4": ""}, fetch=(artefacts.put_lego,)),
     Recipe(
+        name="restic",
+        image="restic",
+        versions={"0.18": ""},
+        sources=(artefacts.SUPERCRONIC,),
+        fetch=(artefacts.put_supercronic,),
+    ),
+    Recipe(
         name="simulator",
         image="dhis2-simulator",
         versions={version: version for version in ("2.41.4", "2.42.5", "2.43.1")},

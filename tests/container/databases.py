@@ -8,6 +8,7 @@ from pathlib import Path
 from docker.models.containers import Container
 from docker.models.networks import Network
 
+from components.backup.backup import DATA as BACKUP_DATA
 from components.database import sizing
 from components.database.database_pair import DATA, UID, scripts_of
 from components.orchestrator.container_spec import FILES, SECRETS
@@ -21,6 +22,7 @@ from tests.support.waiting import until
 MEMORY_MB = 512
 APP_PASSWORD = "app:pass\\word'1"  # noqa: S105 - with what a passfile, SQL and a shell must escape
 REPLICATION_PASSWORD = "repl:pass\\word'2"  # noqa: S105
+BACKUP_PASSWORD = "back:pass\\word'4"  # noqa: S105
 ADMIN_PASSWORD = "Admin'pass\\3"  # noqa: S105
 KEY = "5eed" * 16
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -65,12 +67,13 @@ class Databases:
         encryption: str = "",
         from_setting: bool = True,
         commands: Mapping[str, str] | None = None,
+        backups: str = "",
         start: bool = True,
     ) -> Container:
         """Start a primary that is restored from the dump `key`; `keep` is keepData, `admin` is ADMIN_PASSWORD_FROM.
 
         `encryption` is DHIS2's encryption.password, `from_setting` or generated. `commands` are scripts that run in the
-        place of the image's commands of that name.
+        place of the image's commands of that name. `backups` is the volume of the backups.
         """
         files = self.files("primary") | {f"{SECRETS}/app-password": APP_PASSWORD}
         files[f"{SECRETS}/admin-password"] = ADMIN_PASSWORD
@@ -88,6 +91,9 @@ class Databases:
             files[f"{SECRETS}/encryption-password"] = encryption
             environment["ENCRYPTION_PASSWORD_FROM"] = "setting" if from_setting else "generator"
         volumes = {volume: {"bind": DATA, "mode": "rw"}, self.dumps: {"bind": "/dumps", "mode": "rw"}}
+        if backups:
+            files[f"{SECRETS}/backup-role-password"] = BACKUP_PASSWORD
+            volumes[backups] = {"bind": BACKUP_DATA, "mode": "ro"}
         return self._server("primary", "postgres-primary", volumes, files, environment, start=start)
 
     def replica(self, volume: str, name: str = "replica-1", *, start: bool = True) -> Container:

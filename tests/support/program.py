@@ -19,6 +19,7 @@ from pulumi.runtime.mocks import MockMonitor
 
 from components import deployment
 from components.orchestrator.readiness import NotReady, WaitTarget
+from components.settings.model import is_secret, setting_fields
 from components.settings.parsing import parse_settings
 from components.tls.pem import self_signed
 from tests.support.archive import packed
@@ -36,7 +37,7 @@ IMAGE, RANDOM_ID = "docker:index/remoteImage:RemoteImage", "random:index/randomI
 SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's signature of a secret property value
 GENERATED = "generated-for-"
 CURRENT = ("lb", "/certificates/current.pem")
-SECRET_SETTINGS = ("adminPassword", "encryptionPassword", "tlsKey", "acmeDnsCredentials")
+SECRET_SETTINGS = [key for key, field in setting_fields().items() if is_secret(field)]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ def settings_of(stack_file: str) -> dict[str, str]:
 
 IMAGES = settings_of(SIMULATOR_FILE)
 POSTGRES, VALKEY, NGINX = IMAGES["databaseImage"], IMAGES["cacheImage"], IMAGES["loadBalancerImage"]
+RESTIC = IMAGES["backupImage"]
 SIMULATOR = IMAGES["image"]
 # Not in the stack file: only a stack with a certificate of a CA has it.
 LEGO = "dhis2-cluster/lego:4"

@@ -34,7 +34,7 @@ STACKS: dict[str, dict[str, object]] = {
     },
 }
 GO_DURATION = re.compile(r"(\d+h[0-5]?\dm)?([0-5]?\dm)?[0-5]?\ds")
-ONE_SHOT = {"dump"}
+ONE_SHOT = {"dump", "backup-tools"}
 SECRETS = (GENERATED, PASSWORD, "hidden-token", *KEY.splitlines()[1:2])
 
 
@@ -52,7 +52,7 @@ def _has_healthcheck(container: Registered) -> bool:
 
 
 def _has_compose_labels(container: Registered) -> bool:
-    part, _, number = container.name.partition("-")
+    part, _, number = container.name.partition("-") if container.name != "backup-tools" else ("backup-tools", "", "")
     mine = {key.removeprefix("com.docker.compose."): value for key, value in container.labels.items()}
     wanted = {"project": PREFIX, "container-number": number or "1", "oneoff": "False"}
     services = {part, f"postgres-{part}"}  # the databases' aliases say what they are

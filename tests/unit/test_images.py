@@ -17,6 +17,7 @@ PINNED = {
     "database-image": images.DATABASE,
     "cache-image": images.CACHE,
     "load-balancer-image": images.LOAD_BALANCER,
+    "backup-image": images.BACKUP,
 }
 ALL = (*PINNED.values(), images.ACME)
 OF_A_CA = {"tls": "acme", "hostname": "dhis2.example.org", "acmeEmail": "me@example.org"}
@@ -31,7 +32,7 @@ def test_an_image_has_a_tag_and_a_digest() -> None:
 
 
 def test_settings_have_the_pinned_images_unless_they_name_others(built: Run) -> None:
-    recorded = built()
+    recorded = built(backupSchedule="manual")
     assert {image.name: image.inputs["name"] for image in recorded.of(IMAGE) if image.name in PINNED} == PINNED
     assert built(**OF_A_CA).one(IMAGE, "acme-image").inputs["name"] == images.ACME
     chosen = f"valkey/valkey:9@sha256:{'1' * 64}"

@@ -19,6 +19,8 @@ MEASURED = ("bench", "tests", "offline.tests")
 WALLS = {
     "docker": Wall(("components.orchestrator", "cli.containers", "tools", "offline", *MEASURED), ORCHESTRATOR),
     "pulumi_docker": Wall(("components.orchestrator", "tests", "offline.tests"), ORCHESTRATOR),
+    "components.backup": Wall(("components.cluster", *MEASURED), PART),
+    "components.backup.sizing": Wall(("components.backup", "components.preflight", *MEASURED), PART),
     "components.cache": Wall(("components.cluster", *MEASURED), PART),
     "components.core": Wall(("components.cluster", *MEASURED), PART),
     "components.database": Wall(("components.cluster", *MEASURED), PART),

@@ -22,6 +22,18 @@ fi
 : "${home:?}" "${secrets:?}" "${restored:?}"
 longest_seconds=86400 # after a day DHIS2 removes the record of a job
 
+# Print where it stands in a database that was just restored from a dump. A backup has the rows of analytics tables only where
+# that was asked for.
+analytics_of() {
+    local state=due
+    [[ $1 != /dumps/none ]] || state=
+    if [[ -n ${restored_set:-} ]]; then
+        [[ $(sql dhis -c "SELECT EXISTS (SELECT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'analytics\_%' AND pg_relation_size(oid) > 0)") != t ]] ||
+            state=done
+    fi
+    echo "$state"
+}
+
 # Ask a core for the job. Prints the DHIS2 id of the job; what DHIS2 answers instead where it refuses.
 start_analytics() {
     local core=$1 port=$2 response status job before

@@ -19,6 +19,7 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     find_binaries
 fi
 
+encryption_password=$secrets/encryption-password # the file
 fingerprint_form='^pbkdf2-sha256\$[0-9]{1,7}\$[0-9a-f]{32}\$[0-9a-f]{64}$'
 
 # Print the fingerprint of the password in a file: with a new salt, or with that of another fingerprint.
@@ -43,17 +44,17 @@ app_sql() {
 # Compare encryption.password with the one the database was used with, and record it where there is none yet. False when it
 # is another one: then `recorded` of the caller is the other's fingerprint.
 check_encryption_password() {
-    [[ -f $secrets/encryption-password ]] || return 0
+    [[ -f $encryption_password ]] || return 0
     recorded=$(app_sql -f "$home/encryption-password.sql") || {
         recorded=unknown
         return 1
     }
     if [[ -z $recorded ]]; then
-        recorded=$(fingerprint "$secrets/encryption-password")
+        recorded=$(fingerprint "$encryption_password")
         app_sql -c "INSERT INTO dhis2_cluster.encryption_password VALUES ('$recorded')"
         return
     fi
-    matches "$secrets/encryption-password" "$recorded"
+    matches "$encryption_password" "$recorded"
 }
 
 # Set the password of DHIS2's user admin, and note it in a folder. False when there is no such user.

@@ -1,7 +1,7 @@
 # The primary: restored once, then served, and maintained while it runs. Sourced by database.sh.
 # shellcheck shell=bash
 
-: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}" "${warnings:?}"
+: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}" "${warnings:?}" "${request:?}"
 
 primary() {
     local code=0 compare=yes
@@ -9,9 +9,12 @@ primary() {
     rm -f "$run/ready"
     : >"$warnings"
     convert_marker
-    if must_restore; then
-        restore
+    if [[ -f $request && -f $restored ]]; then
+        restore_set
         compare= # it has compared encryption.password
+    elif must_restore; then
+        restore
+        compare=
     fi
     rm -rf "$staging"
     check_version
@@ -26,6 +29,7 @@ primary() {
         }
         sql postgres -v id="$(cat /proc/sys/kernel/random/uuid)" -f "$home/record-start.sql" >/dev/null || stop_requested ||
             log 'warning: this start is not recorded: a replica cannot find out that the primary is restored from an older backup'
+        set_backup_role || stop_requested || warn 'the role that backups are made with could not be created'
         update_extensions || stop_requested || warn 'the versions of the extensions could not be compared with those of this image'
         check_collations || stop_requested || warn 'the versions of the collations could not be compared with those of this image'
         [[ -z $compare ]] || stop_requested || compare_encryption_password
@@ -79,17 +83,28 @@ check_version() {
         fatal "the database was initialised by PostgreSQL $made_by and this image has $major; nothing was changed. Use an image with $made_by (pulumi config set databaseImage …), or remove the database and restore it again: pulumi destroy && pulumi up"
 }
 
+# The role that pg_dump of the backup container connects as; without backups it cannot log in.
+set_backup_role() {
+    if [[ -f $secrets/backup-role-password ]]; then
+        sql dhis -f "$home/backup-role.sql" >/dev/null
+    elif [[ -n $(sql dhis -c "SELECT to_regrole('backup')") ]]; then
+        sql dhis -c 'ALTER ROLE backup NOLOGIN'
+    fi
+}
+
 # End when encryptionPassword is not the password the database was used with. A generated one may be another: it is lost with
 # the stack's state while keepData keeps the volume. Then the marker says so, and `pulumi up` warns.
 compare_encryption_password() {
     local recorded='' other=''
     check_encryption_password || stop_requested || other=other
-    if [[ $other == other && ${ENCRYPTION_PASSWORD_FROM:-generator} == setting ]]; then
+    if [[ $other == other && ${ENCRYPTION_PASSWORD_FROM:-generator} == setting &&
+        $(marker_value "$restored" encryption_password_from) != set ]]; then
         kill -INT "$server"
         wait_for "$server" || :
         fatal "the database was used with another encryption.password (fingerprint ${recorded##*\$}) than the setting encryptionPassword, and what is encrypted in it could not be read. Set that one: pulumi config set --secret encryptionPassword"
     fi
-    [[ $(marker_value "$restored" encryption_password) == "$other" ]] || change_marker "encryption_password=$other"
+    [[ $(marker_value "$restored" encryption_password) == "$other" ]] ||
+        change_marker "encryption_password=$other" "encryption_password_from=${other:+$(marker_value "$restored" encryption_password_from)}"
 }
 
 # Another image may have other versions of extensions: the library is the image's, the SQL definitions are the database's.

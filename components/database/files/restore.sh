@@ -8,17 +8,18 @@ work=$staging/work
 jobs=1
 memory_mb=64 # for what jobs sort
 
-# Restore the database and mark it. One that is there is removed only when the new one is complete: a dump that cannot be
-# restored costs no data, and the old dump's name brings the old database back.
+# Restore the database, from the dump of the stack or from that of a backup, and mark it. One that is there is removed only
+# when the new one is complete: a dump that cannot be restored costs no data, and the old dump's name brings the old database
+# back. Only a dump of the stack starts from a copy: each backup has a dump of its own.
 restore() {
-    local dump=/dumps/$DUMP_KEY sha256=none bytes=0 unpacked_bytes=0 started recorded='' copied='' needed=0
+    local dump=${1:-/dumps/$DUMP_KEY} sha256=none bytes=0 unpacked_bytes=0 started recorded='' copied='' needed=0 analytics
     started=$(date +%s)
     rm -rf "$staging"
     [[ -f $restored ]] || rm -rf "$cluster"
     mkdir -p "$work"
-    [[ $DUMP_KEY == none ]] || { check_dump "$dump" && check_space "$dump"; }
+    [[ $dump == /dumps/none ]] || { check_dump "$dump" && check_space "$dump"; }
     size_restore
-    if [[ $DUMP_KEY != none ]] && start_from_copy; then
+    if [[ $dump == /dumps/* && $DUMP_KEY != none ]] && start_from_copy; then
         copied=yes
         start_temporary_server
     else
@@ -29,6 +30,7 @@ restore() {
     check_encryption_password ||
         refuse "its database was used with another encryption.password (fingerprint ${recorded##*\$})" 'set that one, pulumi config set --secret encryptionPassword'
     set_restored_admin_password "$staging"
+    analytics=$(analytics_of "$dump")
     stop_temporary_server
     initdb -S -D "$staging/pgdata" >/dev/null # sync
     rm -f "$restored" "$data/admin-password-set"
@@ -44,8 +46,9 @@ sha256=$sha256
 role=dhis
 accepted_key=$DUMP_KEY
 restored_at=$(date +%s)
-analytics=$([[ $DUMP_KEY == none ]] || echo due)
+analytics=$analytics
 copied=$copied
+restored_set=${restored_set:-}
 MARKER
     complete_copy
     log "the database is restored ($(($(date +%s) - started)) s)"
@@ -56,7 +59,7 @@ create_database() {
     initialise
     start_temporary_server
     sql postgres -f "$home/create-roles-and-extensions.sql" >/dev/null
-    if [[ $DUMP_KEY == none ]]; then
+    if [[ $1 == /dumps/none ]]; then
         log 'creating a blank database'
     else
         log "restoring $DUMP_NAME with $jobs jobs"

@@ -10,7 +10,7 @@ from offline.images.catalogue import CATALOGUE
 from tests.support.archive import packed
 from tests.support.commands import shell, shell_output
 from tests.support.containers import Containers
-from tests.support.project import LEGO, NGINX, POSTGRES, VALKEY
+from tests.support.project import LEGO, NGINX, POSTGRES, RESTIC, VALKEY
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.container
@@ -89,6 +89,14 @@ def test_nginx_can_resolve_upstreams_again_and_starts_by_itself(containers: Cont
     assert "successful" in shell_output(container, f"echo '{config}' > /tmp/n.conf && nginx -t -c /tmp/n.conf 2>&1"), (
         "the load balancer follows cores that come and go by this"
     )
+
+
+def test_the_tools_of_backups_run_in_another_image(containers: Containers) -> None:
+    container = containers.start(RESTIC, entrypoint=["sleep", "60"])
+    assert shell_output(container, "restic version").startswith("restic 0.18"), "the tag promises it"
+    shell_output(container, "echo '0 2 * * * true' >/tmp/crontab && supercronic -test /tmp/crontab")
+    binary = shell_output(container, "head -c 20000000 /usr/bin/supercronic | grep -c ld-linux || true")
+    assert binary == "0", "it is statically linked"
 
 
 def test_valkey_serves_and_keeps_its_file(containers: Containers) -> None:

@@ -1,0 +1,182 @@
+"""Backup: sets of database and files in a repository of restic, on a schedule and by `dhis2-cluster backup`."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pulumi
+
+from components.backup.sizing import MEMORY_MB, TOOLS_MEMORY_MB
+from components.dhis2.release import Release
+from components.orchestrator.commands import execute
+from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_state import Condition
+from components.orchestrator.docker import container, image, service, volume
+from components.orchestrator.dump_upload import restart_failed
+from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from components.settings.backup import longest_gap_seconds
+from components.stack_context import Endpoint, Service, StackContext
+from components.templates.rendering import render
+
+UID = 65534  # that of the cores, whose files it reads and restores
+DATA = "/var/tmp"  # noqa: S108 - a folder everyone may write to: a new volume takes its mode over from the image
+LOCAL_REPOSITORY = f"{DATA}/repository"
+SCRIPTS = ("backup.sh", "create.sh", "unpack.sh", "health.sh")
+LATE_SECONDS = 2 * 3600  # how long a backup may take before the next is overdue
+START_SECONDS = 75
+HEALTH = ("/bin/bash", f"{FILES}/health.sh")
+# Printed once: the record of a new repository is removed.
+NEW_REPOSITORY = f"cd {DATA} && [ -f new-repository ] && rm new-repository && echo new"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupArgs:
+    """What the backups take. `volume` and `files` are the volumes of the repository and of the uploaded files.
+
+    `core` is what has created the volume of the files. `password` encrypts the repository, `role_password` is that of
+    PostgreSQL's role for backups, `encryption_password` DHIS2's.
+    """
+
+    context: StackContext
+    release: Release
+    cron: str
+    volume: pulumi.Output[str]
+    files: pulumi.Output[str]
+    primary: Service
+    core: Service
+    password: pulumi.Output[str]
+    role_password: pulumi.Output[str]
+    encryption_password: pulumi.Output[str]
+
+
+class Backup(pulumi.ComponentResource):
+    """The container that makes the backups, and the one-shot container that copies its tools from restic's image."""
+
+    services: list[Service]
+
+    def __init__(self, name: str, args: BackupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Register the volume of the tools and both containers."""
+        super().__init__("dhis2-cluster:index:Backup", name, None, opts)
+        self._args = args
+        tools = volume("backup-tools", args.context, self, kept=False)
+        copied = self._copy_tools(tools)
+        opts = pulumi.ResourceOptions(
+            parent=self, depends_on=copied.apply(lambda resources: [*resources, args.core.resource])
+        )
+        endpoint = Endpoint("backup", 0)
+        self.services = [service("backup", self._spec(tools), "the backup container", endpoint, opts)]
+        self.register_outputs({"schedule": args.cron})
+
+    async def until_ready(self, watcher: Watcher) -> None:
+        """Warn of what is wrong with the backups, once the repository was tried to be opened: DHIS2 serves without."""
+        target = self.services[0].wait_target
+        deadline = time.monotonic() + START_SECONDS
+        problem = ""
+        while time.monotonic() < deadline:
+            problem = await self._problem(watcher)
+            if not problem.endswith("is being opened"):
+                break
+            await asyncio.sleep(0.5)
+        if problem:
+            pulumi.log.warn(f"backups: {problem}")
+        if self._args.context.settings.backup_password is None and await self._is_new(watcher):
+            pulumi.log.warn(
+                f"{target.container} has made a new repository. Without its generated password no backup can be restored: keep a copy of it elsewhere, pulumi stack output backupPassword --show-secrets"
+            )
+
+    async def _problem(self, watcher: Watcher) -> str:
+        target = self.services[0].wait_target
+        try:
+            code, output = await watcher.run(lambda client: execute(client, target.container, HEALTH))
+        except NotReady:
+            return f"{target.container} does not run; see why: docker logs {target.container}"
+        return str(output).strip() if code else ""
+
+    async def _is_new(self, watcher: Watcher) -> bool:
+        name = self.services[0].wait_target.container
+        try:
+            command = ["/bin/sh", "-c", NEW_REPOSITORY]
+            _, output = await watcher.run(lambda client: execute(client, name, command))
+        except NotReady:
+            return False
+        return str(output).strip() == "new"
+
+    def _copy_tools(self, tools: pulumi.Output[str]) -> pulumi.Output[list[pulumi.Resource]]:
+        context = self._args.context
+        name = context.naming.of("backup-tools")
+        spec = ContainerSpec(
+            name=name,
+            image=image("backup-image", context.settings.backup_image, self).id,
+            uid=UID,
+            memory_mb=TOOLS_MEMORY_MB,
+            labels=context.naming.labels("backup-tools"),
+            networks=(NetworkAttachment(network=context.networks.edge, aliases=("backup-tools",)),),
+            entrypoint=("/bin/sh", f"{FILES}/tools.sh"),
+            files=(File(path=f"{FILES}/tools.sh", content=render("backup/tools.sh"), executable=True),),
+            mounts=(Mount(volume=tools, path=DATA),),
+            one_shot=True,
+        )
+        resource = container("backup-tools", spec, pulumi.ResourceOptions(parent=self))
+
+        async def until_copied(watcher: Watcher) -> None:
+            await watcher.run(lambda client: restart_failed(client, name))
+            completed = Condition.SERVICE_COMPLETED_SUCCESSFULLY
+            await watcher.until_ready([WaitTarget(name, "the copy of the backup's tools", completed)])
+
+        return context.gates.after(resource, until_copied).apply(list)
+
+    def _spec(self, tools: pulumi.Output[str]) -> ContainerSpec:
+        args, context, settings = self._args, self._args.context, self._args.context.settings
+        name = context.naming.of("backup")
+        networks = [NetworkAttachment(network=context.networks.data, aliases=("backup",))]
+        if settings.backup_repository:
+            networks.append(NetworkAttachment(network=context.networks.edge, aliases=("backup",)))
+        texts = {f"{FILES}/{script}": render(f"backup/{script}") for script in SCRIPTS}
+        texts[f"{FILES}/lib.sh"] = render("database/lib.sh")
+        return ContainerSpec(
+            name=name,
+            image=context.images.database.id,
+            uid=UID,
+            memory_mb=MEMORY_MB,
+            hostname=name,  # restic's locks have it, and a repository may be shared
+            labels=context.naming.labels("backup"),
+            networks=tuple(networks),
+            entrypoint=("/bin/bash", f"{FILES}/backup.sh", "serve"),
+            environment={
+                "STACK": context.naming.prefix,
+                "PRIMARY_HOST": args.primary.endpoint.host,
+                "SCHEDULE": args.cron,
+                "KEEP": settings.backup_keep,
+                "MAX_AGE_SECONDS": str(longest_gap_seconds(args.cron) + LATE_SECONDS if args.cron else 0),
+                "DHIS2_VERSION": args.release.version,
+                "DHIS2_IMAGE": args.release.image,
+            },
+            files=(
+                *(File(path=path, content=text, executable=True) for path, text in texts.items()),
+                *(File(path=f"{SECRETS}/{name}", content=secret) for name, secret in self._secrets().items()),
+            ),
+            mounts=(
+                Mount(volume=args.volume, path=DATA),
+                Mount(volume=args.files, path="/files"),
+                Mount(volume=tools, path="/tools", read_only=True),
+            ),
+            tmpfs={"/tmp": 64},  # noqa: S108
+            healthcheck=HEALTH,
+            start_period_seconds=120,
+            stop_timeout_seconds=10,
+        )
+
+    def _secrets(self) -> dict[str, pulumi.Input[str]]:
+        args, settings = self._args, self._args.context.settings
+        secrets: dict[str, pulumi.Input[str]] = {
+            "backup-repository": pulumi.Output.secret(settings.backup_repository or LOCAL_REPOSITORY),
+            "backup-password": args.password,
+            "backup-role-password": args.role_password,
+        }
+        if settings.backup_encryption_password:
+            secrets["encryption-password"] = args.encryption_password
+        if settings.backup_access_key and settings.backup_secret_key:
+            key, secret = settings.backup_access_key, settings.backup_secret_key.get_secret_value()
+            credentials = f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+            secrets["s3-credentials"] = pulumi.Output.secret(credentials)
+        return secrets

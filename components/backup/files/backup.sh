@@ -1,0 +1,118 @@
+#!/bin/bash
+# The backup container, as the user of the cores, whose files it reads. It has the database's image, for a pg_dump of the
+# right version. `dhis2-cluster` runs its other commands in the container:
+#   serve              what the container runs: the schedule
+#   create [--all]     back the stack up; --all: with the rows of analytics and resource tables, too
+#   list               print the sets, as restic's JSON
+#   unpack SET PARTS   fetch a set into the volume, where the primary restores it from; PARTS: all, database or files
+#   exchange-files     put the files of the unpacked set in the place of the present ones
+#   discard            remove the unpacked set
+set -Eeuo pipefail
+umask 022 # the primary, another user, reads the unpacked dump
+
+home=/opt/dhis2-cluster
+secrets=$home/secrets
+tools=/tools
+data=/var/tmp # the volume: repository, records, and room for a set
+files=/files
+run=/tmp                # in memory
+set=$data/set           # a set before it is in the repository
+unpacked=$data/unpacked # a set that is being restored
+
+# shellcheck source=components/database/files/lib.sh
+source "$home/lib.sh"
+# shellcheck source=components/backup/files/create.sh
+source "$home/create.sh"
+# shellcheck source=components/backup/files/unpack.sh
+source "$home/unpack.sh"
+
+export RESTIC_REPOSITORY_FILE=$secrets/backup-repository RESTIC_PASSWORD_FILE=$secrets/backup-password
+export RESTIC_CACHE_DIR=$data/cache TMPDIR=$data/tmp HOME=$run PGTZ=UTC LC_MESSAGES=C
+[[ ! -f $secrets/s3-credentials ]] || export AWS_SHARED_CREDENTIALS_FILE=$secrets/s3-credentials
+[[ ! -f $tools/ca-certificates.crt ]] || export SSL_CERT_FILE=$tools/ca-certificates.crt
+
+reason='' # why this command fails, for the record
+
+fatal() {
+    reason=$*
+    log "fatal: $*"
+    exit 1
+}
+
+restic() {
+    "$tools/restic" --retry-lock 5m "$@" 2>"$run/restic.$$"
+}
+
+# What restic has reported of its failure, in one line; else why it has tried again.
+restic_error() {
+    local reported
+    reported=$(sed -n 's/^Fatal: //p; /^error: /p' "$run/restic.$$" | tail -n 3 | tr '\n' ' ' | cut -c 1-400)
+    [[ -n $reported && $reported != *'context canceled'* ]] || reported=$(sed -n 's/.*returned error, retrying after [^:]*: //p' "$run/restic.$$" | tail -n 1)
+    echo "${reported% }"
+}
+
+# Open the repository, and initialise a new one where there is none.
+open_repository() {
+    local code=0
+    mkdir -p "$TMPDIR"
+    # By itself restic tries for a quarter of an hour to reach a server.
+    timeout 45 "$tools/restic" cat config >/dev/null 2>"$run/restic.$$" || code=$?
+    case $code in
+    0) ;;
+    10)
+        restic init >/dev/null || fatal "the repository cannot be initialised: $(restic_error)"
+        log 'a new repository is initialised'
+        : >"$data/new-repository"
+        ;;
+    12) fatal 'the repository was made with another password than the one of this stack. Set that one: pulumi config set --secret backupPassword && pulumi up' ;;
+    124) fatal "the repository cannot be opened, it does not answer within 45 s: $(restic_error)" ;;
+    *) fatal "the repository cannot be opened: $(restic_error)" ;;
+    esac
+}
+
+# Open the repository again and again until that succeeds; health.sh reports why it does not.
+until_open() {
+    local problem
+    while :; do
+        problem=$(open_repository 2>&1 >/dev/null) && break
+        log "$problem"
+        sed -n 's/^fatal: //p' <<<"$problem" | tail -n 1 >"$run/problem"
+        : >"$run/started"
+        sleep 60
+    done
+    [[ -z $problem ]] || log "$problem"
+    rm -f "$run/problem"
+    : >"$run/started"
+}
+
+start() {
+    "$tools/restic" version >"$run/version" 2>&1 ||
+        fatal "restic does not run in the database's image: $(tail -n 1 "$run/version"). Fix: pulumi config rm backupImage && pulumi up"
+    log "$(cut -d ' ' -f 1,2 "$run/version"), $(pg_dump --version)"
+    rm -rf "$set" "$TMPDIR"
+    if [[ $(marker_value "$data/schedule" schedule) != "$SCHEDULE" || ! -f $data/schedule ]]; then
+        printf 'schedule=%s\nsince=%s\n' "$SCHEDULE" "$(date +%s)" | write_marker "$data/schedule"
+    fi
+    until_open &
+    if [[ -z $SCHEDULE ]]; then
+        log 'no schedule (backupSchedule manual): dhis2-cluster backup'
+        exec sleep infinity
+    fi
+    printf '%s /bin/bash %s/backup.sh create\n' "$SCHEDULE" "$home" >"$run/crontab"
+    log "schedule: $SCHEDULE (UTC)"
+    exec "$tools/supercronic" -passthrough-logs "$run/crontab"
+}
+
+trap 'reason="${BASH_SOURCE[0]##*/}, line $LINENO failed: ${BASH_COMMAND:0:60}"' ERR
+find_binaries
+case ${1:-} in
+serve) start ;;
+create) create "${2:-}" ;;
+list)
+    restic snapshots --json --tag dhis2-cluster || fatal "the sets cannot be listed: $(restic_error)"
+    ;;
+unpack) unpack "$2" "$3" ;;
+exchange-files) exchange_files ;;
+discard) rm -rf "$unpacked" "$files/.unpacked" ;;
+*) fatal 'backup.sh has the commands serve, create, list, unpack, exchange-files and discard' ;;
+esac

@@ -1,0 +1,277 @@
+"""Backups: what is in a set, what counts as one, and a restore that keeps the database before until it is whole."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from docker.models.containers import Container
+from moto.server import ThreadedMotoServer
+
+from components.backup.backup import DATA
+from components.orchestrator.container_spec import FILES
+from tests.container.backups import Backups, attempt, create, health, sets
+from tests.container.databases import Databases, until_healthy
+from tests.support.commands import execute, logs, shell_output, sql
+from tests.support.containers import Containers
+from tests.support.waiting import until, until_exited
+
+pytestmark = pytest.mark.container
+
+ENCRYPTION, OTHER = "the encryption password of a stack", "another-encryption-password"
+RESTORE_SET = f"{FILES}/restore-set.sh"
+VERSIONS = f"{DATA}/set"
+
+
+@pytest.fixture(scope="module")
+def backups(containers: Containers) -> Backups:
+    return Backups(containers, Databases(containers, containers.volume("dumps")), ENCRYPTION)
+
+
+@pytest.fixture(scope="module")
+def primary(containers: Containers, backups: Backups) -> Container:
+    """A primary with a table of DHIS2, one of its superuser, and analytics tables."""
+    container = backups.databases.primary(
+        containers.volume("data"), encryption=ENCRYPTION, backups=backups.data, keep=True
+    )
+    until_healthy(container, "primary")
+    sql(
+        container,
+        "SET ROLE dhis; CREATE TABLE public.mine (id integer); INSERT INTO mine SELECT generate_series(1, 1000)",
+    )
+    sql(container, "CREATE TABLE of_superuser (id integer); INSERT INTO of_superuser VALUES (1)")
+    sql(container, "SET ROLE dhis; CREATE TABLE analytics_2025 (id integer); INSERT INTO analytics_2025 VALUES (1)")
+    sql(container, "SET ROLE dhis; CREATE VIEW of_analytics AS SELECT * FROM analytics_2025")
+    sql(
+        container,
+        "SET ROLE dhis; CREATE TABLE analyticsperiodboundary (id integer); INSERT INTO analyticsperiodboundary VALUES (1)",
+    )
+    return container
+
+
+@pytest.fixture(scope="module")
+def container(backups: Backups, primary: Container) -> Iterator[Container]:
+    """A backup container without a schedule, and a file people have uploaded."""
+    container = backups.start()
+    shell_output(
+        container, "mkdir -p /files/document && echo first >/files/document/upload && chmod 700 /files/document"
+    )
+    yield container
+
+
+def restore(
+    primary: Container, container: Container, identifier: str, parts: str = "all", *, own: bool = False
+) -> None:
+    """Request a restore and restart the primary, as `dhis2-cluster restore` does."""
+    code, output = attempt(container, "unpack", identifier, parts)
+    assert code == 0, output
+    code, output = execute(primary, "bash", RESTORE_SET, "request", identifier, *(["own"] if own else []))
+    assert code == 0, output
+    primary.restart()
+
+
+def test_a_set_has_the_database_and_the_files_and_the_versions(container: Container, primary: Container) -> None:
+    identifier = create(container)
+    (made,) = sets(container)
+    assert made["short_id"] == identifier and made["hostname"] == "dhis2-cluster-test"
+    tags = dict(tag.partition("=")[::2] for tag in made["tags"])
+    assert tags["version"] == "2.43.1" and tags["postgresql"].startswith("17.")
+    assert tags["fingerprint"] == sql(primary, "SELECT fingerprint FROM dhis2_cluster.encryption_password")
+    assert health(container)[0] == 0 and identifier in health(container)[1]
+    assert shell_output(container, f"ls {DATA}").split().count("set") == 0, "what is stored is removed from the disk"
+
+
+def test_a_restore_brings_rows_and_files_back_and_again(container: Container, primary: Container) -> None:
+    identifier = create(container)
+    for _ in range(2):
+        sql(primary, "DELETE FROM mine")
+        shell_output(container, "echo second >/files/document/upload; echo new >/files/new")
+        restore(primary, container, identifier)
+        until_healthy(primary, "primary")
+        assert attempt(container, "exchange-files")[0] == 0
+        assert sql(primary, "SELECT count(*) FROM mine") == "1000"
+        assert sql(primary, "SELECT count(*) FROM of_superuser") == "1", "also what DHIS2 does not own"
+        assert sql(primary, "SELECT count(*) FROM analyticsperiodboundary") == "1", (
+            "metadata, whatever its name begins with"
+        )
+        assert sql(primary, "SELECT count(*) FROM of_analytics") == "0", (
+            "its view is there, DHIS2 builds the rows again"
+        )
+        assert shell_output(
+            container, "cat /files/document/upload; ls -A /files; stat -c %a /files/document"
+        ).split() == ["first", "document", "700"]
+        assert f"restored_set={identifier}" in shell_output(primary, "cat /var/lib/postgresql/restored").splitlines()
+        primary.restart()
+        until_healthy(primary, "primary")
+        assert (
+            "restoring"
+            not in logs(primary).rpartition("PostgreSQL 17 is ready")[0].rpartition("PostgreSQL 17 is ready")[2]
+        ), "once"
+    assert attempt(container, "discard")[0] == 0
+
+
+def test_a_set_with_analytics_tables_has_their_rows(container: Container, primary: Container) -> None:
+    sql(primary, "INSERT INTO analytics_2025 VALUES (1), (2)")
+    identifier = create(container, "--all")
+    sql(primary, "DELETE FROM analytics_2025")
+    restore(primary, container, identifier, "database")
+    until_healthy(primary, "primary")
+    assert sql(primary, "SELECT count(*) FROM analytics_2025") == "2"
+
+
+def test_a_restore_that_fails_keeps_the_database_before(container: Container, primary: Container) -> None:
+    identifier = create(container)
+    sql(primary, "INSERT INTO mine VALUES (1001)")
+    code, output = attempt(container, "unpack", identifier, "database")
+    assert code == 0, output
+    shell_output(container, f"truncate -s 3000 {DATA}/unpacked/database.dump")
+    shell_output(
+        container,
+        f"cd {DATA}/unpacked && echo \"$(sha256sum database.dump | cut -d ' ' -f 1) 3000 3000\" >database.dump.sha256",
+    )
+    assert execute(primary, "bash", RESTORE_SET, "request", identifier)[0] == 0
+    primary.restart()
+    log = until_exited(primary)
+    assert f"fatal: the dump backup {identifier} cannot be restored" in log
+    primary.start()  # as Docker Engine does
+    until_healthy(primary, "primary")
+    assert sql(primary, "SELECT count(*) FROM mine") == "1001"
+    sql(primary, "DELETE FROM mine WHERE id = 1001")
+
+
+def test_a_primary_that_is_killed_in_a_restore_serves_the_database_before(
+    container: Container, primary: Container
+) -> None:
+    identifier = create(container)
+    sql(primary, "INSERT INTO mine VALUES (1001)")
+    before = len(logs(primary))
+    restore(primary, container, identifier, "database")
+    until(lambda: "restoring backup" in logs(primary)[before:], "the restore to begin")
+    primary.kill()
+    until_exited(primary)
+    primary.start()
+    until_healthy(primary, "primary")
+    assert sql(primary, "SELECT count(*) FROM mine") == "1001"
+    sql(primary, "DELETE FROM mine WHERE id = 1001")
+
+
+def test_a_backup_that_is_killed_is_no_set_and_unhealthy_until_the_next(
+    container: Container, primary: Container
+) -> None:
+    before = [made["id"] for made in sets(container)]
+    shell_output(container, "head -c 40000000 /dev/urandom >/files/large")
+    for phase in ("pg_dump", "restic backup"):
+        # Stopped where it is, so that the kill cannot come too late.
+        container.exec_run(["bash", f"{FILES}/backup.sh", "create"], detach=True)
+        until(lambda phase=phase: _stopped(container, phase), f"{phase} to run")  # type: ignore[misc]
+        shell_output(container, "pkill -KILL -f 'backup.sh [c]reate'; pkill -KILL pg_dump; pkill -KILL restic; true")
+        until(lambda: "was killed" in health(container)[1], "the healthcheck to report it")
+        assert [made["id"] for made in sets(container)] == before
+    shell_output(container, "rm /files/large")
+    create(container)
+    assert health(container)[0] == 0, "one that succeeds ends it"
+
+
+def _stopped(container: Container, phase: str) -> bool:
+    return execute(container, "pkill", "-STOP", "-f", phase.replace(" ", ".*", 1))[0] == 0
+
+
+def test_a_failed_backup_is_reported_by_the_healthcheck(container: Container, primary: Container) -> None:
+    primary.stop()
+    code, output = attempt(container, "create")
+    assert code != 0 and "fatal: the primary does not answer" in output
+    assert health(container)[0] == 1 and "failed: the primary does not answer" in health(container)[1]
+    primary.start()
+    until_healthy(primary, "primary")
+    create(container)
+    assert health(container)[0] == 0
+
+
+def test_files_that_cannot_be_read_make_no_set(container: Container, primary: Container) -> None:
+    before = [made["id"] for made in sets(container)]
+    container.exec_run(["sh", "-c", "echo secret >/files/of-root && chmod 600 /files/of-root"], user="0:0")
+    code, output = attempt(container, "create")
+    assert code != 0 and "restic could not store everything" in output
+    assert [made["id"] for made in sets(container)] == before
+    container.exec_run(["rm", "/files/of-root"], user="0:0")
+    create(container)
+
+
+def test_two_backups_do_not_run_at_the_same_time(container: Container, primary: Container) -> None:
+    code, output = execute(container, "flock", f"{DATA}/lock", "bash", f"{FILES}/backup.sh", "create")
+    assert code == 1 and "a backup or a restore is running" in output
+    assert health(container)[0] == 0, "that is no failure of the backups"
+
+
+def test_no_secret_is_in_a_log_or_on_a_command_line(container: Container) -> None:
+    text = logs(container) + str(container.attrs["Config"]["Env"]) + str(container.top())
+    for secret in ("repository password", ENCRYPTION, "back:pass"):
+        assert secret not in text
+
+
+def test_a_schedule_makes_sets_and_their_absence_is_overdue(backups: Backups, primary: Container) -> None:
+    container = backups.start("* * * * *", max_age=1)
+    started = len(sets(container))
+    time.sleep(2)
+    if "last backup" in health(container)[1] or "overdue" in health(container)[1]:
+        assert "a backup is overdue" in health(container)[1] or len(sets(container)) > started
+    until(lambda: len(sets(container)) > started, "a set by schedule", container=container)
+
+
+@pytest.fixture(scope="module")
+def bucket(backups: Backups) -> Iterator[str]:
+    """Return the address of a repository in a bucket, as the containers reach it."""
+    backups.databases.network.reload()
+    gateway = str(backups.databases.network.attrs["IPAM"]["Config"][0]["Gateway"])
+    server = ThreadedMotoServer(ip_address=gateway, port=0, verbose=False)
+    server.start()
+    yield f"s3:http://{gateway}:{server.get_host_and_port()[1]}/backups/stack"
+    server.stop()
+
+
+def test_a_repository_on_s3_has_the_sets_and_gives_them_back(backups: Backups, primary: Container, bucket: str) -> None:
+    credentials = "[default]\naws_access_key_id = key\naws_secret_access_key = secret\n"
+    container = backups.start(repository=bucket, s3_credentials=credentials)
+    identifier = create(container)
+    assert [made["short_id"] for made in sets(container)] == [identifier], "not those of the volume"
+    sql(primary, "DELETE FROM mine")
+    restore(primary, container, identifier, "database")
+    until_healthy(primary, "primary")
+    assert sql(primary, "SELECT count(*) FROM mine") == "1000"
+
+
+def test_a_repository_that_cannot_be_reached_is_named(backups: Backups, primary: Container) -> None:
+    container = backups.start(repository="rest:http://127.0.0.1:1/none")
+    code, output = health(container)
+    assert (
+        code == 1 and "the repository cannot be opened, it does not answer" in output and "connection refused" in output
+    )
+
+
+def test_another_password_than_the_repository_s_is_named(backups: Backups, container: Container) -> None:
+    other = backups.start(password="another")  # noqa: S106
+    assert health(other)[0] == 1
+    assert "the repository was made with another password than the one of this stack" in health(other)[1]
+    code, output = attempt(other, "create")
+    assert code != 0 and "another password" in output
+
+
+def test_a_set_restores_with_its_own_encryption_password(
+    containers: Containers, backups: Backups, container: Container, primary: Container
+) -> None:
+    identifier = create(container)
+    primary.stop()
+    other = backups.databases.primary(containers.volume("other"), encryption=OTHER, backups=backups.data)
+    until_healthy(other, "primary")
+    fingerprint = next(tag for tag in sets(container)[-1]["tags"] if tag.startswith("fingerprint=")).partition("=")[2]
+    assert execute(other, "bash", RESTORE_SET, "matches", fingerprint)[0] == 1
+    restore(other, container, identifier, "database")
+    assert "was used with another encryption.password" in until_exited(other)
+    other.start()
+    until_healthy(other, "primary")
+    restore(other, container, identifier, "database", own=True)
+    until_healthy(other, "primary")
+    assert sql(other, "SELECT count(*) FROM mine") == "1000"
+    assert sql(other, "SELECT fingerprint FROM dhis2_cluster.encryption_password") == fingerprint
+    containers.remove(other)
+    primary.start()
+    until_healthy(primary, "primary")
