@@ -8,10 +8,13 @@ import typer
 from cli.containers import REPORTED
 from cli.errors import NOT_RUN, CommandError
 from cli.verbs.analytics import analytics
+from cli.verbs.backup import backup
+from cli.verbs.backups import backups
 from cli.verbs.logs import logs
 from cli.verbs.open import open_browser
 from cli.verbs.psql import psql
 from cli.verbs.restart import restart
+from cli.verbs.restore import restore
 from cli.verbs.shell import shell
 from cli.verbs.start import start
 from cli.verbs.status import status
@@ -23,6 +26,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "logs": logs,
     "psql": psql,
     "shell": shell,
+    "backup": backup,
+    "backups": backups,
+    "restore": restore,
     "analytics": analytics,
     "restart": restart,
     "stop": stop,

@@ -23,6 +23,7 @@ from components.orchestrator.readiness import WaitTarget, inspect
 REPORTED = (DockerException, RequestException)  # what Docker Engine can report while a verb works
 HEALTH_SECONDS = 15
 ORDER = ("lb", "core", "cache", "primary", "replica")
+DOCKER_STOP_SECONDS = 10  # Docker Engine's own
 _PARALLEL = 8
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -215,6 +216,11 @@ class StackContainers:
         """Stop a container within the stop timeout it was created with."""
         config = (inspect(self.client, part.container) or {}).get("Config") or {}
         self.client.api.stop(part.container, timeout=config.get("StopTimeout"))
+
+    def restart(self, part: Part) -> None:
+        """Restart a container within the stop timeout it was created with."""
+        config = (inspect(self.client, part.container) or {}).get("Config") or {}
+        self.client.api.restart(part.container, timeout=int(config.get("StopTimeout") or DOCKER_STOP_SECONDS))
 
 
 def names_of(parts: Sequence[Part]) -> list[str]:

@@ -34,6 +34,41 @@ def pipe(target: Target, part: Part, command: Sequence[str], stdin: str) -> subp
     )
 
 
+def follow(target: Target, part: Part, command: Sequence[str]) -> tuple[int, str]:
+    """Run a command in a container with its progress on stderr, and return its exit code and its output."""
+    done = subprocess.run(
+        [_docker(target), "exec", part.container, *command],
+        env=_environment(target),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return done.returncode, done.stdout.strip()
+
+
+def transfer(source: tuple[Target, Part], destination: tuple[Target, Part], names: Sequence[str]) -> str:
+    """Copy folders, named relative to the root, from one container to another; return why that failed, or nothing."""
+    (reads, giver), (writes, taker) = source, destination
+    pack = [_docker(reads), "exec", giver.container, "tar", "-C", "/", "-cf", "-", *names]
+    unpack = [_docker(writes), "exec", "-i", taker.container, "tar", "-C", "/", "-xf", "-"]
+    with subprocess.Popen(pack, env=_environment(reads), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as packing:
+        done = subprocess.run(
+            unpack,
+            env=_environment(writes),
+            stdin=packing.stdout,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        _, reason = packing.communicate()
+    if done.returncode or packing.returncode:
+        return done.stderr.strip() or reason.decode(errors="replace").strip() or "tar failed"
+    return ""
+
+
 def _docker(target: Target) -> str:
     path = shutil.which("docker", path=target.environment.get("PATH"))
     if not path:

@@ -170,6 +170,7 @@ class Collector:
         wanted = ["lb", *(f"core-{number}" for number in range(1, settings.cores + 1)), "cache", "primary"]
         wanted += [f"replica-{number}" for number in range(1, settings.replicas + 1)]
         wanted += ["certificates"] if settings.tls is Tls.ACME else []
+        wanted += [] if settings.backup_cron is None else ["backup"]
         reason = "has no container; create it: pulumi up --refresh"
         return [
             PartStatus(part=part, container="", healthy=False, health="missing", reason=reason)

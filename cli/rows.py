@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cli.backups import HEALTH, RECORDS, records
 from cli.containers import Inspected, StackContainers
 from components.settings.model import Tls
 
@@ -99,4 +100,14 @@ def _execute(
     return containers.execute(part, command) if part else (1, "")
 
 
-ROWS: tuple[Source, ...] = (url, certificate, analytics)
+def last_backup(containers: StackContainers, inspected: Sequence[Inspected]) -> Row | None:
+    """Return when the last backup and the last check of the repository were, or what is wrong with the backups."""
+    part = next((item.part for item in inspected if item.part.part == "backup" and item.is_running), None)
+    if part is None:
+        return None  # without backups; one that is missing or stopped is shown as a part
+    code, text = containers.execute(part, HEALTH)
+    _, output = containers.execute(part, RECORDS)
+    return Row(name="last backup", text=text.strip(), value=records(output), healthy=code == 0)
+
+
+ROWS: tuple[Source, ...] = (url, certificate, analytics, last_backup)

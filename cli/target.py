@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,18 @@ class Target:
                 f"the outputs of stack {self.stack} cannot be read: {_last_line(done.stderr)}. Check it: pulumi stack output --stack {self.stack}"
             )
         return dict(json.loads(done.stdout))
+
+    def set_secret(self, key: str, value: str) -> str:
+        """Set a secret setting, which is on no command line; return why that failed, or nothing."""
+        command = ["pulumi", "config", "set", "--secret", "--stack", self.stack, key]
+        done = attempt(command, self.environment, stdin=value, folder=self.folder)
+        return _last_line(done.stderr) if done.returncode else ""
+
+    def up(self) -> str:
+        """Run `pulumi up` with its output on stderr; return why that failed, or nothing."""
+        command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", self.stack]
+        done = subprocess.run(command, cwd=self.folder, env=dict(self.environment), stdout=sys.stderr, check=False)
+        return f"pulumi up exited with {done.returncode}" if done.returncode else ""
 
     def not_deployed(self, engine: str) -> CommandError:
         """Return the error for a stack without containers on a Docker Engine."""

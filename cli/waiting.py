@@ -8,9 +8,10 @@ from cli.target import Target
 from components.orchestrator.readiness import Watcher
 
 
-def watcher_of(target: Target) -> Watcher:
-    """Return what waits for containers of a stack, as long as its `readyTimeout`, and prints what they do meanwhile."""
-    return Watcher(target.docker_host, target.settings.ready_timeout_seconds, lambda line: progress(f"  {line}"))
+def watcher_of(target: Target, timeout_seconds: int | None = None) -> Watcher:
+    """Return what waits for containers of a stack, by default its `readyTimeout`, and prints what they do meanwhile."""
+    seconds = timeout_seconds or target.settings.ready_timeout_seconds
+    return Watcher(target.docker_host, seconds, lambda line: progress(f"  {line}"))
 
 
 def stages(parts: Sequence[Part], order: Sequence[Sequence[str]]) -> Iterator[list[Part]]:

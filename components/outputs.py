@@ -20,6 +20,7 @@ def outputs_of(
         "username": ADMIN,
         "adminPassword": cluster.admin_password,
         "encryptionPassword": cluster.encryption_password,
+        **({"backupPassword": cluster.backup_password} if cluster.backup_password is not None else {}),
         "version": release.version,
         "image": release.image,
         "dump": dump.name,
@@ -28,5 +29,5 @@ def outputs_of(
         "status": f"dhis2-cluster status -s {naming.stack}",
         "logs": f"dhis2-cluster logs -f -s {naming.stack}",
         "psql": f"dhis2-cluster psql -s {naming.stack}",
-        "otherCommands": "dhis2-cluster analytics, open, restart, shell, start, stop; their options: --help",
+        "otherCommands": "dhis2-cluster analytics, backup, backups, open, restart, restore, shell, start, stop; their options: --help",
     }

@@ -7,7 +7,7 @@ from cli.target import find
 from cli.waiting import stages
 
 # The load balancer first: it finishes the requests it has while there are cores.
-ORDER = (("lb", "certificates"), ("core",), ("cache", "replica"), ("primary",))
+ORDER = (("lb", "certificates", "backup"), ("core",), ("cache", "replica"), ("primary",))
 
 
 def stop(stack: StackOption = "", as_json: JsonOption = False) -> None:

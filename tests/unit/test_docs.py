@@ -32,8 +32,8 @@ FORBIDDEN = {
 
 @pytest.fixture
 def dev(built: Run) -> Recorded:
-    """The stack the pages write about: two cores, one replica."""
-    return built(cores=2, replicas=1)
+    """The stack the pages write about: two cores, one replica, backups."""
+    return built(cores=2, replicas=1, backupSchedule="0 2 * * *")
 
 
 def test_all_pages_are_tested() -> None:
@@ -115,16 +115,18 @@ def test_a_command_in_a_page_or_message_names_a_setting() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_command_sets_a_valid_value(page: str) -> None:
-    used = set(re.findall(r"pulumi config set ([A-Za-z]+) ([^\s`|]+)", commands(text_of(page))))
+    used = set(re.findall(r"""pulumi config set ([A-Za-z]+) ("[^"\n]+"|'[^'\n]+'|[^\s`|]+)""", commands(text_of(page))))
     for key, value in used:
         # Not a value: what you fill in, and a file of yours.
         if "…" not in value and not value.startswith("../"):
-            errors = [line for line in error_lines({key: value}) if line.startswith(f"  {key}: ")]
+            errors = [line for line in error_lines({key: value.strip("\"'")}) if line.startswith(f"  {key}: ")]
             assert not errors, f"{page}: other settings it needs may be missing here"
 
 
 def test_the_pattern_of_values_matches() -> None:
-    pairs = re.findall(r"pulumi config set ([A-Za-z]+) ([^\s`|]+)", "\n".join(map(text_of, PAGES)))
+    pairs = re.findall(
+        r"""pulumi config set ([A-Za-z]+) ("[^"\n]+"|'[^'\n]+'|[^\s`|]+)""", "\n".join(map(text_of, PAGES))
+    )
     assert len(set(pairs)) > 20
 
 
@@ -162,7 +164,8 @@ def test_the_label_that_removes_a_stack_is_on_all_of_it(dev: Recorded) -> None:
         assert shared or resource.labels["dhis2-cluster.stack"] == PREFIX, resource.name
 
 
-def test_the_picture_has_every_dns_alias(dev: Recorded) -> None:
+def test_the_picture_has_every_dns_alias(built: Run) -> None:
+    dev = built(cores=2, replicas=1)
     picture = re.search(r"^```mermaid\n(.*?)^```", text_of("README.md"), re.MULTILINE | re.DOTALL)
     assert picture
     words = set(re.findall(r"[\w-]+", picture[1]))

@@ -1,0 +1,29 @@
+"""`dhis2-cluster backup`: back the stack up now."""
+
+from typing import Annotated
+
+import typer
+
+from cli.backups import BACKUP, backup_part
+from cli.containers import StackContainers
+from cli.docker_command import follow
+from cli.errors import FAILED, CommandError
+from cli.options import JsonOption, StackOption
+from cli.output import result
+from cli.target import find
+
+
+def backup(
+    everything: Annotated[
+        bool, typer.Option("--all", help="With the rows of analytics and resource tables, which DHIS2 can build again.")
+    ] = False,
+    stack: StackOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Back up database and files into the repository, also beside the schedule."""
+    target = find(stack)
+    part = backup_part(StackContainers(target))
+    code, made = follow(target, part, [*BACKUP, "create", *(["--all"] if everything else [])])
+    if code:
+        raise CommandError(f"the backup of stack {target.stack} has failed; the lines above have the reason", FAILED)
+    result(f"backup {made} of stack {target.stack} is complete", {"set": made}, as_json)

@@ -1,0 +1,35 @@
+"""`dhis2-cluster backups`: the sets in the repository."""
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.backups import BackupSet, sets_of
+from cli.containers import StackContainers
+from cli.options import JsonOption, StackOption
+from cli.target import find
+
+
+def backups(stack: StackOption = "", as_json: JsonOption = False) -> None:
+    """List the backups in the repository, the newest last."""
+    sets = sets_of(StackContainers(find(stack)))
+    if as_json:
+        print(json.dumps([item.as_json() for item in sets], indent=2))
+    elif sets:
+        Console().print(_table(sets))
+    else:
+        print("no backups yet. Make one: dhis2-cluster backup")
+
+
+def _table(sets: list[BackupSet]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("BACKUP", "TIME (UTC)", "STACK", "DHIS2", "POSTGRESQL", "NOTES"):
+        table.add_column(name, overflow="fold")
+    for item in sets:
+        noted = (["with analytics tables"] if item.complete else []) + (
+            [] if item.secret else ["without encryption.password"]
+        )
+        time = item.time[:16].replace("T", " ")
+        table.add_row(item.set, time, item.stack, item.version, item.postgresql, ", ".join(noted))
+    return table
