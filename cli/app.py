@@ -13,6 +13,7 @@ from cli.verbs.backups import backups
 from cli.verbs.logs import logs
 from cli.verbs.open import open_browser
 from cli.verbs.psql import psql
+from cli.verbs.reset import reset
 from cli.verbs.restart import restart
 from cli.verbs.restore import restore
 from cli.verbs.shell import shell
@@ -29,6 +30,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "backup": backup,
     "backups": backups,
     "restore": restore,
+    "reset": reset,
     "analytics": analytics,
     "restart": restart,
     "stop": stop,

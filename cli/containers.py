@@ -170,6 +170,11 @@ class StackContainers:
         except APIError as error:
             return NOT_RUNNING, str(error.explanation)
 
+    def environment(self, part: Part) -> dict[str, str]:
+        """Return the environment variables a container was created with."""
+        config = (inspect(self.client, part.container) or {}).get("Config") or {}
+        return dict(entry.split("=", 1) for entry in config.get("Env") or [] if "=" in entry)
+
     def memory_bytes(self, part: Part) -> int | None:
         """Return the memory a container uses, without what the kernel drops first, as `docker stats` does."""
         with suppress(APIError):

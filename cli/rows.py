@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cli.backups import HEALTH, RECORDS, records
-from cli.containers import Inspected, StackContainers
+from cli.containers import Inspected, Part, StackContainers
 from components.settings.model import Tls
 
 ANALYTICS = "/opt/dhis2-cluster/analytics.sh"  # of the primary
@@ -100,14 +100,28 @@ def _execute(
     return containers.execute(part, command) if part else (1, "")
 
 
-def last_backup(containers: StackContainers, inspected: Sequence[Inspected]) -> Row | None:
-    """Return when the last backup and the last check of the repository were, or what is wrong with the backups."""
-    part = next((item.part for item in inspected if item.part.part == "backup" and item.is_running), None)
+def last_backup(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+    """Return when the last backup was, or what is wrong with the backups."""
+    part = _running(parts, "backup")
     if part is None:
         return None  # without backups; one that is missing or stopped is shown as a part
     code, text = containers.execute(part, HEALTH)
-    _, output = containers.execute(part, RECORDS)
-    return Row(name="last backup", text=text.strip(), value=records(output), healthy=code == 0)
+    value = records(containers.execute(part, RECORDS)[1])
+    last, _, _ = text.strip().removeprefix("last backup ").partition("; last check ")
+    return Row(name="last backup", text=last, value=value, healthy=code == 0)
 
 
-ROWS: tuple[Source, ...] = (url, certificate, analytics, last_backup)
+def last_check(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+    """Return when the repository of the backups was checked last; one that failed is in the row of the last backup."""
+    part = _running(parts, "backup")
+    at = records(containers.execute(part, RECORDS)[1])["checked_at"] if part else None
+    if part is None or not isinstance(at, int):
+        return None
+    return Row(name="last check", text=f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC", value=at)
+
+
+def _running(parts: Sequence[Inspected], name: str) -> Part | None:
+    return next((item.part for item in parts if item.part.part == name and item.is_running), None)
+
+
+ROWS: tuple[Source, ...] = (url, certificate, analytics, last_backup, last_check)

@@ -18,7 +18,7 @@ from tests.support.waiting import until, until_exited
 pytestmark = pytest.mark.container
 
 ENCRYPTION, OTHER = "the encryption password of a stack", "another-encryption-password"
-RESTORE_SET = f"{FILES}/restore-set.sh"
+RESTORE_REQUEST = f"{FILES}/restore-request.sh"
 VERSIONS = f"{DATA}/set"
 
 
@@ -64,7 +64,7 @@ def restore(
     """Request a restore and restart the primary, as `dhis2-cluster restore` does."""
     code, output = attempt(container, "unpack", identifier, parts)
     assert code == 0, output
-    code, output = execute(primary, "bash", RESTORE_SET, "request", identifier, *(["own"] if own else []))
+    code, output = execute(primary, "bash", RESTORE_REQUEST, "backup", identifier, *(["own"] if own else []))
     assert code == 0, output
     primary.restart()
 
@@ -128,7 +128,7 @@ def test_a_restore_that_fails_keeps_the_database_before(container: Container, pr
         container,
         f"cd {DATA}/unpacked && echo \"$(sha256sum database.dump | cut -d ' ' -f 1) 3000 3000\" >database.dump.sha256",
     )
-    assert execute(primary, "bash", RESTORE_SET, "request", identifier)[0] == 0
+    assert execute(primary, "bash", RESTORE_REQUEST, "backup", identifier)[0] == 0
     primary.restart()
     log = until_exited(primary)
     assert f"fatal: the dump backup {identifier} cannot be restored" in log
@@ -263,7 +263,7 @@ def test_a_set_restores_with_its_own_encryption_password(
     other = backups.databases.primary(containers.volume("other"), encryption=OTHER, backups=backups.data)
     until_healthy(other, "primary")
     fingerprint = next(tag for tag in sets(container)[-1]["tags"] if tag.startswith("fingerprint=")).partition("=")[2]
-    assert execute(other, "bash", RESTORE_SET, "matches", fingerprint)[0] == 1
+    assert execute(other, "bash", RESTORE_REQUEST, "matches", fingerprint)[0] == 1
     restore(other, container, identifier, "database")
     assert "was used with another encryption.password" in until_exited(other)
     other.start()

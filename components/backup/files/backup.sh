@@ -7,6 +7,7 @@
 #   unpack SET PARTS   fetch a set into the volume, where the primary restores it from; PARTS: all, database or files
 #   exchange-files     put the files of the unpacked set in the place of the present ones
 #   discard            remove the unpacked set
+#   change-password    give the repository another password: the line on stdin
 set -Eeuo pipefail
 umask 022 # the primary, another user, reads the unpacked dump
 
@@ -85,6 +86,17 @@ until_open() {
     : >"$run/started"
 }
 
+# The new password is in memory meanwhile. Until the stack has it too, backups fail and the healthcheck says why.
+change_password() {
+    local code=0
+    (umask 077 && cat >"$run/new-password")
+    [[ -s $run/new-password ]] || fatal 'there is no password on stdin'
+    restic key passwd --new-password-file "$run/new-password" >/dev/null || code=$?
+    rm -f "$run/new-password"
+    ((code == 0)) || fatal "the password of the repository could not be changed: $(restic_error)"
+    log 'the repository has the new password. Set it for the stack, too: pulumi config set --secret backupPassword && pulumi up'
+}
+
 start() {
     "$tools/restic" version >"$run/version" 2>&1 ||
         fatal "restic does not run in the database's image: $(tail -n 1 "$run/version"). Fix: pulumi config rm backupImage && pulumi up"
@@ -114,5 +126,6 @@ list)
 unpack) unpack "$2" "$3" ;;
 exchange-files) exchange_files ;;
 discard) rm -rf "$unpacked" "$files/.unpacked" ;;
-*) fatal 'backup.sh has the commands serve, create, list, unpack, exchange-files and discard' ;;
+change-password) change_password ;;
+*) fatal 'backup.sh has the commands serve, create, list, unpack, exchange-files, discard and change-password' ;;
 esac

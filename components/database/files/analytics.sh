@@ -22,16 +22,16 @@ fi
 : "${home:?}" "${secrets:?}" "${restored:?}"
 longest_seconds=86400 # after a day DHIS2 removes the record of a job
 
-# Print where it stands in a database that was just restored from a dump. A backup has the rows of analytics tables only where
-# that was asked for.
+# Print where it stands in a database that was just restored from a dump: nothing for a blank one. A backup has the rows of
+# analytics tables only where that was asked for.
 analytics_of() {
-    local state=due
-    [[ $1 != /dumps/none ]] || state=
-    if [[ -n ${restored_set:-} ]]; then
-        [[ $(sql dhis -c "SELECT EXISTS (SELECT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'analytics\_%' AND pg_relation_size(oid) > 0)") != t ]] ||
-            state=done
+    local rows='' built="SELECT EXISTS (SELECT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'analytics\_%' AND pg_relation_size(oid) > 0)"
+    [[ -z ${restored_set:-} ]] || rows=$(sql dhis -c "$built")
+    if [[ $rows == t ]]; then
+        echo 'done'
+    elif [[ $1 != /dumps/none ]]; then
+        echo due
     fi
-    echo "$state"
 }
 
 # Ask a core for the job. Prints the DHIS2 id of the job; what DHIS2 answers instead where it refuses.

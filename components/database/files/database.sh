@@ -32,8 +32,8 @@ primary)
     source "$home/passwords.sh"
     # shellcheck source=components/database/files/analytics.sh
     source "$home/analytics.sh"
-    # shellcheck source=components/database/files/restore-set.sh
-    source "$home/restore-set.sh"
+    # shellcheck source=components/database/files/restore-request.sh
+    source "$home/restore-request.sh"
     # shellcheck source=components/database/files/primary.sh
     source "$home/primary.sh"
     ;;

@@ -1,7 +1,7 @@
 # The primary: restored once, then served, and maintained while it runs. Sourced by database.sh.
 # shellcheck shell=bash
 
-: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}" "${warnings:?}" "${request:?}"
+: "${home:?}" "${secrets:?}" "${data:?}" "${cluster:?}" "${staging:?}" "${run:?}" "${restored:?}" "${warnings:?}"
 
 primary() {
     local code=0 compare=yes
@@ -9,8 +9,8 @@ primary() {
     rm -f "$run/ready"
     : >"$warnings"
     convert_marker
-    if [[ -f $request && -f $restored ]]; then
-        restore_set
+    if restore_requested; then
+        restore_request
         compare= # it has compared encryption.password
     elif must_restore; then
         restore

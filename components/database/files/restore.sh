@@ -273,5 +273,7 @@ server_version() {
 
 # End with the reason a dump cannot be restored, and what to do.
 refuse() {
-    fatal "the dump $DUMP_NAME cannot be restored: $1; nothing of it is kept. Fix: ${2:-choose another, pulumi config set dumpUrl https://…}"
+    local fix='choose another, pulumi config set dumpUrl https://…'
+    [[ -z ${restored_set:-} ]] || fix='choose another backup, dhis2-cluster backups'
+    fatal "the dump $DUMP_NAME cannot be restored: $1; nothing of it is kept. Fix: ${2:-$fix}"
 }

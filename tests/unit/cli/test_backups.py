@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import pytest
 
 from cli.errors import FAILED, NOT_RUN
 from cli.target import Target
+from components.orchestrator.readiness import NotReady
 from tests.unit.cli.engine import CommandLine, container
 
-MARKER = "dump_key=none\nrestored_set=bbbbbbbb\n"
+MARKER = "dump_key=none\nrestored_at={}\nanalytics=due\n"
 SET = {"time": "2026-05-01T02:00:00.123456789Z", "hostname": "dhis2-cluster-dev"}
 TAGS = [
     "dhis2-cluster",
@@ -30,13 +32,14 @@ SETS = [
 @pytest.fixture
 def line(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A stack with a backup container, and three sets in its repository."""
-    engine = command_line.engine
+    engine, moments = command_line.engine, count(1)
     engine.parts["backup"] = container("backup")
     outputs = {
         "list": json.dumps(SETS),
         "matches": "",
-        "restored": MARKER,
-        "health.sh": "last backup today",
+        "restored": MARKER.format(next(moments)),
+        "health.sh": "last backup today, set bbbbbbbb; last check today",
+        "cat last-backup": "at=1777687200\nset=bbbbbbbb\nchecked_at=1777687320\n",
         "FLUSHALL": "OK",
     }
 
@@ -50,11 +53,19 @@ def line(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandL
         answer = next((text for word, text in outputs.items() if word in words), "")
         return (1, answer) if answer == "fails" else (0, answer)
 
+    def restart(_: Any, part: Any) -> None:  # noqa: ANN401 - as the real one
+        engine.done.append(f"restart {part.part}")
+        if part.part == "primary" and outputs["restored"] != "fails":
+            outputs["restored"] = MARKER.format(next(moments))
+
+    async def finish(_: Any, target: Any, marker: Any, __: Any) -> None:  # noqa: ANN401 - as the real one
+        engine.done.append(f"finish {target.stack} {marker['analytics']}")
+
     monkeypatch.setattr("cli.containers.StackContainers.execute", execute)
+    monkeypatch.setattr("cli.containers.StackContainers.restart", restart)
+    monkeypatch.setattr("cli.exchange.finish", finish)
     for module in ("cli.verbs.backup", "cli.restoring"):
         monkeypatch.setattr(f"{module}.follow", follow)
-    for verb in ("backup", "backups", "restore"):
-        monkeypatch.setattr(f"cli.verbs.{verb}.find", command_line.find)
     engine.answers = outputs
     return command_line
 
@@ -91,13 +102,14 @@ def test_cores_stop_before_and_start_one_first_after(line: CommandLine) -> None:
     order = [
         "backup backup.sh unpack bbbbbbbb all",
         "stop core-1",
-        "restore-set.sh request bbbbbbbb",
+        "restore-request.sh backup bbbbbbbb",
         "restart primary",
         "restart replica-1",
         "exchange-files",
         "FLUSHALL",
         "start core-1",
         "start core-2",
+        "finish dev due",
         "backup.sh discard",
     ]
     places = [next(number for number, step in enumerate(done) if words in step) for words in order]
@@ -109,7 +121,7 @@ def test_cores_stop_before_and_start_one_first_after(line: CommandLine) -> None:
 def test_latest_is_the_stack_s_own(line: CommandLine) -> None:
     line.run("restore", "latest", "--yes")
     assert any("unpack bbbbbbbb" in step for step in line.engine.done), "c is newer, and of another stack"
-    assert line.run("restore", "cccc", "--yes") == FAILED, "the marker of this test has b"
+    assert line.run("restore", "cccc", "--yes") == 0
     assert any("unpack cccccccc" in step for step in line.engine.done)
 
 
@@ -133,11 +145,12 @@ def test_only_the_database_or_only_the_files(line: CommandLine) -> None:
 
 
 def test_a_database_that_cannot_be_restored_leaves_the_files_and_starts_the_cores(line: CommandLine) -> None:
-    line.engine.answers["restored"] = "restored_set=\n"
+    line.engine.answers["restored"] = "fails"
     assert line.run("restore", "--yes") == FAILED
     assert "the one before is kept" in line.error
     assert not any("exchange-files" in step for step in line.engine.done), "files and database belong together"
     assert "start core-2" in line.engine.done, "DHIS2 serves the database before"
+    assert "finish dev due" not in line.engine.done
 
 
 def test_another_encryption_password_needs_to_be_in_the_backup(line: CommandLine) -> None:
@@ -152,8 +165,12 @@ def test_an_unknown_backup_is_named(line: CommandLine) -> None:
     assert "there is no backup dddd" in line.error
 
 
-def test_status_shows_the_last_backup(line: CommandLine) -> None:
-    assert line.run("status") == 0 and "last backup today" in line.out
+def test_status_shows_the_last_backup_and_the_last_check(line: CommandLine) -> None:
+    assert line.run("status") == 0
+    assert "today, set bbbbbbbb" in line.out and "2026-05-02 02:02 UTC" in line.out
+    assert line.run("status", "--json") == 0
+    assert json.loads(line.out)["last_backup"]["set"] == "bbbbbbbb"
+    assert json.loads(line.out)["last_check"] == 1777687320
     line.engine.answers["health.sh"] = "fails"
     assert line.run("status") == FAILED, "somebody has to act"
 
@@ -176,7 +193,7 @@ def test_the_encryption_password_of_the_backup_becomes_the_setting(
     monkeypatch.setattr(Target, "up", up)
     assert line.run("restore", "--yes") == 0, line.error
     assert "the setting encryptionPassword" in line.error, "it is announced before the question"
-    assert any("request bbbbbbbb own" in step for step in done)
+    assert any("backup bbbbbbbb own" in step for step in done)
     assert done.index("set encryptionPassword to of the backup") < done.index("up")
     assert "start core-1" not in done, "with the password of before it could not read what is encrypted"
 
@@ -193,3 +210,80 @@ def test_a_backup_is_copied_to_another_stack(line: CommandLine, monkeypatch: pyt
     monkeypatch.setattr(Target, "prefix", property(lambda _: "dhis2-cluster-dev"))
     assert line.run("restore", "--into", "prod", "--database-only", "--yes") == 0, line.error
     assert copied == [("dev", "prod", ("var/tmp/unpacked",))]
+
+
+def deploy(line: CommandLine, **environment: str) -> None:
+    """Set the environment of the primary."""
+    variables = {"KEEP_DATA": "false", "DUMP_KEY": "5eed", "DUMP_NAME": "demo.sql.gz"} | environment
+    line.engine.parts["primary"]["Config"]["Env"] = [f"{name}={value}" for name, value in variables.items()]
+
+
+def test_a_reset_restores_the_dump_again_and_leaves_the_files(line: CommandLine) -> None:
+    del line.engine.parts["backup"]
+    deploy(line)
+    assert line.run("reset", "--yes", "--json") == 0, line.error
+    assert json.loads(line.out) == {"stack": "dev", "dump": "the dump demo.sql.gz"}
+    order = [
+        "restore-request.sh check-dump",
+        "stop core-2",
+        "restore-request.sh dump",
+        "restart primary",
+        "restart replica-1",
+        "FLUSHALL",
+        "start core-1",
+        "start core-2",
+        "finish dev due",
+    ]
+    places = [next(number for number, step in enumerate(line.engine.done) if words in step) for words in order]
+    assert places == sorted(places), line.engine.done
+    assert not any("exchange-files" in step for step in line.engine.done)
+
+
+@pytest.mark.parametrize("where", ["deployed", "stack file"])
+def test_a_reset_of_kept_data_is_refused(line: CommandLine, where: str) -> None:
+    deploy(line, KEEP_DATA=str(where == "deployed").lower())
+    line.settings["keepData"] = str(where == "stack file").lower()
+    assert line.run("reset", "--yes") == NOT_RUN
+    assert "pulumi config set keepData false -s dev" in line.error and "dhis2-cluster restore -s dev" in line.error
+    assert not line.engine.done
+
+
+def test_a_reset_asks_and_names_a_dump_that_is_not_there(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(line, DUMP_KEY="none")
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
+    assert line.run("reset") == NOT_RUN and "a blank database" in line.error and "nothing was changed" in line.error
+    line.engine.answers["check-dump"] = "fails"
+    assert line.run("reset", "--yes") == NOT_RUN
+    assert "stop core-1" not in line.engine.done
+
+
+def test_others_are_let_in_once_admin_has_its_password(line: CommandLine) -> None:
+    deploy(line)
+    line.settings["bind"] = "0.0.0.0"  # noqa: S104 - what is tested
+    assert line.run("reset", "--yes") == 0, line.error
+    done = line.engine.done
+    assert done.index("primary bash passwords.sh set-admin open") < next(
+        number for number, step in enumerate(done) if step.startswith("start core-1")
+    )
+    assert not any(step.startswith(("stop lb", "start lb")) for step in done), (
+        "accounts are changed before DHIS2 starts"
+    )
+    done.clear()
+    line.engine.answers["set-admin"] = "fails"  # as without accounts, in a blank database
+    assert line.run("reset", "--yes") == 0, line.error
+    order = ["stop lb", "start core-1", "finish dev due", "start lb"]
+    places = [next(number for number, step in enumerate(done) if step.startswith(words)) for words in order]
+    assert places == sorted(places), done
+
+
+def test_a_load_balancer_that_stays_stopped_is_named(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: Any) -> None:  # noqa: ANN401 - as the real one
+        raise NotReady("DHIS2 refuses the login")
+
+    monkeypatch.setattr("cli.exchange.finish", refused)
+    deploy(line)
+    line.settings["bind"] = "0.0.0.0"  # noqa: S104 - what is tested
+    line.engine.answers["set-admin"] = "fails"
+    assert line.run("reset", "--yes") == FAILED
+    assert "DHIS2 refuses the login; the load balancer stays stopped" in line.error
+    assert "start lb" not in line.engine.done
