@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf, nan
 
 from cli.backups import BACKUP, BackupSet, backup_part
 from cli.containers import StackContainers
@@ -10,6 +11,7 @@ from cli.docker_command import follow, transfer
 from cli.errors import FAILED, CommandError
 from cli.exchange import REQUEST, Exchange
 from cli.output import progress
+from components.dhis2.version import ReleaseError, parse_version
 
 UNPACKED = ("var/tmp/unpacked", "files/.unpacked")
 OWN_PASSWORD = "/var/tmp/unpacked/encryption-password"  # noqa: S105, S108 - in the container
@@ -31,6 +33,7 @@ class Restore:
         if self.parts == "files":
             return
         self.destination.running("primary")
+        self._check_version()
         if self._other_password and not self.chosen.secret:
             stack = self.destination.target.stack
             raise CommandError(
@@ -50,6 +53,14 @@ class Restore:
             exchange.run(lambda: self._replace(exchange), self._take_over_password if self._other_password else None)
         finally:
             self.destination.execute(backup_part(self.destination), [*BACKUP, "discard"])
+
+    def _check_version(self) -> None:
+        stack = self.destination.target.stack
+        deployed = self.destination.environment(backup_part(self.destination)).get("DHIS2_VERSION", "")
+        if _line(self.chosen.version) > _line(deployed):
+            raise CommandError(
+                f"the backup was made with DHIS2 {self.chosen.version}, and stack {stack} has {deployed}, which cannot use the database of a newer one. Upgrade it first: pulumi config set version {self.chosen.version} -s {stack} && pulumi up -s {stack}"
+            )
 
     @cached_property
     def _other_password(self) -> bool:
@@ -96,3 +107,12 @@ class Restore:
                 f"database and files are restored, but no core runs: {failure}. Fix it, then: pulumi up -s {target.stack}",
                 FAILED,
             )
+
+
+def _line(version: str) -> float:
+    """Return the release line of a version, 43 of 2.43.1; NaN where it is not known, which compares with nothing."""
+    try:
+        minor = parse_version(version).minor
+    except ReleaseError:
+        return nan
+    return inf if minor is None else minor

@@ -18,8 +18,9 @@ from tests.support.waiting import until, until_exited
 pytestmark = pytest.mark.container
 
 ENCRYPTION, OTHER = "the encryption password of a stack", "another-encryption-password"
+CREDENTIALS = "[default]\naws_access_key_id = key\naws_secret_access_key = secret\n"
 RESTORE_REQUEST = f"{FILES}/restore-request.sh"
-VERSIONS = f"{DATA}/set"
+MARKER = "/var/lib/postgresql/restored"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,12 @@ def container(backups: Backups, primary: Container) -> Iterator[Container]:
         container, "mkdir -p /files/document && echo first >/files/document/upload && chmod 700 /files/document"
     )
     yield container
+
+
+@pytest.fixture(autouse=True)
+def discarded(container: Container) -> None:
+    """Remove the set that the test before has unpacked, as `dhis2-cluster restore` does at its end."""
+    assert attempt(container, "discard")[0] == 0
 
 
 def restore(
@@ -99,14 +106,15 @@ def test_a_restore_brings_rows_and_files_back_and_again(container: Container, pr
         assert shell_output(
             container, "cat /files/document/upload; ls -A /files; stat -c %a /files/document"
         ).split() == ["first", "document", "700"]
-        assert f"restored_set={identifier}" in shell_output(primary, "cat /var/lib/postgresql/restored").splitlines()
+        marker = shell_output(primary, f"cat {MARKER}").splitlines()
+        assert f"restored_set={identifier}" in marker
+        assert "analytics=due" in marker, "a backup has no rows of analytics tables"
         primary.restart()
         until_healthy(primary, "primary")
         assert (
             "restoring"
             not in logs(primary).rpartition("PostgreSQL 17 is ready")[0].rpartition("PostgreSQL 17 is ready")[2]
         ), "once"
-    assert attempt(container, "discard")[0] == 0
 
 
 def test_a_set_with_analytics_tables_has_their_rows(container: Container, primary: Container) -> None:
@@ -116,6 +124,7 @@ def test_a_set_with_analytics_tables_has_their_rows(container: Container, primar
     restore(primary, container, identifier, "database")
     until_healthy(primary, "primary")
     assert sql(primary, "SELECT count(*) FROM analytics_2025") == "2"
+    assert "analytics=done" in shell_output(primary, f"cat {MARKER}").splitlines(), "they need not be built again"
 
 
 def test_a_restore_that_fails_keeps_the_database_before(container: Container, primary: Container) -> None:
@@ -202,6 +211,29 @@ def test_two_backups_do_not_run_at_the_same_time(container: Container, primary: 
     assert health(container)[0] == 0, "that is no failure of the backups"
 
 
+def test_no_backup_is_made_between_the_database_and_the_files_of_a_restore(container: Container) -> None:
+    identifier = create(container)
+    assert attempt(container, "unpack", identifier, "all")[0] == 0
+    code, output = attempt(container, "create")
+    assert code == 1 and "a restore is running" in output
+    assert health(container)[0] == 0, "that is no failure of the backups"
+    shell_output(container, f"touch -d '2 days ago' {DATA}/unpacked")
+    create(container)
+
+
+def test_files_that_a_killed_restore_has_moved_away_are_no_set(container: Container) -> None:
+    identifier, before = create(container), len(sets(container))
+    shell_output(container, "mkdir /files/.before && mv /files/document /files/.before")
+    code, output = attempt(container, "create")
+    assert code == 1 and "some are missing" in output and len(sets(container)) == before
+    assert attempt(container, "unpack", identifier, "files")[0] == 0
+    assert attempt(container, "exchange-files")[0] == 0
+    assert shell_output(container, "cat /files/document/upload; ls -A /files").split() == ["first", "document"]
+    assert attempt(container, "discard")[0] == 0
+    create(container)
+    assert health(container)[0] == 0
+
+
 def test_no_secret_is_in_a_log_or_on_a_command_line(container: Container) -> None:
     text = logs(container) + str(container.attrs["Config"]["Env"]) + str(container.top())
     for secret in ("repository password", ENCRYPTION, "back:pass"):
@@ -229,14 +261,27 @@ def bucket(backups: Backups) -> Iterator[str]:
 
 
 def test_a_repository_on_s3_has_the_sets_and_gives_them_back(backups: Backups, primary: Container, bucket: str) -> None:
-    credentials = "[default]\naws_access_key_id = key\naws_secret_access_key = secret\n"
-    container = backups.start(repository=bucket, s3_credentials=credentials)
+    container = backups.start(repository=bucket, s3_credentials=CREDENTIALS)
     identifier = create(container)
     assert [made["short_id"] for made in sets(container)] == [identifier], "not those of the volume"
     sql(primary, "DELETE FROM mine")
     restore(primary, container, identifier, "database")
     until_healthy(primary, "primary")
     assert sql(primary, "SELECT count(*) FROM mine") == "1000"
+
+
+def test_the_password_of_a_repository_is_changed_with_its_sets(
+    backups: Backups, primary: Container, bucket: str
+) -> None:
+    repository = f"{bucket}-rotated"
+    container = backups.start(repository=repository, s3_credentials=CREDENTIALS)
+    identifier = create(container)
+    shell_output(container, f"echo 'the new one' | bash {FILES}/backup.sh change-password 2>&1")
+    code, output = attempt(container, "list")
+    assert code == 1 and "password" in output, "the old one is refused"
+    assert "the new one" not in logs(container) + shell_output(container, "ls /tmp")
+    other = backups.start(password="the new one", repository=repository, s3_credentials=CREDENTIALS)  # noqa: S106
+    assert [made["short_id"] for made in sets(other)] == [identifier]
 
 
 def test_a_repository_that_cannot_be_reached_is_named(backups: Backups, primary: Container) -> None:

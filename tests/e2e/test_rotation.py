@@ -1,7 +1,9 @@
 """Each secret is rotated with the commands of docs/security.md: all parts work with the new one, the old is refused."""
 
+import json
 import re
 import subprocess
+import sys
 
 import httpx
 import pytest
@@ -50,10 +52,11 @@ def shell(stack: Stack, commands: str, typed: str = "", changed: Variables | Non
         **stack.environment,
         "PULUMI_STACK": stack.name,
         "PULUMI_SKIP_CONFIRMATIONS": "true",
+        "PYTHONPATH": str(ROOT),
         **(changed or {}),
     }
     done = subprocess.run(
-        ["bash", "-eo", "pipefail", "-c", commands],
+        ["bash", "-eo", "pipefail", "-c", f'dhis2-cluster() {{ {sys.executable} -m cli "$@"; }}\n{commands}'],
         cwd=stack.folder,
         env={name: value for name, value in variables.items() if value is not None},
         input=typed,
@@ -119,6 +122,31 @@ def test_the_password_of_the_cache(stack: Stack, session: httpx.Cookies) -> None
     works(stack, session)
     assert "PONG" in answer(stack.inside("cache", "cat", f"{SECRETS}/cache-password"))
     assert "NOAUTH" in answer(old)
+
+
+def test_the_password_of_the_role_that_backs_up(stack: Stack, session: httpx.Cookies) -> None:
+    before, old = stack.containers(), stack.inside("primary", "cat", f"{SECRETS}/backup-role-password")
+    follow(stack, "Passwords of the backups")
+    works(stack, session)
+    new = stack.inside("backup", "cat", f"{SECRETS}/backup-role-password")
+    assert connects(stack, "primary", "backup", new, "dhis") and not connects(stack, "primary", "backup", old, "dhis")
+    assert {core: stack.containers()[core] for core in CORES} == {core: before[core] for core in CORES}
+    assert stack.command("backup").code == 0
+
+
+def test_the_password_of_the_repository(stack: Stack, session: httpx.Cookies) -> None:
+    made, old = json.loads(stack.command("backup", "--json").stdout)["set"], stack.outputs()["backupPassword"]
+    follow(stack, "Passwords of the backups", block=1)
+    works(stack, session)
+    assert not (stack.folder / ".backup-password.new").exists()
+    assert stack.outputs()["backupPassword"] != old
+    assert made in [item["set"] for item in json.loads(stack.command("backups", "--json").stdout)]
+    assert json.loads(stack.command("status", "--json").stdout)["last_backup"]["set"] == made
+    opened, _ = stack.container("backup").exec_run(
+        ["/tools/restic", "-r", "/var/tmp/repository", "cat", "config"],  # noqa: S108
+        environment={"RESTIC_PASSWORD": old, "RESTIC_CACHE_DIR": "/tmp"},  # noqa: S108
+    )
+    assert opened == 12, "restic's exit code for a password that opens nothing"
 
 
 def test_the_sessions(stack: Stack, session: httpx.Cookies) -> None:

@@ -1,7 +1,7 @@
 # Back the stack up: one snapshot of restic is one set. Sourced by backup.sh.
 # shellcheck shell=bash
 
-: "${secrets:?}" "${data:?}" "${files:?}" "${run:?}" "${set:?}" "${tools:?}"
+: "${secrets:?}" "${data:?}" "${files:?}" "${run:?}" "${set:?}" "${unpacked:?}" "${tools:?}"
 
 # What DHIS2 builds again from the rest. Their definitions stay: views may read them.
 DERIVED=("analytics" "analytics_*" "_*")
@@ -12,6 +12,9 @@ create() {
     exec 9>"$data/lock"
     flock -w 5 9 || { log 'fatal: a backup or a restore is running; wait for its end' && exit 1; }
     started=$(date +%s)
+    # For a day: a restore that was killed leaves its set there.
+    [[ -z $(find "$unpacked" -maxdepth 0 -mmin -1440 2>/dev/null) ]] ||
+        { log 'fatal: a restore is running; wait for its end' && exit 1; }
     [[ $all == --all ]] || derived=("${DERIVED[@]/#/--exclude-table-data=}")
     printf 'at=%s\n' "$started" >"$data/running"
     trap record_failure EXIT
@@ -20,6 +23,8 @@ create() {
     open_repository
     # Locks of processes of this container that were killed.
     restic unlock >/dev/null || :
+    [[ ! -e $files/.before ]] ||
+        fatal 'the exchange of the files in a restore was cut short, and some are missing. Restore them again: dhis2-cluster restore --files-only'
     connect_to_primary
     check_room "$all"
     log 'backing up the database'

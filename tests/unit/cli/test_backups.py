@@ -160,6 +160,17 @@ def test_another_encryption_password_needs_to_be_in_the_backup(line: CommandLine
     assert "stop core-1" not in line.engine.done
 
 
+@pytest.mark.parametrize(
+    ("deployed", "refused"), [("2.42.3.1", True), ("2.43.0", False), ("2.44", False), ("dev", False)]
+)
+def test_a_backup_of_a_newer_dhis2_is_refused(line: CommandLine, deployed: str, refused: bool) -> None:
+    line.engine.parts["backup"]["Config"]["Env"] = [f"DHIS2_VERSION={deployed}"]
+    assert line.run("restore", "--yes") == (NOT_RUN if refused else 0)
+    assert ("pulumi config set version 2.43.1 -s dev" in line.error) is refused
+    assert ("stop core-1" in " ".join(line.engine.done)) is not refused
+    assert line.run("restore", "--files-only", "--yes") == 0, "files have no version"
+
+
 def test_an_unknown_backup_is_named(line: CommandLine) -> None:
     assert line.run("restore", "dddd") == NOT_RUN
     assert "there is no backup dddd" in line.error
