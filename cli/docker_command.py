@@ -50,9 +50,9 @@ def follow(target: Target, part: Part, command: Sequence[str]) -> tuple[int, str
 
 def transfer(source: tuple[Target, Part], destination: tuple[Target, Part], names: Sequence[str]) -> str:
     """Copy folders, named relative to the root, from one container to another; return why that failed, or nothing."""
-    (reads, giver), (writes, taker) = source, destination
-    pack = [_docker(reads), "exec", giver.container, "tar", "-C", "/", "-cf", "-", *names]
-    unpack = [_docker(writes), "exec", "-i", taker.container, "tar", "-C", "/", "-xf", "-"]
+    (reads, sender), (writes, receiver) = source, destination
+    pack = [_docker(reads), "exec", sender.container, "tar", "-C", "/", "-cf", "-", *names]
+    unpack = [_docker(writes), "exec", "-i", receiver.container, "tar", "-C", "/", "-xf", "-"]
     with subprocess.Popen(pack, env=_environment(reads), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as packing:
         done = subprocess.run(
             unpack,

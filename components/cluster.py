@@ -121,8 +121,8 @@ class Cluster(pulumi.ComponentResource):
             hooks = context.gates.before_create_check("lb", self._until_admin_is_safe)
             cores = [core.resource for core in self.cores.services]
             self.load_balancer = LoadBalancer("load-balancer", replace(lb, depends_on=cores, hooks=hooks), child)
-        given = settings.backup_password
-        password = pulumi.Output.secret(given.get_secret_value()) if given else repository_password
+        chosen = settings.backup_password
+        password = pulumi.Output.secret(chosen.get_secret_value()) if chosen else repository_password
         self.backup_password = password if backup else None
         self.backups = [self._backup(context, args.release, backup, password)] if backup else []
         self.acme_client, installed = self._certificate(context)

@@ -62,8 +62,8 @@ def test_a_request_that_no_restart_followed_is_ignored_later(cache: DumpCache) -
 
 
 def test_a_dump_that_is_not_there_any_more_is_named_and_costs_no_data(cache: DumpCache) -> None:
-    primary = cache.restored("gone", mb=1)
-    cache.run(f"rm ../{key_of('gone')}*")
+    primary = cache.restored("missing", mb=1)
+    cache.run(f"rm ../{key_of('missing')}*")
     code, output = execute(primary, *REQUEST, "check-dump")
     assert code == 1 and "is not in the dump cache any more. Fetch it again: docker rm" in output
 
