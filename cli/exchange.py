@@ -72,7 +72,8 @@ class Exchange:
             failure = error
             self._wait([primary], WEEK_SECONDS)
         marker = self._read_marker()
-        if marker.get("restored_at") == before.get("restored_at"):
+        wanted = request[1] if len(request) > 1 else ""
+        if marker.get("restored_at") == before.get("restored_at") or marker.get("restored_set", "") != wanted:
             raise CommandError(
                 f"the database could not be restored, and the one before is kept: {failure or 'docker logs ' + primary.container}",
                 FAILED,

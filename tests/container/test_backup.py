@@ -21,6 +21,7 @@ ENCRYPTION, OTHER = "the encryption password of a stack", "another-encryption-pa
 CREDENTIALS = "[default]\naws_access_key_id = key\naws_secret_access_key = secret\n"
 RESTORE_REQUEST = f"{FILES}/restore-request.sh"
 MARKER = "/var/lib/postgresql/restored"
+CUT = "/var/lib/postgresql/cut"  # beside the database: the cut was made
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,36 @@ def test_a_primary_that_is_killed_in_a_restore_serves_the_database_before(
     until_healthy(primary, "primary")
     assert sql(primary, "SELECT count(*) FROM mine") == "1001"
     sql(primary, "DELETE FROM mine WHERE id = 1001")
+
+
+@pytest.mark.parametrize("moved", ["*/staging/pgdata", "/var/lib/postgresql/restored.new"])
+def test_a_restore_that_is_cut_between_the_two_databases_is_finished_by_the_next_start(
+    containers: Containers, backups: Backups, container: Container, primary: Container, moved: str
+) -> None:
+    identifier = create(container)
+    primary.stop()
+    cut = f"[ -e {CUT} ] || case $1 in {moved}) touch {CUT}; exit 1 ;; esac"
+    other = backups.databases.primary(
+        containers.volume(),
+        encryption=ENCRYPTION,
+        backups=backups.data,
+        commands={"mv": f'#!/bin/sh\n{cut}\nexec /bin/mv "$@"\n'},
+    )
+    until_exited(other)  # of its first database
+    other.start()
+    until_healthy(other, "primary")
+    assert sql(other, "SELECT to_regclass('mine') IS NULL") == "t", "a blank one"
+    shell_output(other, f"rm {CUT}")
+    restore(other, container, identifier, "database")
+    until_exited(other)
+    assert attempt(container, "discard")[0] == 0
+    other.start()
+    until_healthy(other, "primary")
+    assert sql(other, "SELECT count(*) FROM mine") == "1000"
+    assert logs(other).count("restoring backup") == 1
+    containers.remove(other)
+    primary.start()
+    until_healthy(primary, "primary")
 
 
 def test_a_backup_that_is_killed_is_no_set_and_unhealthy_until_the_next(

@@ -2,8 +2,8 @@
 # The database containers: database.sh primary|replica, as an unprivileged user, instead of the image's entrypoint.
 #
 # The data volume holds one finished data directory (`cluster`) and a marker that vouches for it: `restored` on a primary,
-# `cloned` on a replica. It is created in `staging`, renamed, and marked last; without its marker it is removed. So the
-# process may be killed at any point.
+# `cloned` on a replica. It is created in `staging`, renamed, and marked last; without its marker it is removed, unless
+# it was marked in `staging` already. So the process may be killed at any point.
 set -Eeuo pipefail
 umask 077
 

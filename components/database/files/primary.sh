@@ -9,6 +9,7 @@ primary() {
     rm -f "$run/ready"
     : >"$warnings"
     convert_marker
+    [[ ! -f $staging/restored ]] || publish
     if restore_requested; then
         restore_request
         compare= # it has compared encryption.password

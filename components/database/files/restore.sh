@@ -33,12 +33,7 @@ restore() {
     analytics=$(analytics_of "$dump")
     stop_temporary_server
     initdb -S -D "$staging/pgdata" >/dev/null # sync
-    rm -f "$restored" "$data/admin-password-set"
-    rm -rf "$cluster"
-    mv "$staging/pgdata" "$cluster"
-    [[ ! -f $staging/admin-password-set ]] || mv "$staging/admin-password-set" "$data"
-    rm -rf "$staging"
-    write_marker "$restored" <<MARKER
+    write_marker "$staging/restored" <<MARKER
 dump_key=$DUMP_KEY
 dump_name=$DUMP_NAME
 bytes=$bytes
@@ -50,8 +45,23 @@ analytics=$analytics
 copied=$copied
 restored_set=${restored_set:-}
 MARKER
+    publish
     complete_copy
     log "the database is restored ($(($(date +%s) - started)) s)"
+}
+
+# Replace the database by the one in staging, which has a marker. Where this is killed the next start does it again: the database
+# before is removed, and what is in staging may be a backup that no dump brings back.
+publish() {
+    if [[ -d $staging/pgdata ]]; then
+        rm -rf "$cluster"
+        mv "$staging/pgdata" "$cluster"
+    fi
+    rm -f "$data/admin-password-set"
+    [[ ! -f $staging/admin-password-set ]] || cp "$staging/admin-password-set" "$data"
+    write_marker "$restored" <"$staging/restored"
+    rm -f "$staging/restored" # first
+    rm -rf "$staging"
 }
 
 # Fill a new data directory in staging from the dump.

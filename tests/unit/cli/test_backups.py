@@ -12,7 +12,7 @@ from cli.target import Target
 from components.orchestrator.readiness import NotReady
 from tests.unit.cli.engine import CommandLine, container
 
-MARKER = "dump_key=none\nrestored_at={}\nanalytics=due\n"
+MARKER = "dump_key=none\nrestored_at={}\nanalytics=due\nrestored_set={}\n"
 SET = {"time": "2026-05-01T02:00:00.123456789Z", "hostname": "dhis2-cluster-dev"}
 TAGS = [
     "dhis2-cluster",
@@ -37,7 +37,7 @@ def line(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandL
     outputs = {
         "list": json.dumps(SETS),
         "matches": "",
-        "restored": MARKER.format(next(moments)),
+        "restored": MARKER.format(next(moments), ""),
         "health.sh": "last backup today, set bbbbbbbb; last check today",
         "cat last-backup": "at=1777687200\nset=bbbbbbbb\nchecked_at=1777687320\n",
         "FLUSHALL": "OK",
@@ -56,7 +56,9 @@ def line(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandL
     def restart(_: Any, part: Any) -> None:  # noqa: ANN401 - as the real one
         engine.done.append(f"restart {part.part}")
         if part.part == "primary" and outputs["restored"] != "fails":
-            outputs["restored"] = MARKER.format(next(moments))
+            requests = [step.split() for step in engine.done if "restore-request.sh" in step]
+            wanted = [request[4] for request in requests if request[3] == "backup"]
+            outputs["restored"] = MARKER.format(next(moments), wanted[-1] if wanted else "")
 
     async def finish(_: Any, target: Any, marker: Any, __: Any) -> None:  # noqa: ANN401 - as the real one
         engine.done.append(f"finish {target.stack} {marker['analytics']}")
