@@ -45,6 +45,7 @@ IMAGES = {
     "cache_image": images.CACHE,
     "load_balancer_image": images.LOAD_BALANCER,
     "acme_image": images.ACME,
+    "backup_image": images.BACKUP,
 }
 LEAST_CORE_MB, USEFUL_CORE_MB, STEP_MB = 512, 1536, 64
 

@@ -18,7 +18,7 @@ from components.dhis2.dump_source import resolve_dump_source
 from components.dhis2.release import resolve_release
 from components.naming import DUMP_CACHE_VOLUME, Naming
 from components.orchestrator import engine_info
-from components.preflight import PreflightError, check, check_disk, needed_mb
+from components.preflight import IMAGES, PreflightError, check, check_disk, needed_mb
 from components.settings import images
 from components.settings.parsing import parse_settings
 
@@ -281,6 +281,10 @@ def test_a_default_image_that_was_loaded_without_its_digest_is_used_by_its_tag(
     checked, settings = check(parse_settings({"port": free_port}), NAMING, "dhis2/core:2.42")
     assert settings.cache_image == tagged and settings.load_balancer_image == images.LOAD_BALANCER
     assert [warning.rpartition(": ")[2] for warning in checked.warnings] == [f"pulumi config set cacheImage {tagged}"]
+
+
+def test_any_default_image_may_be_loaded_without_its_digest() -> None:
+    assert set(IMAGES.values()) == {image for name, image in vars(images).items() if name.isupper()}
 
 
 def test_a_default_image_that_can_be_pulled_is_used_by_its_digest(
