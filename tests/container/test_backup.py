@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import requests
 from docker.models.containers import Container
 from moto.server import ThreadedMotoServer
 
@@ -287,7 +288,9 @@ def bucket(backups: Backups) -> Iterator[str]:
     gateway = str(backups.databases.network.attrs["IPAM"]["Config"][0]["Gateway"])
     server = ThreadedMotoServer(ip_address=gateway, port=0, verbose=False)
     server.start()
-    yield f"s3:http://{gateway}:{server.get_host_and_port()[1]}/backups/stack"
+    address = f"http://{gateway}:{server.get_host_and_port()[1]}"
+    assert requests.put(f"{address}/backups", timeout=10).ok
+    yield f"s3:{address}/backups/stack"
     server.stop()
 
 
@@ -299,6 +302,12 @@ def test_a_repository_on_s3_has_the_sets_and_gives_them_back(backups: Backups, p
     restore(primary, container, identifier, "database")
     until_healthy(primary, "primary")
     assert sql(primary, "SELECT count(*) FROM mine") == "1000"
+
+
+def test_a_bucket_that_does_not_exist_is_created(backups: Backups, primary: Container, bucket: str) -> None:
+    container = backups.start(repository=bucket.replace("/backups/", "/another/"), s3_credentials=CREDENTIALS)
+    assert health(container)[0] == 0
+    assert [made["short_id"] for made in sets(container)] == []
 
 
 def test_the_password_of_a_repository_is_changed_with_its_sets(

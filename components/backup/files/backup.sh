@@ -58,6 +58,8 @@ open_repository() {
     mkdir -p "$TMPDIR"
     # By itself restic tries for a quarter of an hour to reach a server.
     timeout 45 "$tools/restic" cat config >/dev/null 2>"$run/restic.$$" || code=$?
+    # For a bucket that does not exist restic tries again, too; init creates it.
+    ! ((code == 124)) || ! grep -q 'bucket does not exist' "$run/restic.$$" || code=10
     case $code in
     0) ;;
     10)
