@@ -37,7 +37,8 @@ IMAGE, RANDOM_ID = "docker:index/remoteImage:RemoteImage", "random:index/randomI
 SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's signature of a secret property value
 GENERATED = "generated-for-"
 CURRENT = ("lb", "/certificates/current.pem")
-SECRET_SETTINGS = [key for key, field in setting_fields().items() if is_secret(field)]
+# A private key may also be a file's path, which is no secret.
+SECRET_SETTINGS = [key for key, field in setting_fields().items() if is_secret(field) or key == "tlsKey"]
 
 
 @dataclass(frozen=True)
