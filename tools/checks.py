@@ -18,7 +18,7 @@ SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
 TYPED = ("components", "cli", "offline", "tools", "tests", "bench", "__main__.py")
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
 # Most tests of containers wait. The tests of one file share containers and stay in one process, in their order.
-PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "--durations=20")
+PARALLEL = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder", "--durations=20")
 TIERS = {
     "unit": ("tests/unit", "offline/tests/unit", "--numprocesses=auto", *COVERAGE),
     "container": ("tests/container", "offline/tests/container", *PARALLEL),
