@@ -39,6 +39,8 @@ class Restore:
             raise CommandError(
                 f"the backup was made with another encryption.password than that of stack {stack}, and it has not got it; DHIS2 could not read what is encrypted in it. Set the one it was made with: pulumi config set --secret encryptionPassword -s {stack}"
             )
+        if self._other_password:
+            self.destination.target.outputs()  # it must be possible to change the stack
 
     def warnings(self) -> Iterator[str]:
         """Yield what changes besides database and files."""

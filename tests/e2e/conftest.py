@@ -34,13 +34,17 @@ def docker_client() -> docker.DockerClient:
 
 @pytest.fixture(scope="module")
 def make_stack(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
-    """Return a function that initialises a stack with a unique name; it is removed at the end, also after a failure."""
+    """Return a function that initialises a stack with a unique name; it is removed at the end, also after a failure.
+
+    It has a project of its own, or that of the stack it is `beside`.
+    """
     with ExitStack() as removals:
 
-        def make(**settings: object) -> Stack:
+        def make(beside: Stack | None = None, **settings: object) -> Stack:
             name = f"e2e-{uuid.uuid4().hex[:6]}"
             texts = {key: value if isinstance(value, dict) else str(value) for key, value in settings.items()}
-            stack = Stack(name, tmp_path_factory.mktemp("stack") / name, docker_client, texts)
+            folder = beside.folder if beside else tmp_path_factory.mktemp("stack") / name
+            stack = Stack(name, folder, docker_client, texts)
             removals.callback(stack.remove)
             return stack
 

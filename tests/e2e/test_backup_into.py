@@ -29,9 +29,9 @@ def source(make_stack: MakeStack, dumps: str) -> Stack:
 
 
 @pytest.fixture(scope="module")
-def destination(make_stack: MakeStack) -> Stack:
-    """Deploy a core on a blank database."""
-    stack = make_stack(**SMALL, dumpUrl="none")
+def destination(make_stack: MakeStack, source: Stack) -> Stack:
+    """Deploy a core on a blank database, of the same project."""
+    stack = make_stack(source, **SMALL, dumpUrl="none")
     stack.up()
     return stack
 

@@ -36,7 +36,7 @@ UP = ("up", "--yes", "--skip-preview")
 
 @dataclass
 class Stack:
-    """One stack: its own project folder and state below `folder`, the checkout's program and virtual environment."""
+    """One stack: project and state in `folder`, which it may share; the checkout's program and virtual environment."""
 
     name: str
     folder: Path
@@ -47,12 +47,12 @@ class Stack:
     def __post_init__(self) -> None:
         """Lay out the project folder, initialise the stack, write its settings."""
         self.port = self.port or free_port()
-        self.folder.mkdir(parents=True)
-        (self.folder / "state").mkdir()
-        for shared in ("components", ".venv"):
-            (self.folder / shared).symlink_to(ROOT / shared)
-        for copied in ("Pulumi.yaml", "__main__.py"):
-            shutil.copy(ROOT / copied, self.folder)
+        if not self.folder.exists():
+            (self.folder / "state").mkdir(parents=True)
+            for shared in ("components", ".venv"):
+                (self.folder / shared).symlink_to(ROOT / shared)
+            for copied in ("Pulumi.yaml", "__main__.py"):
+                shutil.copy(ROOT / copied, self.folder)
         small = SMALL if STACK_FILE == SIMULATOR_FILE else {}
         # Building them takes time; the tests about them set it.
         small = small | {"analytics": "false"}

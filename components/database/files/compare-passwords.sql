@@ -1,5 +1,5 @@
 -- Compares password hashes, and so makes no login that fails: DHIS2 may lock an account after some of these.
--- The file accounts has what accounts.sql prints, and without a user name the hash that was set last. Prints
+-- The file accounts has what accounts.sql prints. Prints
 --   admin=assigned|default|other   the user admin has the password in :file, DHIS2's default password, or another one
 --   recorded=assigned              that hash is of the password in :file; only for another one
 --   known=NAME PASSWORD            for each other account with a well-known password, where :open is true

@@ -57,44 +57,47 @@ check_encryption_password() {
     matches "$encryption_password" "$recorded"
 }
 
-# Set the password of DHIS2's user admin, and note it in a folder. False when there is no such user.
+# Set the password of DHIS2's user admin, and record it. False when there is no such user.
 set_admin_password() {
     local result
     sql postgres -v file="$secrets/admin-password" -f "$home/admin-hash.sql" >"$run/admin-hash"
     result=$(app_sql -f "$home/admin-password.sql")
-    [[ $result != "done" ]] || note_admin_password "$1" "$(<"$run/admin-hash")"
+    [[ $result != "done" ]] || record_admin_password "$(<"$run/admin-hash")"
     rm -f "$run/admin-hash"
     [[ $result == "done" ]] || return 1
     log "the password of DHIS2's user admin is set"
 }
 
-# Set it in a database that was just restored, and note it in a folder: a generated one only instead of the default password.
+# Set it in a database that was just restored: a generated one only instead of the default password or a generated one.
 set_restored_admin_password() {
-    local mark hash='' admin='' recorded known
+    local set_before hash='' generated admin='' recorded known
     case ${ADMIN_PASSWORD_FROM:-dump} in
     dump) return ;;
     generator)
         compare_accounts local 2>/dev/null || log "DHIS2's user admin is not there before DHIS2 starts"
-        [[ $admin == default ]] || return 0
+        [[ -n $admin ]] && needs_password || return 0
         ;;
     esac
-    set_admin_password "$1" || log "DHIS2's user admin gets its password once DHIS2 has created it"
+    set_admin_password || log "DHIS2's user admin gets its password once DHIS2 has created it"
 }
 
-# Note the hash of the password that was set for the user admin, and where it is from.
-note_admin_password() {
-    printf '%s\n' "hash=$2" "from=${ADMIN_PASSWORD_FROM:-dump}" | write_marker "$1/admin-password-set"
+# Record the hash of the password that was set for the user admin. In the database, so that its backups have it.
+record_admin_password() {
+    printf '%s\t%s\n' "$1" "$(if [[ ${ADMIN_PASSWORD_FROM:-dump} == generator ]]; then echo t; else echo f; fi)" >"$run/admin-set"
+    app_sql -f "$home/record-admin-password.sql"
+    rm -f "$run/admin-set"
 }
 
-# Compare the accounts with the well-known passwords and with that of the stack: `mark`, `hash`, `admin`, `recorded`
-# and `known` of the caller. The last is empty unless others can reach this stack. False when the database does not answer.
+# Compare the accounts with the well-known passwords and with that of the stack: `hash`, `admin`, `known`, and of the
+# password that was set last `set_before`, its hash, `recorded` and `generated`. All are the caller's. `known` is empty unless
+# others can reach this stack. False when the database does not answer.
 compare_accounts() {
     local compared='' open=false
     [[ $1 != open ]] || open=true
-    mark=$data/admin-password-set
     app_sql -f "$home/accounts.sql" >"$run/accounts" || return
     hash=$(sed -n 's/^admin\t//p' "$run/accounts")
-    printf '\t%s\n' "$(marker_value "$mark" hash)" >>"$run/accounts"
+    set_before=$(sed -n 's/^\t//p' "$run/accounts")
+    generated=$(sed -n 's/^generated\t//p' "$run/accounts")
     compared=$(sql postgres -v file="$secrets/admin-password" -v open="$open" -f "$home/compare-passwords.sql") || return
     rm -f "$run/accounts"
     admin=$(sed -n 's/^admin=//p' <<<"$compared")
@@ -103,13 +106,14 @@ compare_accounts() {
 }
 
 # Whether the password of the stack is to be set for the user admin: that of the setting once for each value, a generated one
-# instead of the default password or an earlier generated one. What a person has chosen in DHIS2 stays.
+# instead of the default password or another generated one, also that of the stack a backup is from. What a person has
+# chosen in DHIS2 stays. An older version of this script has left a file instead of the hash: the password was set once, and
+# may be another one since.
 needs_password() {
     case ${ADMIN_PASSWORD_FROM:-dump}:$admin in
     dump:* | *:assigned) return 1 ;;
-    # An older version of this script has recorded no hash: the password was set once, and may be another one since.
-    setting:other) [[ $recorded != assigned && (! -f $mark || -n $(marker_value "$mark" hash)) ]] ;;
-    generator:other) [[ $(marker_value "$mark" from) == generator && $(marker_value "$mark" hash) == "$hash" ]] ;;
+    setting:other) [[ $recorded != assigned && ! -f $data/admin-password-set ]] ;;
+    generator:other) [[ -n $generated && $generated == "$hash" ]] ;;
     *) return 0 ;; # the default password, or there is no such user
     esac
 }
@@ -125,7 +129,7 @@ disable_known() {
 # Log in as admin with the password it has, if that is known, and disable the other well-known accounts where
 # others can reach this stack. Prints KEY=VALUE: which `password` admin has, `disabled` accounts, a `problem`.
 verify_admin() {
-    local core=$1 port=$2 mark hash='' admin recorded known status reason='' name password from=${ADMIN_PASSWORD_FROM:-dump}
+    local core=$1 port=$2 set_before hash='' generated admin recorded known status reason='' name password from=${ADMIN_PASSWORD_FROM:-dump}
     compare_accounts "$3" 2>/dev/null || {
         unverified 'the database did not answer'
         return
@@ -156,10 +160,12 @@ verify_admin() {
         return
         ;;
     esac
-    if [[ $admin == assigned && $from != dump && $hash != "$(marker_value "$mark" hash)" ]]; then
-        note_admin_password "$data" "$hash"
-    elif [[ $from == setting && $admin == other && -f $mark && -z $(marker_value "$mark" hash) ]]; then
-        note_admin_password "$data" "$(sql postgres -v file="$secrets/admin-password" -f "$home/admin-hash.sql")"
+    if [[ $admin == assigned && $from != dump ]]; then
+        [[ $hash == "$set_before" ]] || record_admin_password "$hash"
+        rm -f "$data/admin-password-set"
+    elif [[ $from == setting && $admin == other && -f $data/admin-password-set ]]; then
+        record_admin_password "$(sql postgres -v file="$secrets/admin-password" -f "$home/admin-hash.sql")"
+        rm -f "$data/admin-password-set"
     fi
     case $admin in
     assigned) if [[ $from == setting ]]; then echo password=setting; else echo password=generated; fi ;;
@@ -193,10 +199,10 @@ refused() {
 
 # While no core runs: set the password of the stack for admin where that is needed, and disable well-known accounts.
 set_admin() {
-    local mark hash='' admin recorded known
+    local set_before hash='' generated admin recorded known
     compare_accounts "$1"
     disable_known
-    ! needs_password || set_admin_password "$data"
+    ! needs_password || set_admin_password
 }
 
 # Print what `core` answers to a request as a user with the password in a file; nothing without an answer. The request is

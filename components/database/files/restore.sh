@@ -29,7 +29,7 @@ restore() {
     fi
     check_encryption_password ||
         refuse "its database was used with another encryption.password (fingerprint ${recorded##*\$})" 'set that one, pulumi config set --secret encryptionPassword'
-    set_restored_admin_password "$staging"
+    set_restored_admin_password
     analytics=$(analytics_of "$dump")
     stop_temporary_server
     initdb -S -D "$staging/pgdata" >/dev/null # sync
@@ -58,7 +58,6 @@ publish() {
         mv "$staging/pgdata" "$cluster"
     fi
     rm -f "$data/admin-password-set"
-    [[ ! -f $staging/admin-password-set ]] || cp "$staging/admin-password-set" "$data"
     write_marker "$restored" <"$staging/restored"
     rm -f "$staging/restored" # first
     rm -rf "$staging"
