@@ -64,7 +64,7 @@ def test_no_secret_is_in_inspect_logs_or_plain_state(stack: Stack) -> None:
         for resource in resources
         if resource["type"] == "random:index/randomPassword:RandomPassword"
     }
-    assert len(passwords) == 5, "database, replication, cache, encryption, the user admin"
+    assert len(passwords) == 6, "database, replication, cache, encryption, backups, the user admin"
     stored = "".join(path.read_text() for path in (stack.folder / "state").rglob("*.json*"))
     for part in stack.containers():
         shown = json.dumps(stack.container(part).attrs) + stack.log(part)

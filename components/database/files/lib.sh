@@ -98,13 +98,13 @@ write_marker() {
     sync "${1%/*}"
 }
 
-# Replace lines of a primary's marker: change_marker KEY=VALUE...
+# Replace lines of a primary's marker: change_marker KEY=VALUE...; an empty value removes one.
 change_marker() {
     local line
     cp "$restored" "$run/marker"
     for line in "$@"; do
         sed -i "/^${line%%=*}=/d" "$run/marker"
-        printf '%s\n' "$line" >>"$run/marker"
+        [[ -z ${line#*=} ]] || printf '%s\n' "$line" >>"$run/marker"
     done
     write_marker "$restored" <"$run/marker"
 }

@@ -231,7 +231,7 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     verify-admin) verify_admin "$2" "$3" "${4:-}" ;;
     remove-fingerprint)
         app_sql -c 'DELETE FROM dhis2_cluster.encryption_password'
-        sed -i '/^encryption_password=/d' "$data/restored"
+        sed -i -E '/^encryption_password(_from)?=/d' "$data/restored"
         ;;
     set-admin) set_admin "${2:-}" ;;
     *) fatal 'passwords.sh has the commands fingerprint, remove-fingerprint, verify-admin and set-admin' ;;
