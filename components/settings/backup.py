@@ -79,6 +79,14 @@ def repository(value: object) -> str:
     return address
 
 
+def access_key(value: object) -> str:
+    """Return the id of an access key of S3: one word."""
+    word = text(value)
+    if not re.fullmatch(r"[!-~]+", word):
+        raise invalid("is not an access key id, which has no spaces")
+    return word
+
+
 def secret(value: object) -> str:
     """Return a secret on one line."""
     line = value if isinstance(value, str) else ""

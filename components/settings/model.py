@@ -223,8 +223,12 @@ class Settings(BaseModel):
         examples=["s3:https://s3.example.org/dhis2-backups"],
         repr=False,
     )
-    backup_access_key: Annotated[str | None, BeforeValidator(backup.secret), Unset("none")] = Field(
-        default=None, alias="backupAccessKey", description="Access key id of an S3 repository", repr=False
+    backup_access_key: Annotated[str | None, BeforeValidator(backup.access_key), Unset("none")] = Field(
+        default=None,
+        alias="backupAccessKey",
+        description="Access key id of an S3 repository",
+        examples=["AKEXAMPLE"],
+        repr=False,
     )
     backup_secret_key: Annotated[SecretStr | None, BeforeValidator(backup.secret), Unset("none")] = Field(
         default=None, alias="backupSecretKey", description="Secret: secret access key of an S3 repository", repr=False

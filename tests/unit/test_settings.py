@@ -135,7 +135,7 @@ INVALID: dict[str, list[object]] = {
     ],
     "backupKeep": ["7", "daily", "daily=x", "yearly=1", "daily=0", "daily=1001", "", {"daily": "-1"}, True],
     "backupRepository": ["bucket", "s3:bucket", "/backups", "sftp:user@host:/x", "rest:host/x", "s3:https://host"],
-    "backupAccessKey": ["a\nb", " a", True],
+    "backupAccessKey": ["a\nb", "a b", True],
     "backupSecretKey": ["a\nb", " a", True],
     "backupPassword": ["a\nb", " a", "a ", True],
     "backupEncryptionPassword": ["yes", 1],
