@@ -13,6 +13,7 @@ from cryptography import x509
 
 from tests.e2e.conftest import MakeStack
 from tests.support.certificates import Authority
+from tests.support.chromium import page
 from tests.support.load import Load
 from tests.support.pebble.server import Pebble
 from tests.support.project import LEGO
@@ -97,6 +98,13 @@ def test_users_log_in_over_https(stack: Stack, ca: Pebble) -> None:
         response = session.post("/api/auth/login", json=login, extensions={"sni_hostname": HOST})
         assert response.status_code == 200, response.text
         assert "secure" in response.headers["set-cookie"].lower()
+
+
+def test_chromium_opens_the_login_page(stack: Stack, ca: Pebble) -> None:
+    url = f"http://{HOST}:{HTTP_PORT}/"
+    assert 'name="password"' in page(stack.docker, url, ca.issuer)
+    other, _ = OWN.issue(HOST)
+    assert 'name="password"' not in page(stack.docker, url, other), "a CA that it does not know"
 
 
 def test_status_shows_the_days_left(stack: Stack) -> None:
