@@ -9,6 +9,7 @@ import pulumi_random as random
 from components.backup.backup import Backup, BackupArgs
 from components.cache.cache import Cache, CacheArgs
 from components.core.core_pool import CorePool, CorePoolArgs
+from components.database.apps import install_apps
 from components.database.database_pair import BackupAccess, DatabasePair, DatabasePairArgs
 from components.database.passwords import AdminPassword, AdminPasswords, EncryptionPassword
 from components.dhis2.dump_source import DumpSource
@@ -126,7 +127,7 @@ class Cluster(pulumi.ComponentResource):
         self.backup_password = password if backup else None
         self.backups = [self._backup(context, args.release, backup, password)] if backup else []
         self.acme_client, installed = self._certificate(context)
-        ready = self._ready(context)
+        ready = self._ready(context, args.release)
         self.ready = pulumi.Output.all(installed, ready).apply(all) if installed else ready
         self.admin_password = self._admin_password(passwords)
         self.encryption_password = self.database.encryption_password
@@ -156,7 +157,7 @@ class Cluster(pulumi.ComponentResource):
         )
         return Backup("backups", args, pulumi.ResourceOptions(parent=self))
 
-    def _ready(self, context: StackContext) -> pulumi.Output[bool]:
+    def _ready(self, context: StackContext, release: Release) -> pulumi.Output[bool]:
         # Backends first: a failure names the part that has it, and the cores know when the database was restored.
         parts: list[Part] = [self.database, self.cache, self.cores, self.load_balancer]
         # Last, because DHIS2 serves without the answer of a CA.
@@ -167,6 +168,10 @@ class Cluster(pulumi.ComponentResource):
                 await part.until_ready(watcher)
             await self._verify_admin_password(watcher)
             await self.database.build_analytics(watcher, self.cores.services[0].endpoint, self._admin_has)
+            cores = [core.endpoint for core in self.cores.services]
+            await install_apps(
+                watcher, context.naming, cores, self._admin_has, settings=context.settings, release=release
+            )
             for part in (*certificates, *self.backups):
                 await part.until_ready(watcher)
 

@@ -47,13 +47,13 @@ def read_file(client: DockerClient, name: str, path: str) -> str | None:
         return file.read().decode() if file else None
 
 
-def write_file(client: DockerClient, name: str, path: str, text: str, uid: int) -> None:
+def write_file(client: DockerClient, name: str, path: str, content: str | bytes, uid: int) -> None:
     """Replace a file in a running container, atomically; only `uid`, the container's user, can read it.
 
     Raises docker.errors.APIError where the container does not run.
     """
     folder, _, file = path.rpartition("/")
-    content, entry = text.encode(), tarfile.TarInfo(f".{file}.new")
+    content, entry = content.encode() if isinstance(content, str) else content, tarfile.TarInfo(f".{file}.new")
     entry.size, entry.uid, entry.gid, entry.mode, entry.mtime = len(content), uid, uid, 0o600, int(time.time())
     with io.BytesIO() as packed:
         with tarfile.open(fileobj=packed, mode="w") as archive:

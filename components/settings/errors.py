@@ -29,7 +29,8 @@ def setting_error(detail: ErrorDetails, values: Mapping[str, object], hidden: Co
     key, context = str(detail["loc"][0]), detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         return _unknown(key)
-    subject = context.get("subject") or ("its value" if key in hidden else _shown(values.get(key)))
+    shown = "its value" if key in hidden else context.get("shown") or _shown(values.get(key))
+    subject = context.get("subject") or shown
     # A value to set instead is often made from the value, so for a hidden one it is the example.
     command = context.get("command") or set_command(key, None if key in hidden else context.get("instead"))
     return SettingError(key, f"{subject} {detail['msg']}", command)

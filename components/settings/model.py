@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from components.settings import backup, images, tls_validators, validators
+from components.settings import app_validators, backup, images, tls_validators, validators
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, DiskSize, Duration, Integer, Memory
 from components.settings.validators import Unset, is_local
@@ -183,6 +183,13 @@ class Settings(BaseModel):
         default=True,
         description="Build the analytics tables once after a restore, in the background; dashboards read them",
         examples=["false"],
+    )
+    apps: Annotated[tuple[str, ...], BeforeValidator(app_validators.apps, json_schema_input_type=str | list[str])] = (
+        Field(
+            default=(),
+            description="Apps that DHIS2 has: App Hub ids, with @version for a certain one, and http(s) addresses or paths of zip files",
+            examples=['["92b75fd0-34cc-451c-942f-3dd0f283bcbd@101.7.0"]'],
+        )
     )
     admin_password: Annotated[
         SecretStr | None, BeforeValidator(validators.password), Unset("the dump's own, or generated")

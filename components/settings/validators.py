@@ -34,7 +34,7 @@ def invalid(message: LiteralString, instead: str | None = None, **context: objec
 
     `message` continues a sentence that begins with the value: `"two"` + `is not …`; its {names} are from `context`.
     `instead` is the value to set; None = the setting's example. `subject` in the context replaces the value at the
-    beginning of the sentence, `command` the command that fixes the setting.
+    beginning of the sentence, `shown` does too where the value may be shown, and `command` the command that fixes it.
     """
     return PydanticCustomError("invalid_setting", message, {"instead": instead, **context})
 
@@ -145,11 +145,15 @@ def is_local(host: str) -> bool:
 
 def trusted_proxies(value: object) -> tuple[str, ...]:
     """Return networks of proxies, and `host` for the Docker host, from a list or from text with commas between them."""
+    return tuple(sorted({_proxy(name) for entry in listed(value) if (name := text(entry))}))
+
+
+def listed(value: object) -> list[object]:
+    """Return the entries of a list, or of text with commas between them."""
     if isinstance(value, str):
         with suppress(json.JSONDecodeError):  # in which Pulumi delivers a list
             value = json.loads(value)
-    names = value if isinstance(value, list | tuple) else text(value).split(",")
-    return tuple(sorted({_proxy(name) for entry in names if (name := text(entry))}))
+    return [*value] if isinstance(value, list | tuple) else [*text(value).split(",")]
 
 
 def _proxy(name: str) -> str:

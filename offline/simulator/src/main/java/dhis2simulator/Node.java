@@ -1,5 +1,6 @@
 package dhis2simulator;
 
+import dhis2simulator.apps.Apps;
 import dhis2simulator.cache.MetadataCache;
 import dhis2simulator.cache.SystemSettings;
 import dhis2simulator.conf.DhisConf;
@@ -19,5 +20,6 @@ public record Node(
         SystemSettings settings,
         Sessions sessions,
         Leadership leadership,
+        Apps apps,
         String id,
         String uuid) {}

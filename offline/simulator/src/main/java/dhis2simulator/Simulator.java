@@ -1,5 +1,6 @@
 package dhis2simulator;
 
+import dhis2simulator.apps.Apps;
 import dhis2simulator.cache.Invalidation;
 import dhis2simulator.cache.MetadataCache;
 import dhis2simulator.cache.SystemSettings;
@@ -81,7 +82,8 @@ public final class Simulator implements ServletContextListener {
         var leadership = new Leadership(clustered ? redis : null, id, uuid, conf.isOn("node.primary_leader", false));
         var settings = new SystemSettings(pools.primary(), release, clustered ? redis : null);
         Sessions sessions = keep(Sessions.install(context, conf, clustered ? redis : null));
-        Node node = new Node(release, conf, files, pools, cache, settings, sessions, leadership, id, uuid);
+        Apps apps = new Apps(files, release, clustered ? redis : null);
+        Node node = new Node(release, conf, files, pools, cache, settings, sessions, leadership, apps, id, uuid);
         // Last, as in DHIS2: for a while others see a migrated database without DHIS2's first rows.
         if (readOnly) {
             LOG.info("Startup routines are skipped: system.read_only_mode is on");

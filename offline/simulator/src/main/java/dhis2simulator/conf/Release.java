@@ -11,6 +11,8 @@ public record Release(int line, int patch) {
     private static final int FIRST_UNLOGGED = 41;
     private static final int FIRST_WITH_SKIP_MIGRATION = 42;
     private static final int FIRST_WITH_SETTINGS_IN_PROCESS = 42;
+    private static final int FIRST_WITH_BUNDLED_APPS = 42;
+    private static final int FIRST_WITH_RANDOM_APP_FOLDERS = 43;
 
     /** Reads a version; throws IllegalArgumentException on one that is not `2.line.patch`. */
     public static Release of(String version) {
@@ -44,6 +46,21 @@ public record Release(int line, int patch) {
     /** Whether system settings are in Redis for all nodes; later releases keep them in each process. */
     public boolean sharesSystemSettings() {
         return line < FIRST_WITH_SETTINGS_IN_PROCESS;
+    }
+
+    /** Whether the folder of an app has a random name; before, it is that of the zip file. */
+    public boolean hasRandomAppFolders() {
+        return line >= FIRST_WITH_RANDOM_APP_FOLDERS;
+    }
+
+    /** Whether the answer to an installation has the app. */
+    public boolean namesAppsInAnswers() {
+        return line >= FIRST_WITH_BUNDLED_APPS;
+    }
+
+    /** Whether reloading the apps empties their list for a moment. */
+    public boolean flushesAppsOnReload() {
+        return line >= FIRST_WITH_BUNDLED_APPS;
     }
 
     @Override

@@ -30,6 +30,7 @@ public final class WebSetup {
         new DataValuesApi(node).routes(router);
         new AnalyticsApi(node).routes(router);
         new FilesApi(node).routes(router);
+        new AppsApi(node).routes(router);
         new JobsApi(node).routes(router);
         new LoadApi(node).routes(router);
         var servlet = context.addServlet("dispatcher", new Dispatcher(router));
