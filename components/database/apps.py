@@ -1,4 +1,4 @@
-"""Apps of the setting `apps`: installed into DHIS2 by its API at the end of `up`. ADR 15 has the reasons."""
+"""Apps of the setting `apps`: installed into DHIS2 by its API at the end of `up`."""
 
 import hashlib
 import json
@@ -126,7 +126,7 @@ class _Apps:
             await self._remember(recorded_as, app.key, app.digest)
             return
         boundary = f"dhis2-cluster-{app.digest}"
-        # Up to 2.41 the name of the file is the folder of the app.
+        # Up to 2.42 the app's folder has the name of the file: one of its own for each app and version.
         name = re.sub(r"[^A-Za-z0-9.-]", "-", f"{app.key}-{app.version}.zip")
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: application/zip\r\n\r\n'
         body = b"".join((head.encode(), app.content, f"\r\n--{boundary}--\r\n".encode()))

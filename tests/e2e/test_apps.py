@@ -101,7 +101,9 @@ def test_what_dhis2_and_the_app_hub_refuse_is_a_warning_on_each_up(
     apply(stack, "taken.zip", "second.zip", f"{ids['newest']}@7", f"{hub.address}/none.zip")
     for _ in range(2):
         text = stack.up()
-        assert "the app second.zip of the setting apps was not installed: DHIS2 refuses it: Namespace defined in" in text
+        assert (
+            "the app second.zip of the setting apps was not installed: DHIS2 refuses it: Namespace defined in" in text
+        )
         assert f"the app {ids['newest']}@7 of the setting apps was not installed: the App Hub has no version 7" in text
         assert "1.10.0 (DHIS2 2.40 and later)" in text, "those it has"
         assert "none.zip of the setting apps was not installed: it cannot be downloaded: the server answers 404" in text

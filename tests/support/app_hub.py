@@ -32,14 +32,14 @@ class AppHub:
 
     def add(self, name: str, *versions: str, oldest: str = "2.38", newest: str = "", has_id: bool = True) -> str:
         """Add an app with these versions, the id in their manifests or not, and return the id."""
-        hub_id = str(uuid.uuid4())
+        hub_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         self.apps[hub_id] = {"id": hub_id, "name": name, "versions": []}
         for version in versions:
             path = f"/api/v2/apps/{hub_id}/download/{name.lower()}_{version}.zip"
             self.files[path] = app_zip(name, version, **({"app_hub_id": hub_id} if has_id else {}))
             self.apps[hub_id]["versions"].append(
                 {
-                    "id": str(uuid.uuid4()),
+                    "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name} {version}")),
                     "version": version,
                     "channel": "stable",
                     "minDhisVersion": oldest,

@@ -95,6 +95,8 @@ class FakeEngine(FakeExec):
     admin_has: str = ""
     # Exit code and output of analytics.sh; Docker Engine does not answer where the code is negative.
     analytics: tuple[int, str] = (0, "")
+    # What api.sh prints for its arguments.
+    respond: Callable[[Sequence[str]], str] = lambda _: ""
 
     _answer: tuple[int, str] = (0, "")
 
@@ -123,6 +125,9 @@ class FakeEngine(FakeExec):
                 raise NotReady("Docker Engine no longer answers")
             self._answer = self.analytics
             return {"Id": "passwords"}
+        if any(word.endswith("api.sh") for word in command):
+            self._answer = 0, self.respond(command[2:])
+            return {"Id": "passwords"}
         return {"Id": name}
 
     def output_of(self, name: str) -> bytes:
@@ -139,7 +144,9 @@ class FakeEngine(FakeExec):
             for entry in archive.getmembers():
                 content = archive.extractfile(entry)
                 path = f"{folder}/{entry.name.removeprefix('.').removesuffix('.new')}"
-                self.files[name.removeprefix(f"{PREFIX}-"), path] = content.read().decode() if content else ""
+                self.files[name.removeprefix(f"{PREFIX}-"), path] = (
+                    content.read().decode(errors="replace") if content else ""
+                )
                 self.done.append(f"put {path} of {entry.uid} with mode {entry.mode:o}")
 
     def restart(self, name: str) -> None:

@@ -59,6 +59,8 @@ def test_keys_may_have_the_projects_namespace_and_other_namespaces_are_ignored()
     assert "dhis2-cluster" in error_lines({"dhis2cluster:cores": "3"})[0], "a mistyped namespace would have no effect"
 
 
+APP = "92b75fd0-34cc-451c-942f-3dd0f283bcbd"
+
 INVALID: dict[str, list[object]] = {
     "version": ["", "2", "2.4", 2.4, "43-", True, [1], "2.37", "2.42\n2.43"],
     "image": ["dhis2/core", "Dhis2/core:1", "a b:1", 7, "dhis2/core:2.36.1", "x:y:z"],
@@ -169,6 +171,27 @@ INVALID: dict[str, list[object]] = {
     ],
     "keepData": ["yes", "1", 1, "True", ""],
     "analytics": ["yes", "0", 0, "False", ""],
+    "apps": [
+        "no-such-file.zip",
+        "file:no-such-file.zip",
+        "tests",
+        __file__,
+        "ftp://example.org/x.zip",
+        "https://",
+        "https://example.org:99999/x.zip",
+        "http://[x/y",
+        f"{APP}@",
+        f"{APP}@1 2",
+        f"{APP}-1",
+        [APP, APP],
+        [APP, f"{APP.upper()}@1.0.0"],
+        [APP, "no-such-file.zip"],
+        f"https://apphub.dhis2.org/app/{APP}",
+        [[APP]],
+        {"a": APP},
+        True,
+        None,
+    ],
     "adminPassword": [
         WEAK,
         "Aa1!",

@@ -25,6 +25,9 @@ NEVER_SHOWN: dict[str, tuple[dict[str, object], set[str]]] = {
     "an address to set made of a file": ({"dumpUrl": "s3cret.example.org/d.sql.gz"}, {"dumpUrl"}),
     "a login in an address": ({"dumpUrl": "https://me:s3cret@example.org:99999/x?token=s3cret"}, set()),
     "a login in an address that cannot be parsed": ({"dumpUrl": "https://me:s3cret@[x/?token=s3cret"}, set()),
+    "a login in the address of an app": ({"apps": ["https://me:s3cret@example.org:99999/x?a=s3cret"]}, set()),
+    "a login beside an invalid app": ({"apps": ["https://me:s3cret@example.org/x", "no-such.zip"]}, set()),
+    "encrypted apps": ({"apps": ["s3cret.zip", "https://s3cret.example.org/x", "s3cret"]}, {"apps"}),
     "a login at a Docker Engine": ({"dockerHost": "ssh://root:s3cret@host"}, set()),
 }
 

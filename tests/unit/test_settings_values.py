@@ -7,7 +7,7 @@ import pytest
 
 from components.settings.model import Tls, setting_fields
 from components.settings.parsing import parse_settings
-from tests.unit.test_settings import PASSWORD, error_lines, in_project_with_files
+from tests.unit.test_settings import APP, PASSWORD, error_lines, in_project_with_files
 
 VALID: list[tuple[str, object, object]] = [
     ("version", 2.42, "2.42"),
@@ -26,6 +26,16 @@ VALID: list[tuple[str, object, object]] = [
     ("trustedProxies", "[2001:db8::7]", ("2001:db8::7/128",)),
     ("trustedProxies", "::ffff:10.0.0.5,::ffff:10.1.0.0/112", ("10.0.0.5/32", "10.1.0.0/16")),
     ("trustedProxies", "host", ("host",)),
+    ("apps", APP, (APP,)),
+    (
+        "apps",
+        f" {APP}@1.2.3-beta.1 , https://me:word@example.org/x.zip?a=b ",
+        (f"{APP}@1.2.3-beta.1", "https://me:word@example.org/x.zip?a=b"),
+    ),
+    ("apps", [APP.upper()], (APP.upper(),)),
+    ("apps", f'["{APP}"]', (APP,)),
+    ("apps", " ", ()),
+    ("apps", [], ()),
     ("tls", False, Tls.OFF),
     ("tls", " selfSigned ", Tls.SELF_SIGNED),
     ("hostname", "DHIS2.Example.ORG", "dhis2.example.org"),
@@ -113,6 +123,11 @@ SENTENCES: list[tuple[str, object, str]] = [
         "has 0.0.0.0/0, which is every address: anyone could choose the address",
     ),
     ("trustedProxies", "127.0.0.1", "within its container that is the load balancer itself"),
+    ("apps", [APP, "x.zip"], '"x.zip" is neither an App Hub id nor a file that exists (a relative path starts at'),
+    ("apps", ["x.zip", "tests", APP], '"x.zip" is neither an App Hub id nor a file'),
+    ("apps", ["x.zip", "tests", APP], "; entry 2 is a directory, not a zip file"),
+    ("apps", f"{APP}@", "has no version of an app behind its @, such as @1.2.3"),
+    ("apps", __file__, "is not a zip file that can be read"),
     ("adminPassword", "weak", "its value is not a password DHIS2 accepts: 8 to 72 characters on one line, with"),
 ]
 
@@ -139,6 +154,8 @@ FIXES: list[tuple[str, object, str]] = [
     ("trustedProxies", "127.0.0.1", "host"),
     ("trustedProxies", "localhost", "host"),
     ("trustedProxies", "proxy.example.org", "10.0.0.5,192.168.1.0/24"),
+    ("apps", [APP, "x.zip", "tests"], f"'[\"{APP}\"]'"),
+    ("apps", ["x.zip", f"https://apphub.dhis2.org/app/{APP}?x=y"], f"'[\"{APP}\"]'"),
     ("javaOptions", "Xmx1g", "-- -XX:MaxRAMPercentage=75"),  # or pulumi would take it for an option of its own
     ("dockerHost", "unix://", "unix:///var/run/docker.sock"),
     ("dockerHost", "ssh://me:word@there", "ssh://me@there"),
