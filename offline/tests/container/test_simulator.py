@@ -7,6 +7,7 @@ import pytest
 from docker.models.containers import Container
 
 from offline.dump.__main__ import main as generate_dump
+from tests.support.app_hub import app_zip
 from tests.support.archive import packed
 from tests.support.commands import shell, shell_output, sql, try_sql
 from tests.support.containers import Containers
@@ -86,7 +87,9 @@ def cores(containers: Containers, replica: Container, cache: Container) -> dict[
         "core-2": start_simulator(containers, "2.43.1", "core-2", "sample", *reads),
         "empty": start_simulator(containers, "2.43.1", "empty", "empty", "simulator.startup.seconds = 15"),
         "old-1": start_simulator(containers, "2.41.4", "old-1", "line-41", *REDIS),
-        "old-2": start_simulator(containers, "2.41.4", "old-2", "line-41", *REDIS),
+        "old-2": start_simulator(
+            containers, "2.41.4", "old-2", "line-41", *REDIS, "apphub.api.url = http://localhost:1"
+        ),
         "dead": start_simulator(containers, "2.43.1", "dead", "nowhere"),
         "aging": start_simulator(
             containers, "2.42.5", "aging", "aging", REPLICA_READS.format("aging"), java="-Dc3p0.maxConnectionAge=3"
@@ -326,3 +329,29 @@ def test_a_dead_cache_hangs_who_is_logged_in_but_not_ping(
     finally:
         cache.start()
     until(lambda: core.ask("/api/me", *session).status == 200, "the session to be valid again")
+
+
+@pytest.mark.parametrize(
+    ("core", "peer", "status", "others"),
+    [("core-1", "core-2", 201, "Manifest file missing"), ("old-1", "old-2", 204, "Zip file could not be read")],
+)
+def test_apps_are_installed_as_by_the_release_and_listed_by_all_nodes(
+    cores: dict[str, Simulator], core: str, peer: str, status: int, others: str
+) -> None:
+    simulator, upload = cores[core], ("-F", "file=@/tmp/app-1.zip")
+    files = {"app-1.zip": app_zip("My App", "1"), "text.zip": b"text"}
+    simulator.container.put_archive("/tmp", packed(files))  # noqa: S108
+    installed = simulator.ask("/api/apps", *BASIC, *upload)
+    assert installed.status == status and bool(installed.text) == (status == 201)
+    assert [app["key"] for app in json.loads(cores[peer].ask("/api/apps", *BASIC).text)] == ["My-App"]
+    assert simulator.ask("/api/apps/My-App/index.html", *BASIC).text == "1"
+    refused = simulator.ask("/api/apps", *BASIC, "-F", "file=@/tmp/text.zip")
+    assert refused.status == 409 and others in refused.json["message"]
+    assert simulator.ask("/api/apps", *BASIC, "-X", "PUT").status == 204
+    assert len(json.loads(simulator.ask("/api/apps", *BASIC).text)) == 1
+
+
+def test_an_app_hub_that_does_not_answer_is_an_error_of_the_request(cores: dict[str, Simulator]) -> None:
+    answer = cores["old-2"].ask("/api/appHub/v1/apps/x", *BASIC)
+    assert answer.status == 503 and "I/O error on GET request" in answer.json["message"]
+    assert cores["old-2"].ask("/api/appHub/latest/apps", *BASIC).status == 409
