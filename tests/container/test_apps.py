@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from docker.models.containers import Container
@@ -55,7 +56,8 @@ def core(databases: Databases, primary: Container) -> Iterator[Core]:
         def _respond(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             core.requests.append((self.requestline, dict(self.headers.items()), body))
-            core.processes = str(primary.top(ps_args="-o pid,args")["Processes"])
+            table: Any = primary.top(ps_args="-o pid,args")
+            core.processes = str(table["Processes"])
             if self.path == "/silent":
                 time.sleep(3)
                 return

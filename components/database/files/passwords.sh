@@ -209,11 +209,11 @@ set_admin() {
 # without an answer. The request is Bash's own, so that the password is on no command line. In HTTP/1.0, because a response then
 # ends with its connection.
 request() (
-    size=0
+    type='' size=0
     exec 3<>"/dev/tcp/$core/$port" || exit 0
-    [[ -z ${5:-} ]] || size=$(stat -c %s "$5")
+    [[ -z ${5:-} ]] || type="Content-Type: $6"$'\r\n' size=$(stat -c %s "$5")
     printf '%s %s HTTP/1.0\r\nHost: %s:%s\r\nAccept: application/json\r\nX-Requested-With: XMLHttpRequest\r\n%sContent-Length: %s\r\nAuthorization: Basic %s\r\n\r\n' \
-        "$1" "$2" "$core" "$port" "${6:+Content-Type: $6$'\r\n'}" "$size" "$({ printf '%s:' "$3" && cat "$4"; } | base64 -w 0)" >&3
+        "$1" "$2" "$core" "$port" "$type" "$size" "$({ printf '%s:' "$3" && cat "$4"; } | base64 -w 0)" >&3
     [[ -z ${5:-} ]] || cat "$5" >&3 || : # a core that refuses the body answers all the same
     timeout "${request_seconds:-30}" cat <&3 || :
 ) 2>/dev/null

@@ -332,26 +332,26 @@ def test_a_dead_cache_hangs_who_is_logged_in_but_not_ping(
 
 
 @pytest.mark.parametrize(
-    ("core", "peer", "status", "others"),
+    ("core", "peer", "status", "reason"),
     [("core-1", "core-2", 201, "Manifest file missing"), ("old-1", "old-2", 204, "Zip file could not be read")],
 )
 def test_apps_are_installed_as_by_the_release_and_listed_by_all_nodes(
-    cores: dict[str, Simulator], core: str, peer: str, status: int, others: str
+    cores: dict[str, Simulator], core: str, peer: str, status: int, reason: str
 ) -> None:
-    simulator, upload = cores[core], ("-F", "file=@/tmp/app-1.zip")
+    simulator, other, upload = cores[core].booted(), cores[peer].booted(), ("-F", "file=@/tmp/app-1.zip")
     files = {"app-1.zip": app_zip("My App", "1"), "text.zip": b"text"}
     simulator.container.put_archive("/tmp", packed(files))  # noqa: S108
     installed = simulator.ask("/api/apps", *BASIC, *upload)
     assert installed.status == status and bool(installed.text) == (status == 201)
-    assert [app["key"] for app in json.loads(cores[peer].ask("/api/apps", *BASIC).text)] == ["My-App"]
+    assert [app["key"] for app in json.loads(other.ask("/api/apps", *BASIC).text)] == ["My-App"]
     assert simulator.ask("/api/apps/My-App/index.html", *BASIC).text == "1"
     refused = simulator.ask("/api/apps", *BASIC, "-F", "file=@/tmp/text.zip")
-    assert refused.status == 409 and others in refused.json["message"]
+    assert refused.status == 409 and reason in refused.json["message"]
     assert simulator.ask("/api/apps", *BASIC, "-X", "PUT").status == 204
     assert len(json.loads(simulator.ask("/api/apps", *BASIC).text)) == 1
 
 
 def test_an_app_hub_that_does_not_answer_is_an_error_of_the_request(cores: dict[str, Simulator]) -> None:
-    answer = cores["old-2"].ask("/api/appHub/v1/apps/x", *BASIC)
+    answer = cores["old-2"].booted().ask("/api/appHub/v1/apps/x", *BASIC)
     assert answer.status == 503 and "I/O error on GET request" in answer.json["message"]
     assert cores["old-2"].ask("/api/appHub/latest/apps", *BASIC).status == 409
