@@ -47,9 +47,18 @@ restic() {
 # What restic has reported of its failure, in one line; else why it has tried again.
 restic_error() {
     local reported
-    reported=$(sed -n 's/^Fatal: //p; /^error: /p' "$run/restic.$$" | tail -n 3 | tr '\n' ' ' | cut -c 1-400)
+    reported=$(reported_errors | tail -n 3 | paste -sd ' ' | cut -c 1-400)
     [[ -n $reported && $reported != *'context canceled'* ]] || reported=$(sed -n 's/.*returned error, retrying after [^:]*: //p' "$run/restic.$$" | tail -n 1)
-    echo "${reported% }"
+    echo "$reported"
+}
+
+# The errors among the lines of restic, which with --json are JSON.
+reported_errors() {
+    sed -E '/^\{"message_type":/ {
+        s/.*"exit_error".*"message":"(([^"\\]|\\.)*)".*/\1/
+        s/.*"error".*"message":"(([^"\\]|\\.)*)".*/error: \1/
+        s/\\n.*//; s/\\u003c/</g; s/\\u003e/>/g; s/\\(.)/\1/g
+    }' "$run/restic.$$" | sed -n 's/^Fatal: //p; /^error: /p'
 }
 
 # Open the repository, and initialise a new one where there is none.
