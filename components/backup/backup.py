@@ -21,7 +21,7 @@ from components.templates.rendering import render
 UID = 65534  # that of the cores, whose files it reads and restores
 DATA = "/var/tmp"  # noqa: S108 - a folder everyone may write to: a new volume takes its mode over from the image
 LOCAL_REPOSITORY = f"{DATA}/repository"
-SCRIPTS = ("backup.sh", "create.sh", "unpack.sh", "health.sh")
+SCRIPTS = ("backup.sh", "create.sh", "unpack.sh", "health.sh", "ssh")
 LATE_SECONDS = 2 * 3600  # how long a backup may take before the next is overdue
 START_SECONDS = 75
 HEALTH = ("/bin/bash", f"{FILES}/health.sh")
@@ -112,6 +112,7 @@ class Backup(pulumi.ComponentResource):
             labels=context.naming.labels("backup-tools"),
             networks=(NetworkAttachment(network=context.networks.edge, aliases=("backup-tools",)),),
             entrypoint=("/bin/sh", f"{FILES}/tools.sh"),
+            environment={"WITH_SSH": "true"} if context.settings.backup_on_sftp else {},
             files=(File(path=f"{FILES}/tools.sh", content=render("backup/tools.sh"), executable=True),),
             mounts=(Mount(volume=tools, path=DATA),),
             one_shot=True,
@@ -133,6 +134,7 @@ class Backup(pulumi.ComponentResource):
             networks.append(NetworkAttachment(network=context.networks.edge, aliases=("backup",)))
         texts = {f"{FILES}/{script}": render(f"backup/{script}") for script in SCRIPTS}
         texts[f"{FILES}/lib.sh"] = render("database/lib.sh")
+        known_hosts = settings.backup_known_hosts
         return ContainerSpec(
             name=name,
             image=context.images.database.id,
@@ -153,6 +155,7 @@ class Backup(pulumi.ComponentResource):
             },
             files=(
                 *(File(path=path, content=text, executable=True) for path, text in texts.items()),
+                *([File(path=f"{FILES}/known_hosts", content=known_hosts)] if known_hosts else []),
                 *(File(path=f"{SECRETS}/{name}", content=secret) for name, secret in self._secrets().items()),
             ),
             mounts=(
@@ -179,4 +182,7 @@ class Backup(pulumi.ComponentResource):
             key, secret = settings.backup_access_key, settings.backup_secret_key.get_secret_value()
             credentials = f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
             secrets["s3-credentials"] = pulumi.Output.secret(credentials)
+        if settings.backup_ssh_key:
+            # ssh wants mode 0600 only of a key of its own user; the files are of root.
+            secrets["ssh-key"] = pulumi.Output.secret(settings.backup_ssh_key)
         return secrets

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from cronsim import CronSim, CronSimError
 
+from components.settings import sftp
 from components.settings.validators import CONTROL_CHARACTER, invalid, text
 
 OFF, MANUAL = "off", "manual"
@@ -72,10 +73,15 @@ def keep(value: object) -> str:
 
 
 def repository(value: object) -> str:
-    """Return the address of a repository as restic writes it: S3, or restic's REST server."""
+    """Return the address of a repository as restic writes it: S3, SFTP, or restic's REST server."""
     address = text(value)
+    if address.startswith("sftp:"):
+        return sftp.address(address)
     if not _S3.fullmatch(address) and not _REST.fullmatch(address):
-        raise invalid("is not the address of a repository: s3:https://host/bucket/path or rest:https://host/path")
+        raise invalid(
+            "is not the address of a repository: s3:https://host/bucket/path, {sftp}, or rest:https://host/path",
+            sftp=sftp.FORMS,
+        )
     return address
 
 

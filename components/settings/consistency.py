@@ -25,6 +25,9 @@ def consistency_errors(settings: Settings, invalid: set[str], hidden: set[str]) 
 
 def consistency_warnings(settings: Settings) -> Iterator[str]:
     """Yield what is valid and probably not intended: a proxy that is not named, a bucket without access key."""
+    for key, value in (("backupSshKey", settings.backup_ssh_key), ("backupKnownHosts", settings.backup_known_hosts)):
+        if value is not None and not settings.backup_on_sftp:
+            yield f"{key} has no effect, since backupRepository is not on SFTP: pulumi config rm {key}"
     if (settings.backup_repository or "").startswith("s3:") and not (
         settings.backup_access_key and settings.backup_secret_key
     ):
@@ -95,6 +98,18 @@ def _only_the_host_connects_as_the_host(settings: Settings, _: set[str]) -> Iter
         yield SettingError("trustedProxies", text, "pulumi config set bind 127.0.0.1")
 
 
+def _sftp_has_a_private_key(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if settings.backup_on_sftp and settings.backup_ssh_key is None:
+        text = "is not set, and a backupRepository on SFTP needs a private key: ssh-keygen -t ed25519 -N '' -f ../backup-key, and its .pub into authorized_keys on the server"
+        yield SettingError("backupSshKey", text, set_command("backupSshKey"))
+
+
+def _sftp_has_host_keys(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if settings.backup_on_sftp and settings.backup_known_hosts is None:
+        text = "is not set, and a backupRepository on SFTP needs the host keys of its server: ssh-keyscan -p PORT HOST > ../known_hosts, compared with the keys on the server"
+        yield SettingError("backupKnownHosts", text, set_command("backupKnownHosts"))
+
+
 _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {
     frozenset({"javaOptions", "coreMemory"}): _heap_fits,
     frozenset({"dhisConf", "baseUrl", "tls"}): _secure_cookies_have_https,
@@ -102,4 +117,6 @@ _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingErro
     frozenset({"tls", "port", "httpsPort", "baseUrl"}): _tls_has_a_port_and_a_url_of_its_own,
     frozenset({"dhisConf", "replicas"}): _analytics_are_read_from_replicas,
     frozenset({"trustedProxies", "bind"}): _only_the_host_connects_as_the_host,
+    frozenset({"backupRepository", "backupSshKey"}): _sftp_has_a_private_key,
+    frozenset({"backupRepository", "backupKnownHosts"}): _sftp_has_host_keys,
 }

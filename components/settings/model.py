@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from components.settings import app_validators, backup, images, tls_validators, validators
+from components.settings import app_validators, backup, images, sftp, tls_validators, validators
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, DiskSize, Duration, Integer, Memory
 from components.settings.validators import Unset, is_local
@@ -226,7 +226,7 @@ class Settings(BaseModel):
     ] = Field(
         default=None,
         alias="backupRepository",
-        description="Where restic keeps the backups: s3:https://host/bucket/path or rest:https://host/path; with a password in it: --secret",
+        description="Where restic keeps the backups: s3:https://host/bucket/path, sftp:user@host:/path or rest:https://host/path; with a password in it: --secret",
         examples=["s3:https://s3.example.org/dhis2-backups"],
         repr=False,
     )
@@ -239,6 +239,19 @@ class Settings(BaseModel):
     )
     backup_secret_key: Annotated[SecretStr | None, BeforeValidator(backup.secret), Unset("none")] = Field(
         default=None, alias="backupSecretKey", description="Secret: secret access key of an S3 repository", repr=False
+    )
+    backup_ssh_key: Annotated[str | None, BeforeValidator(sftp.private_key), Unset("none")] = Field(
+        default=None,
+        alias="backupSshKey",
+        description="File with the private key for an SFTP repository, without passphrase, or its text as a secret",
+        examples=["../backup-key"],
+        repr=False,
+    )
+    backup_known_hosts: Annotated[str | None, BeforeValidator(sftp.known_hosts), Unset("none")] = Field(
+        default=None,
+        alias="backupKnownHosts",
+        description="File with the host keys of the server of an SFTP repository, as ssh-keyscan prints them, or their text",
+        examples=["../known_hosts"],
     )
     backup_password: Annotated[SecretStr | None, BeforeValidator(backup.secret), Unset("generated")] = Field(
         default=None,
@@ -288,6 +301,11 @@ class Settings(BaseModel):
         by_default = backup.KEPT_DATA_SCHEDULE if self.keep_data else backup.OFF
         chosen = self.backup_schedule or by_default
         return {backup.OFF: None, backup.MANUAL: ""}.get(chosen, chosen)
+
+    @property
+    def backup_on_sftp(self) -> bool:
+        """Whether the repository of the backups is on SFTP, for which restic runs ssh."""
+        return (self.backup_repository or "").startswith("sftp:")
 
     @property
     def public_url(self) -> str:

@@ -3,10 +3,9 @@
 import json
 import re
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.settings.validators import invalid, text, with_host
+from components.settings.validators import file_text, invalid, text, with_host
 
 EXAMPLE_VARIABLE = "CLOUDFLARE_DNS_API_TOKEN"  # of acmeDnsCredentials
 
@@ -44,16 +43,10 @@ def pem(value: object) -> str:
     content = value if isinstance(value, str) else text(value)
     if "-----BEGIN " in content:
         return content
-    path = Path(text(value))
     try:
-        content = path.read_text(encoding="ascii")
+        content = file_text(value, "ascii")
     except UnicodeDecodeError:
         raise invalid("is not a PEM file; convert it: openssl x509 -inform der -in FILE -out FILE.pem") from None
-    except OSError as error:
-        reason = "file not found" if isinstance(error, FileNotFoundError) else error.strerror
-        raise invalid(
-            "cannot be read: {reason} (a relative path starts at the project's directory)", reason=reason
-        ) from None
     if "-----BEGIN " not in content:
         raise invalid("is not a PEM file; convert it: openssl x509 -inform der -in FILE -out FILE.pem")
     return content

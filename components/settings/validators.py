@@ -1,7 +1,7 @@
 """The validators of single settings: from what Pulumi delivers (mostly text) to a typed value.
 
-A validator takes the value and returns the typed one, or raises the error of `invalid`. Only the one of the dump reads
-the file system.
+A validator takes the value and returns the typed one, or raises the error of `invalid`. Only those of the dump and of
+other files read the file system.
 """
 
 import ipaddress
@@ -125,6 +125,17 @@ def dump_url(value: object) -> str:
     if path.stat().st_size == 0:
         raise invalid("is an empty file")
     return address
+
+
+def file_text(value: object, encoding: str) -> str:
+    """Return the text of a file, by its path. Raises UnicodeDecodeError where it is not in this encoding."""
+    try:
+        return Path(text(value)).read_text(encoding=encoding)
+    except OSError as error:
+        reason = "file not found" if isinstance(error, FileNotFoundError) else error.strerror
+        raise invalid(
+            "cannot be read: {reason} (a relative path starts at the project's directory)", reason=reason
+        ) from None
 
 
 def ip_address(value: object) -> str:

@@ -26,6 +26,7 @@ class Backups:
     containers: Containers
     databases: Databases
     encryption: str = ""
+    with_ssh: bool = False
     data: str = field(init=False)
     tools: str = field(init=False)
     files: str = field(init=False)
@@ -39,6 +40,7 @@ class Backups:
             entrypoint=["/bin/sh", f"{FILES}/tools.sh"],
             files={f"{FILES}/tools.sh": render("backup/tools.sh")},
             user=f"{UID}:{UID}",
+            environment={"WITH_SSH": "true"} if self.with_ssh else {},
             volumes={self.tools: {"bind": DATA, "mode": "rw"}},
         )
         log = until_exited(copy)
@@ -47,11 +49,20 @@ class Backups:
         self.containers.remove(self.containers.start(POSTGRES, "true", volumes=mounted))
 
     def start(
-        self, schedule: str = "", *, repository: str = "", password: str = PASSWORD, max_age: int = 90_000, **extra: str
+        self,
+        schedule: str = "",
+        *,
+        repository: str = "",
+        password: str = PASSWORD,
+        max_age: int = 90_000,
+        known_hosts: str = "",
+        **extra: str,
     ) -> Container:
         """Start the backup container; `extra` are further secrets by file name."""
         texts: dict[str, str | bytes] = {f"{FILES}/{name}": render(f"backup/{name}") for name in SCRIPTS}
         texts[f"{FILES}/lib.sh"] = render("database/lib.sh")
+        if known_hosts:
+            texts[f"{FILES}/known_hosts"] = known_hosts
         secrets = {
             "backup-repository": repository or LOCAL_REPOSITORY,
             "backup-password": password,

@@ -38,7 +38,9 @@ SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's signat
 GENERATED = "generated-for-"
 CURRENT = ("lb", "/certificates/current.pem")
 # A private key may also be a file's path, which is no secret.
-SECRET_SETTINGS = [key for key, field in setting_fields().items() if is_secret(field) or key == "tlsKey"]
+SECRET_SETTINGS = [
+    key for key, field in setting_fields().items() if is_secret(field) or key in ("tlsKey", "backupSshKey")
+]
 
 
 @dataclass(frozen=True)

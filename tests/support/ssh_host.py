@@ -54,15 +54,20 @@ class SshHost:
         subprocess.run(command, check=False, capture_output=True)
 
 
+def build_image(containers: Containers) -> None:
+    """Build the image of sshd, where Docker Engine has not."""
+    builder = Builder(containers.client)
+    proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
+    builder.build_one(IMAGE, SOURCES, {"BASE": builder.ensure_base(), **proxies}, {})
+
+
 @contextmanager
 def ssh_host(containers: Containers, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshHost]:
     """Start a Docker host, and put an `ssh` on PATH that has a key for it; `folder` keeps both."""
     command = shutil.which("ssh")
     if not command:
         pytest.skip("this machine has no ssh command: sudo apt-get install -y openssh-client")
-    builder = Builder(containers.client)
-    proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
-    builder.build_one(IMAGE, SOURCES, {"BASE": builder.ensure_base(), **proxies}, {})
+    build_image(containers)
     mounts = {"/var/run/docker.sock": {"bind": "/var/run/docker.sock", "mode": "rw"}}
     # sshd needs its capabilities.
     container = containers.start(IMAGE, volumes=mounts, cap_drop=[], security_opt=[])

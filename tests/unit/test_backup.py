@@ -3,7 +3,9 @@
 import pytest
 
 from components.settings.backup import longest_gap_seconds
-from tests.support.program import CONTAINER, GENERATED, PREFIX, VOLUME, Recorded, Run
+from tests.support.program import CONTAINER, GENERATED, PREFIX, VOLUME, Recorded, Run, visible
+from tests.support.ssh_keys import ssh_key
+from tests.unit.test_settings import PUBLIC_KEY
 
 SECRETS = "/opt/dhis2-cluster/secrets"
 DATA = "/var/tmp"  # noqa: S108 - in the containers
@@ -13,6 +15,14 @@ S3 = {
     "backupRepository": "s3:https://s3.example.org/bucket",
     "backupAccessKey": "an-access-key",
     "backupSecretKey": "a-secret-key",
+}
+
+SSH_KEY = ssh_key()
+SFTP = {
+    "backupSchedule": "manual",
+    "backupRepository": "sftp:keeper@backup.example.org:/dhis2",
+    "backupSshKey": SSH_KEY,
+    "backupKnownHosts": f"backup.example.org {PUBLIC_KEY}",
 }
 
 
@@ -95,6 +105,21 @@ def test_secrets_are_files(built: Run) -> None:
     assert files[f"{SECRETS}/encryption-password"] == f"{GENERATED}encryption-password"
     assert "aws_secret_access_key = a-secret-key" in files[f"{SECRETS}/s3-credentials"]
     assert built().container("primary").files.get(f"{SECRETS}/backup-role-password") is None
+
+
+def test_a_repository_on_sftp_gets_the_private_key_the_host_keys_and_an_ssh(built: Run) -> None:
+    recorded = built(**SFTP)
+    files = recorded.container("backup").files
+    assert files[f"{SECRETS}/ssh-key"] == SSH_KEY
+    assert files["/opt/dhis2-cluster/known_hosts"] == f"backup.example.org {PUBLIC_KEY}\n"
+    assert recorded.container("backup-tools").environment == {"WITH_SSH": "true"}
+    assert SSH_KEY.splitlines()[1] not in str(visible(recorded.container("backup").raw)), "it is a secret of the state"
+
+
+def test_another_private_key_or_host_key_replaces_the_backup_container_alone(built: Run) -> None:
+    changed = SFTP | {"backupSshKey": ssh_key(), "backupKnownHosts": f"[backup.example.org]:22 {PUBLIC_KEY}"}
+    old, new = ({item.name: item.raw for item in built(**run).of(CONTAINER)} for run in (SFTP, changed))
+    assert {name for name in old if old[name] != new[name]} == {"backup"}
 
 
 def test_the_encryption_password_can_be_left_out(built: Run) -> None:

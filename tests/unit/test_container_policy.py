@@ -8,8 +8,11 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.program import GENERATED, PREFIX, Registered, Run, visible
+from tests.support.ssh_keys import ssh_key
+from tests.unit.test_settings import PUBLIC_KEY
 
 PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
+SSH_KEY = ssh_key()
 CERTIFICATE, KEY = Authority().issue("dhis2.example.org")
 STACKS: dict[str, dict[str, object]] = {
     "default": {},
@@ -29,13 +32,19 @@ STACKS: dict[str, dict[str, object]] = {
         "acmeDnsProvider": "cloudflare",
         "acmeDnsCredentials": json.dumps({"CLOUDFLARE_DNS_API_TOKEN": "hidden-token"}),
     },
+    "backups on SFTP": {
+        "backupSchedule": "manual",
+        "backupRepository": "sftp:keeper@backup.example.org:/dhis2",
+        "backupSshKey": SSH_KEY,
+        "backupKnownHosts": f"backup.example.org {PUBLIC_KEY}",
+    },
     "with a login in the address": {
         "dumpUrl": "https://user:hidden-token@example.org/dump.sql.gz?signature=hidden-token"
     },
 }
 GO_DURATION = re.compile(r"(\d+h[0-5]?\dm)?([0-5]?\dm)?[0-5]?\ds")
 ONE_SHOT = {"dump", "backup-tools"}
-SECRETS = (GENERATED, PASSWORD, "hidden-token", *KEY.splitlines()[1:2])
+SECRETS = (GENERATED, PASSWORD, "hidden-token", *KEY.splitlines()[1:2], SSH_KEY.splitlines()[3])
 
 
 def _only_lb_is_published(container: Registered) -> bool:

@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from components.deployment import load_settings
 from components.settings.model import Settings, setting_fields
 from components.settings.parsing import SettingsError, parse_settings
+from tests.support.ssh_keys import ssh_key
 
 PASSWORD = "Correct-Horse-7"  # noqa: S105 - a test's own
 WEAK = "hunter2hunter2"
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
 
 def error_lines(raw: dict[str, object], **options: object) -> list[str]:
@@ -136,7 +138,28 @@ INVALID: dict[str, list[object]] = {
         True,
     ],
     "backupKeep": ["7", "daily", "daily=x", "yearly=1", "daily=0", "daily=1001", "", {"daily": "-1"}, True],
-    "backupRepository": ["bucket", "s3:bucket", "/backups", "sftp:user@host:/x", "rest:host/x", "s3:https://host"],
+    "backupRepository": [
+        "bucket",
+        "s3:bucket",
+        "/backups",
+        "rest:host/x",
+        "s3:https://host",
+        "sftp:host:/x",
+        "sftp:user@host",
+        "sftp:user@host:2222/x",
+        "sftp:user@host:~/x",
+        "sftp:user@-oProxyCommand=x:/x",
+        "sftp:user@host:/a b",
+        "sftp://host/x",
+        "sftp://user@host",
+        "sftp://user@host:22",
+        "sftp://user@host/~/x",
+        "sftp://user@-host/x",
+        "sftp://user:password@host/x",
+        "sftp://user@host:ssh/x",
+    ],
+    "backupSshKey": ["no-such-file", "tests", __file__, "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA", True],
+    "backupKnownHosts": ["no-such-file", "tests", __file__, "host", True],
     "backupAccessKey": ["a\nb", "a b", True],
     "backupSecretKey": ["a\nb", " a", True],
     "backupPassword": ["a\nb", " a", "a ", True],
@@ -247,9 +270,11 @@ def test_the_command_of_an_error_fixes_it(
 
 
 def in_project_with_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Change to a project's folder beside which the PEM files of the examples are."""
+    """Change to a project's folder beside which the files of the examples are."""
     for name in ("dhis2.example.org.crt", "dhis2.example.org.key", "ca.crt"):
         (folder / name).write_text("-----BEGIN CERTIFICATE-----\n")
+    (folder / "backup-key").write_text(ssh_key())
+    (folder / "known_hosts").write_text(f"host {PUBLIC_KEY}\n")
     (folder / "project").mkdir(exist_ok=True)
     monkeypatch.chdir(folder / "project")
 

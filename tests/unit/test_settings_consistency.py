@@ -4,11 +4,14 @@ import pytest
 
 from components.settings.consistency import consistency_warnings
 from components.settings.parsing import parse_settings
-from tests.unit.test_settings import error_lines
+from tests.support.ssh_keys import ssh_key
+from tests.unit.test_settings import PUBLIC_KEY, error_lines
 
 HTTPS = {"server.https": "on"}
 ALL = "0.0.0.0"  # noqa: S104 - a value of bind
 ACME: dict[str, object] = {"tls": "acme", "hostname": "dhis2.example.org", "acmeEmail": "me@example.org"}
+SFTP = "sftp:keeper@backup.example.org:/dhis2"
+KEYS: dict[str, object] = {"backupSshKey": ssh_key(), "backupKnownHosts": f"backup.example.org {PUBLIC_KEY}"}
 ANALYTICS = {"analytics.connection.url": "x"}
 
 # what -> settings, the one the error is reported for
@@ -56,6 +59,22 @@ def test_settings_of_tls_that_do_not_fit_are_refused(raw: dict[str, object], key
 def test_your_own_certificate_needs_a_key_and_a_host_name() -> None:
     lines = error_lines({"tls": "certificate"})
     assert [line.split(":")[0].strip() for line in lines] == ["hostname", "tlsCertificate", "tlsKey"]
+
+
+def test_a_repository_on_sftp_needs_a_private_key_and_host_keys() -> None:
+    lines = error_lines({"backupRepository": SFTP})
+    assert [line.split(":")[0].strip() for line in lines] == ["backupSshKey", "backupKnownHosts"]
+    assert "ssh-keyscan -p PORT HOST" in lines[1]
+    assert error_lines({"backupRepository": SFTP, **KEYS}) == []
+    lines = error_lines({"backupRepository": SFTP, "backupSshKey": "no-such-file"})
+    assert [line.split(":")[0].strip() for line in lines] == ["backupSshKey", "backupKnownHosts"], "all at once"
+
+
+@pytest.mark.parametrize("repository", ["", "rest:https://host/x"])
+def test_keys_of_sftp_have_no_effect_on_other_repositories_and_are_warned_of(repository: str) -> None:
+    warnings = list(consistency_warnings(parse_settings({"backupRepository": repository, **KEYS})))
+    assert [warning.rpartition(": ")[2] for warning in warnings] == [f"pulumi config rm {key}" for key in KEYS]
+    assert not list(consistency_warnings(parse_settings({"backupRepository": SFTP, **KEYS})))
 
 
 def test_a_port_that_no_ca_connects_to_is_warned_of() -> None:

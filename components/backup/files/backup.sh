@@ -29,6 +29,7 @@ source "$home/unpack.sh"
 
 export RESTIC_REPOSITORY_FILE=$secrets/backup-repository RESTIC_PASSWORD_FILE=$secrets/backup-password
 export RESTIC_CACHE_DIR=$data/cache TMPDIR=$data/tmp HOME=$run PGTZ=UTC LC_MESSAGES=C
+export PATH=$home:$PATH SSH_LOG=$run/ssh.$$ # restic finds `ssh` there, and may exit before it has read its messages
 [[ ! -f $secrets/s3-credentials ]] || export AWS_SHARED_CREDENTIALS_FILE=$secrets/s3-credentials
 [[ ! -f $tools/ca-certificates.crt ]] || export SSL_CERT_FILE=$tools/ca-certificates.crt
 
@@ -41,15 +42,19 @@ fatal() {
 }
 
 restic() {
+    : >"$SSH_LOG"
     "$tools/restic" --retry-lock 5m "$@" 2>"$run/restic.$$"
 }
 
-# What restic has reported of its failure, in one line; else why it has tried again.
+# What restic and its ssh have reported of a failure, in one line; else why restic has tried again.
 restic_error() {
-    local reported
+    local reported ssh
     reported=$(reported_errors | tail -n 3 | paste -sd ' ' | cut -c 1-400)
     [[ -n $reported && $reported != *'context canceled'* ]] || reported=$(sed -n 's/.*returned error, retrying after [^:]*: //p' "$run/restic.$$" | tail -n 1)
-    echo "$reported"
+    ssh=$(tr -d '\r' <"$SSH_LOG" | tail -n 2 | paste -sd ' ')
+    # Where ssh cannot connect, restic knows no more than that.
+    [[ -z $ssh || $reported != *'unable to start the sftp session'* ]] || reported=''
+    echo "$ssh${ssh:+${reported:+; }}$reported"
 }
 
 # The errors among the lines of restic, which with --json are JSON.
@@ -61,10 +66,24 @@ reported_errors() {
     }' "$run/restic.$$" | sed -n 's/^Fatal: //p; /^error: /p'
 }
 
+# Why the repository cannot be opened, and the fix of what ssh reports.
+unopened() {
+    case $1 in
+    *'Host key verification failed'*)
+        echo "the host key of the SFTP server is not in backupKnownHosts: $1 Compare what ssh-keyscan -p PORT HOST prints with the keys on the server, and set the file with it: pulumi config set backupKnownHosts ../known_hosts && pulumi up"
+        ;;
+    *'Permission denied ('*)
+        echo "the SFTP server refuses the key in backupSshKey: $1 Add its public key, which ssh-keygen -y -f KEY prints, to authorized_keys of that user on the server"
+        ;;
+    *) echo "the repository cannot be opened: $1" ;;
+    esac
+}
+
 # Open the repository, and initialise a new one where there is none.
 open_repository() {
     local code=0
     mkdir -p "$TMPDIR"
+    : >"$SSH_LOG"
     # By itself restic tries for a quarter of an hour to reach a server.
     timeout 45 "$tools/restic" cat config >/dev/null 2>"$run/restic.$$" || code=$?
     # For a bucket that does not exist restic tries again, too; init creates it.
@@ -78,7 +97,7 @@ open_repository() {
         ;;
     12) fatal 'the repository was made with another password than the one of this stack. Set that one: pulumi config set --secret backupPassword && pulumi up' ;;
     124) fatal "the repository cannot be opened, it does not answer within 45 s: $(restic_error)" ;;
-    *) fatal "the repository cannot be opened: $(restic_error)" ;;
+    *) fatal "$(unopened "$(restic_error)")" ;;
     esac
 }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # One-shot: copies restic and supercronic into the volume that the backup container runs them from. Both are statically
-# linked in their releases, so they run beside the pg_dump of the database's image, whatever that is built on.
+# linked in their releases, so they run beside the pg_dump of the database's image, whatever that is built on. ssh is not:
+# for a repository on SFTP (WITH_SSH) it is copied with its libraries and their loader.
 set -eu
 
 tools=/var/tmp
@@ -17,7 +18,23 @@ place() {
     mv "$1" "$tools/$2"
 }
 
-rm -f "$tools"/*.new
+# Of Alpine and Debian alike, ldd prints the path of each library, and that of the loader.
+copy_ssh() {
+    ssh=$(command -v ssh) ||
+        fatal 'this image has no ssh, which a backupRepository on SFTP needs. Fix: pulumi config rm backupImage && pulumi up'
+    mkdir "$tools/ssh.new"
+    libraries=$(ldd "$ssh" | grep -o '/[^ ]*' | sort -u)
+    # shellcheck disable=SC2086 # one word a library
+    cp "$ssh" $libraries "$tools/ssh.new"
+    set -- "$tools"/ssh.new/ld*.so.*
+    version=$("$1" --library-path "$tools/ssh.new" "$tools/ssh.new/ssh" -V 2>&1) ||
+        fatal "ssh of this image does not run from a copy: $version. Fix: pulumi config rm backupImage && pulumi up"
+    rm -rf "$tools/ssh"
+    mv "$tools/ssh.new" "$tools/ssh"
+    echo "$version" >&2
+}
+
+rm -rf "$tools"/*.new
 restic=$(command -v restic) || fatal 'this image has no restic. Fix: pulumi config rm backupImage && pulumi up'
 cp "$restic" "$tools/restic.new"
 place "$tools/restic.new" restic
@@ -42,3 +59,4 @@ else
 fi
 place "$tools/supercronic.new" supercronic
 echo "$("$tools/restic" version), supercronic" >&2
+[ -z "${WITH_SSH:-}" ] || copy_ssh
