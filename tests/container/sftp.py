@@ -13,7 +13,8 @@ from tests.support.waiting import until
 HOST, PORT, USER = "sftp", 2222, "keeper"
 HOME = f"/home/{USER}"
 START = f"ssh-keygen -q -A && useradd --create-home {USER} && exec /usr/sbin/sshd -D -e -p 22 -p {PORT}"
-KEY = f"cd /tmp && ssh-keygen -q -t ed25519 -N '' -f key && install -D -o {USER} key.pub {HOME}/.ssh/authorized_keys && cat key"
+KEY = f"""cd /tmp && ssh-keygen -q -t ed25519 -N '' -f key && sed -i 's/^/restrict,command="internal-sftp" /' key.pub &&
+install -D -o {USER} key.pub {HOME}/.ssh/authorized_keys && cat key"""
 OTHER_KEY = "cd /tmp && ssh-keygen -q -t ed25519 -N '' -f other && cat other"
 KEYSCAN = f"ssh-keyscan -p 22 {HOST} 2>/dev/null; ssh-keyscan -p {PORT} {HOST} 2>/dev/null"
 
