@@ -266,7 +266,9 @@ class Settings(BaseModel):
         examples=["false"],
     )
     backup_image: Annotated[Image, Unset(PINNED, images.BACKUP)] = Field(
-        default="", alias="backupImage", description="Image that restic 0.17 or newer is taken from, and ssh for a repository on SFTP"
+        default="",
+        alias="backupImage",
+        description="Image that restic 0.17 or newer is taken from, and ssh for a repository on SFTP",
     )
     ready_timeout_seconds: Annotated[int, Duration(30, 86400, why_low="no DHIS2 starts in less")] = Field(
         default=900,

@@ -11,11 +11,13 @@ from tests.container.backups import Backups, attempt, create, health, sets
 from tests.container.databases import Databases, until_healthy
 from tests.support.commands import execute, logs, shell_output, sql
 from tests.support.containers import Containers
+from tests.support.rest_server.server import USER, rest_server
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_bucket
 from tests.support.waiting import until, until_exited
 
 pytestmark = pytest.mark.container
 
+REST_PASSWORD = "rest-password"  # noqa: S105
 ENCRYPTION, OTHER = "the encryption password of a stack", "another-encryption-password"
 CREDENTIALS = f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
 RESTORE_REQUEST = f"{FILES}/restore-request.sh"
@@ -285,9 +287,14 @@ def test_a_missed_backup_is_overdue(backups: Backups, primary: Container) -> Non
 @pytest.fixture(scope="module")
 def bucket(backups: Backups) -> Iterator[str]:
     """Return the address of a repository in a bucket, as the containers reach it."""
-    backups.databases.network.reload()
-    with s3_bucket(str(backups.databases.network.attrs["IPAM"]["Config"][0]["Gateway"])) as address:
+    with s3_bucket(gateway(backups)) as address:
         yield address
+
+
+def gateway(backups: Backups) -> str:
+    """Return the address of this machine on the network of the containers."""
+    backups.databases.network.reload()
+    return str(backups.databases.network.attrs["IPAM"]["Config"][0]["Gateway"])
 
 
 def test_a_repository_on_s3_has_the_sets_and_gives_them_back(backups: Backups, primary: Container, bucket: str) -> None:
@@ -318,6 +325,32 @@ def test_the_password_of_a_repository_is_changed_with_its_sets(
     assert "the new one" not in logs(container) + shell_output(container, "ls /tmp")
     other = backups.start(password="the new one", repository=repository, s3_credentials=CREDENTIALS)  # noqa: S106
     assert [made["short_id"] for made in sets(other)] == [identifier]
+
+
+@pytest.fixture(scope="module")
+def rest_host(backups: Backups, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return host and port of a REST server, as the containers reach it."""
+    with rest_server(tmp_path_factory.mktemp("rest"), gateway(backups), REST_PASSWORD) as address:
+        yield address
+
+
+def test_a_repository_on_a_rest_server_has_the_sets_and_gives_them_back(
+    backups: Backups, primary: Container, rest_host: str
+) -> None:
+    container = backups.start(repository=f"rest:http://{USER}:{REST_PASSWORD}@{rest_host}/{USER}/stack")
+    identifier = create(container)
+    assert [made["short_id"] for made in sets(container)] == [identifier], "not those of the volume"
+    assert attempt(container, "unpack", identifier, "database")[0] == 0
+    assert " mine dhis" in shell_output(container, f"pg_restore -l {DATA}/unpacked/database.dump")
+
+
+def test_a_rest_server_that_refuses_the_password_is_named_without_it(
+    backups: Backups, primary: Container, rest_host: str
+) -> None:
+    container = backups.start(repository=f"rest:http://{USER}:another-password@{rest_host}/{USER}/stack")
+    code, output = health(container)
+    assert code == 1 and "the repository cannot be opened" in output and "401" in output
+    assert "another-password" not in output + logs(container)
 
 
 def test_a_repository_that_cannot_be_reached_is_named(backups: Backups, primary: Container) -> None:

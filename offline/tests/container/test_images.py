@@ -94,6 +94,7 @@ def test_nginx_can_resolve_upstreams_again_and_starts_by_itself(containers: Cont
 def test_the_tools_of_backups_run_in_another_image(containers: Containers) -> None:
     container = containers.start(RESTIC, entrypoint=["sleep", "60"])
     assert shell_output(container, "restic version").startswith("restic 0.18"), "the tag promises it"
+    assert shell_output(container, "ssh -V 2>&1").startswith("OpenSSH"), "for a repository on SFTP"
     shell_output(container, "echo '0 2 * * * true' >/tmp/crontab && supercronic -test /tmp/crontab")
     binary = shell_output(container, "head -c 20000000 /usr/bin/supercronic | grep -c ld-linux || true")
     assert binary == "0", "it is statically linked"

@@ -13,10 +13,8 @@ from typing import Self
 
 import httpx
 
-from offline.cli.build import SETTINGS, digest
-from offline.images.artefacts import GO_BUILD
-from offline.images.machine import cache_folder, locked, run
 from tests.support.certificates import Authority
+from tests.support.go_programs import go_programs
 from tests.support.waiting import until
 
 MODULE = "github.com/letsencrypt/pebble/v2/cmd"
@@ -27,16 +25,8 @@ QUIET = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZR
 
 
 def programs() -> dict[str, Path]:
-    """Return Pebble's programs by name, from the cache when these pins were built for this machine before."""
-    settings = dict.fromkeys(SETTINGS, "")
-    folder = cache_folder("pebble", digest(FOLDER, settings))
-    with locked("pebble"):
-        for name in PROGRAMS:
-            if not (folder / name).exists():
-                part = folder / f"{name}.part"
-                run([*GO_BUILD, "-o", str(part), f"{MODULE}/{name}"], f"compiling {name}", "Is Go installed?", FOLDER)
-                part.replace(folder / name)
-    return {name: folder / name for name in PROGRAMS}
+    """Return Pebble's programs by name."""
+    return go_programs(FOLDER, *(f"{MODULE}/{name}" for name in PROGRAMS))
 
 
 @dataclass
