@@ -27,7 +27,8 @@ def address(value: str) -> str:
 
 def private_key(value: object) -> str:
     """Return a private key, from a file or its text, in the form that ssh reads: lines, of which the last one ends."""
-    content = value if isinstance(value, str) and "-----BEGIN " in value else file_text(value, "latin-1")
+    is_text = isinstance(value, str) and re.search(f"-----BEGIN |{_PUBLIC_KEY}", value)
+    content = str(value) if is_text else file_text(value, "latin-1")
     if "PuTTY-User-Key-File" in content:
         raise invalid("is a key of PuTTY; convert it: puttygen FILE -O private-openssh -o NEW_FILE")
     if re.match(_PUBLIC_KEY, content):

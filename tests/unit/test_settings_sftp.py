@@ -46,8 +46,13 @@ UNUSABLE_KEYS: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize(("content", "reason"), UNUSABLE_KEYS.values(), ids=UNUSABLE_KEYS.keys())
 def test_a_key_that_ssh_cannot_use_by_itself_is_refused_with_the_fix(content: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(content)
-    lines = error_lines({"backupSshKey": str(tmp_path / "key")})
-    assert len(lines) == 1 and lines[0].startswith("  backupSshKey: ") and reason in lines[0]
+    (line,) = error_lines({"backupSshKey": str(tmp_path / "key")})
+    assert line.startswith("  backupSshKey: ") and reason in line
+
+
+def test_the_text_of_the_public_key_is_refused_as_such() -> None:
+    (line,) = error_lines({"backupSshKey": PUBLIC_KEY})
+    assert "is the public key" in line
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.OpenSSH, PrivateFormat.PKCS8])
