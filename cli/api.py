@@ -65,7 +65,7 @@ def _answer(status: int, body: str, request: str, stack: str) -> Any:  # noqa: A
     if status == UNAUTHORIZED:
         raise ApiError(
             status,
-            f"DHIS2 refuses the user admin with the password among the outputs of stack {stack}. Where it was changed in DHIS2, set it here too: pulumi config set --secret adminPassword && pulumi up",
+            f"DHIS2 refuses the user admin with the password among the outputs of stack {stack}. Where it was changed in DHIS2, set it here too: pulumi config set --secret adminPassword -s {stack} && pulumi up -s {stack}",
         )
     try:
         content = json.loads(body) if body.strip() else None

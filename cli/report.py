@@ -10,6 +10,7 @@ from cli import databases
 from cli.containers import Inspected, Part, StackContainers
 from cli.rows import ROWS, Row
 from components.naming import DUMP_CACHE_VOLUME
+from components.orchestrator.container_state import START
 from components.settings.model import Tls
 
 # In the cache's container. Not from components/orchestrator/container_spec.py: importing Pulumi takes a second.
@@ -132,12 +133,14 @@ class Collector:
         limit = int((item.report.get("HostConfig") or {}).get("Memory") or 0)
         completed = "completed" if item.is_one_shot else "healthy"
         health = evaluation.status or str(state.get("Status", ""))
+        # What `dhis2-cluster stop` has stopped starts in the order of `start`, and without a deployment.
+        reason = evaluation.reason.replace(START, f"dhis2-cluster start -s {self.containers.target.stack}")
         return PartStatus(
             part=part.part,
             container=part.container,
             healthy=evaluation.ready,
             health=completed if evaluation.ready else health,
-            reason="" if evaluation.ready else evaluation.reason or item.health_output,
+            reason="" if evaluation.ready else reason or item.health_output,
             started_at=str(state.get("StartedAt")) if item.is_running else None,
             restarts=item.restarts,
             memory_bytes=used.get(part.part),
@@ -171,7 +174,7 @@ class Collector:
         wanted += [f"replica-{number}" for number in range(1, settings.replicas + 1)]
         wanted += ["certificates"] if settings.tls is Tls.ACME else []
         wanted += [] if settings.backup_cron is None else ["backup"]
-        reason = "has no container; create it: pulumi up --refresh"
+        reason = f"has no container; create it: pulumi up --refresh -s {self.containers.target.stack}"
         return [
             PartStatus(part=part, container="", healthy=False, health="missing", reason=reason)
             for part in wanted

@@ -47,7 +47,7 @@ def analytics(
     if as_json or outcome.status == "COMPLETED":
         result(f"analytics job {identifier} is completed", value, as_json)
     if outcome.status != "COMPLETED":
-        reason = outcome.reason or "DHIS2 gives no reason; see: dhis2-cluster logs core"
+        reason = outcome.reason or f"DHIS2 gives no reason; see: dhis2-cluster logs core -s {api.target.stack}"
         raise CommandError(f"analytics job {identifier} ended as {outcome.status}: {reason}", FAILED)
 
 

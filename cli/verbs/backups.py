@@ -13,13 +13,14 @@ from cli.target import find
 
 def backups(stack: StackOption = "", as_json: JsonOption = False) -> None:
     """List the backups in the repository, the newest last."""
-    sets = sets_of(StackContainers(find(stack)))
+    target = find(stack)
+    sets = sets_of(StackContainers(target))
     if as_json:
         print(json.dumps([item.as_json() for item in sets], indent=2))
     elif sets:
         Console().print(_table(sets))
     else:
-        print("no backups yet. Make one: dhis2-cluster backup")
+        print(f"no backups yet. Make one: dhis2-cluster backup -s {target.stack}")
 
 
 def _table(sets: list[BackupSet]) -> Table:

@@ -35,7 +35,7 @@ def restart(
     alone = selected[0].part == part
     if part == "core" and len(selected) == 1:
         raise CommandError(
-            f"stack {target.stack} has one core, so users would see 'DHIS2 is starting' while it restarts. Add a core first: pulumi config set cores 2 && pulumi up\n  Or interrupt the service: dhis2-cluster restart {selected[0].part} -s {target.stack}"
+            f"stack {target.stack} has one core, so users would see 'DHIS2 is starting' while it restarts. Add a core first: pulumi config set cores 2 -s {target.stack} && pulumi up -s {target.stack}\n  Or interrupt the service: dhis2-cluster restart {selected[0].part} -s {target.stack}"
         )
     targets = [item.wait_target for item in selected]
     watcher = watcher_of(target)

@@ -8,6 +8,8 @@ from enum import Enum
 from typing import Any
 
 TAIL_LINES = 15
+# What starts containers that were stopped by hand. `dhis2-cluster status` shows `dhis2-cluster start` in its place.
+START = "pulumi up --refresh"
 # What our scripts begin the line with that says why they exit, and healthchecks the one after which no wait helps.
 FATAL = "fatal: "
 _ERROR_LINE = re.compile(
@@ -69,7 +71,7 @@ def _failure(inspected: Mapping[str, Any], status: str, *, completes: bool) -> s
     code = int(state.get("ExitCode") or 0)
     if status == "exited" and not completes:
         # Docker restarts what exits by itself.
-        return f"exited with code {code} and was stopped by hand; start it: pulumi up --refresh"
+        return f"exited with code {code} and was stopped by hand; start it: {START}"
     return f"exited with code {code}"
 
 

@@ -117,7 +117,7 @@ def test_for_scripts_only_the_outcome_is_printed(command_line: CommandLine, dhis
 
 
 REFUSALS = {
-    "password": ((401, {"message": "Unauthorized"}), "DHIS2 refuses the user admin with the password"),
+    "password": ((401, {"message": "Unauthorized"}), "pulumi config set --secret adminPassword -s dev && pulumi up -s dev"),
     "running": ((409, {"message": "Job already running"}), "DHIS2 answers 409 to POST /api/resourceTables/analytics: Job already running"),
     "starting": ((503, "<html>DHIS2 is starting</html>"), "DHIS2 answers 503 to POST /api/resourceTables/analytics: <html>"),
 }  # fmt: skip

@@ -119,7 +119,7 @@ def test_a_self_signed_certificate_that_was_asked_for_is_healthy(line: CommandLi
 def test_the_client_of_a_ca_without_a_container_is_missing(line: CommandLine) -> None:
     del line.engine.parts["certificates"]
     assert line.run("status") == 1
-    assert "has no container; create it: pulumi up --refresh" in line.out
+    assert "has no container; create it: pulumi up --refresh -s dev" in line.out
 
 
 def test_the_key_stays_in_the_container(line: CommandLine, tmp_path: Path) -> None:

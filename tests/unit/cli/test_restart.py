@@ -74,7 +74,7 @@ def test_a_restart_that_would_interrupt_the_service_is_refused_with_the_fix(comm
     del command_line.engine.parts["core-2"]
     assert command_line.run("restart") == 2
     assert "has one core, so users would see" in command_line.error
-    assert "pulumi config set cores 2 && pulumi up" in command_line.error
+    assert "pulumi config set cores 2 -s dev && pulumi up -s dev" in command_line.error
     assert command_line.engine.done == []
 
 

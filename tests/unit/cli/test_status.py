@@ -136,6 +136,11 @@ def test_a_part_that_is_not_healthy_has_its_reason_and_exit_code_1(command_line:
     assert report(command_line)["healthy"] is False
 
 
+def test_parts_that_were_stopped_by_hand_are_shown_with_the_command_that_starts_them(command_line: CommandLine) -> None:
+    command_line.engine.parts["core-2"] = container("core-2", state={"Status": "exited"})
+    assert part(command_line, "core-2")["reason"].endswith("stopped by hand; start it: dhis2-cluster start -s dev")
+
+
 @pytest.mark.parametrize(("answers", "health"), [({"core-2": ""}, "healthy"), ({}, "starting")])
 def test_a_part_that_docker_has_not_checked_yet_is_checked_now(
     command_line: CommandLine, answers: dict[str, str], health: str
@@ -149,7 +154,7 @@ def test_a_part_that_docker_has_not_checked_yet_is_checked_now(
 def test_a_part_of_the_settings_without_a_container_is_missing(command_line: CommandLine) -> None:
     del command_line.engine.parts["core-2"]
     assert command_line.run("status") == 1
-    assert "has no container; create it: pulumi up --refresh" in command_line.out
+    assert "has no container; create it: pulumi up --refresh -s dev" in command_line.out
 
 
 def test_a_dump_container_that_was_pruned_is_not_missing(command_line: CommandLine) -> None:
