@@ -38,7 +38,7 @@ create() {
     printf 'at=%s\nset=%s\nseconds=%s\nbytes=%s\n' "$started" "$id" "$seconds" "$(stat -c %s "$set/database.dump")" |
         write_marker "$data/last-backup"
     rm -rf "$set"
-    log "the set $id is complete ($seconds s)"
+    log "the backup $id is complete ($seconds s)"
     clean_up
     rm -f "$data/last-failure" "$data/running" "$run/problem"
     trap - EXIT
@@ -94,7 +94,7 @@ clean_up() {
     local options=() rule
     for rule in ${KEEP:?}; do options+=("--keep-${rule%%=*}" "${rule#*=}"); done
     restic forget --host "$STACK" --tag dhis2-cluster --group-by host --keep-within 2d "${options[@]}" --prune >/dev/null ||
-        fatal "the set is complete, but old ones could not be removed: $(restic_error)"
+        fatal "the backup is complete, but old ones could not be removed: $(restic_error)"
     restic check >"$run/check.log" ||
         fatal "the repository is damaged: $(restic_error) What to do: dhis2-cluster shell backup, and restic's documentation, Troubleshooting"
     date +%s >"$data/last-check"

@@ -34,5 +34,5 @@ fi
 if [[ -z $at ]]; then
     echo 'no backup yet'
 else
-    echo "last backup $(moment "$at"), set $(value last-backup set); last check $(moment "$(cat "$data/last-check" 2>/dev/null || echo "$at")")"
+    echo "last backup $(moment "$at"), backup $(value last-backup set); last check $(moment "$(cat "$data/last-check" 2>/dev/null || echo "$at")")"
 fi

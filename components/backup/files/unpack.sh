@@ -9,20 +9,20 @@ unpack() {
     flock -w 5 9 || fatal 'a backup or a restore is running; wait for its end'
     rm -rf "$unpacked" "$files/.unpacked"
     mkdir -p "$unpacked" "$TMPDIR"
-    restic stats --json --mode restore-size "$id" >"$run/stats.$$" || fatal "the set $id cannot be read: $(restic_error)"
+    restic stats --json --mode restore-size "$id" >"$run/stats.$$" || fatal "the backup $id cannot be read: $(restic_error)"
     needed=$(sed -n 's/.*"total_size":\([0-9]*\).*/\1/p' "$run/stats.$$")
     free=$(df -Pk "$data" | awk 'END { print $4 * 1024 }')
     ((free >= needed)) ||
-        fatal "the set $id needs $((needed / 1000000)) MB, and the disk of Docker Engine has $((free / 1000000)) MB free; nothing was changed. Make room: docker system df, docker system prune"
+        fatal "the backup $id needs $((needed / 1000000)) MB, and the disk of Docker Engine has $((free / 1000000)) MB free; nothing was changed. Make room: docker system df, docker system prune"
     if [[ $parts != files ]]; then
         log 'fetching the database'
-        restic restore "$id:$set" --target "$unpacked" >/dev/null || fatal "the database of the set $id cannot be fetched: $(restic_error)"
+        restic restore "$id:$set" --target "$unpacked" >/dev/null || fatal "the database of the backup $id cannot be fetched: $(restic_error)"
         describe "$unpacked/database.dump"
     fi
     if [[ $parts != database ]]; then
         log 'fetching the files'
         mkdir -p "$files/.unpacked"
-        restic restore "$id:$files" --target "$files/.unpacked" >/dev/null || fatal "the files of the set $id cannot be fetched: $(restic_error)"
+        restic restore "$id:$files" --target "$files/.unpacked" >/dev/null || fatal "the files of the backup $id cannot be fetched: $(restic_error)"
     fi
     printf 'set=%s\nparts=%s\n' "$id" "$parts" | write_marker "$unpacked/complete"
 }

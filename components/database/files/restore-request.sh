@@ -53,7 +53,7 @@ restore_request() {
 }
 
 request_backup() {
-    [[ $(marker_value "$unpacked/complete" set) == "$1" && -f $unpacked/database.dump ]] || fatal "the set $1 is not unpacked"
+    [[ $(marker_value "$unpacked/complete" set) == "$1" && -f $unpacked/database.dump ]] || fatal "the backup $1 is not unpacked"
     printf 'at=%s\nset=%s\nown=%s\n' "$(date +%s)" "$1" "${2:-}" | write_marker "$request"
 }
 

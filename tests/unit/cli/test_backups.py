@@ -38,7 +38,7 @@ def line(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandL
         "list": json.dumps(SETS),
         "matches": "",
         "restored": MARKER.format(next(moments), ""),
-        "health.sh": "last backup today, set bbbbbbbb; last check today",
+        "health.sh": "last backup today, backup bbbbbbbb; last check today",
         "cat last-backup": "at=1777687200\nset=bbbbbbbb\nchecked_at=1777687320\n",
         "FLUSHALL": "OK",
     }
@@ -96,6 +96,12 @@ def test_backups_are_listed_the_newest_last(line: CommandLine) -> None:
     assert [entry["set"][0] for entry in listed] == ["a", "b", "c"]
     assert listed[0]["complete"] and not listed[0]["secret"] and listed[1]["postgresql"] == "17.5"
     assert line.run("backups") == 0 and "without encryption.password" in line.out
+
+
+def test_where_there_is_no_backup_yet_the_command_makes_one_of_the_same_stack(line: CommandLine) -> None:
+    line.engine.answers["list"] = "null"
+    assert line.run("backups") == 0
+    assert "no backups yet. Make one: dhis2-cluster backup -s dev" in line.out
 
 
 def test_cores_stop_before_and_start_one_first_after(line: CommandLine) -> None:
@@ -180,7 +186,7 @@ def test_an_unknown_backup_is_named(line: CommandLine) -> None:
 
 def test_status_shows_the_last_backup_and_the_last_check(line: CommandLine) -> None:
     assert line.run("status") == 0
-    assert "today, set bbbbbbbb" in line.out and "2026-05-02 02:02 UTC" in line.out
+    assert "today, backup bbbbbbbb" in line.out and "2026-05-02 02:02 UTC" in line.out
     assert line.run("status", "--json") == 0
     assert json.loads(line.out)["last_backup"]["set"] == "bbbbbbbb"
     assert json.loads(line.out)["last_check"] == 1777687320
