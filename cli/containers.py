@@ -92,8 +92,15 @@ class Inspected:
     @property
     def volumes(self) -> dict[str, str]:
         """The paths of its volumes by the volumes' names; the first path where one is mounted twice."""
-        mounts = [mount for mount in self.report.get("Mounts") or [] if mount.get("Type") == "volume"]
-        return {str(mount["Name"]): str(mount["Destination"]) for mount in reversed(mounts)}
+        return {str(mount["Name"]): str(mount["Destination"]) for mount in reversed(self._volume_mounts)}
+
+    def writes(self, volume: str) -> bool:
+        """Return whether it can write to a volume."""
+        return any(mount["Name"] == volume and mount.get("RW") for mount in self._volume_mounts)
+
+    @property
+    def _volume_mounts(self) -> list[dict[str, Any]]:
+        return [mount for mount in self.report.get("Mounts") or [] if mount.get("Type") == "volume"]
 
 
 class StackContainers:

@@ -184,12 +184,13 @@ class Collector:
     def _disks(self, inspected: Sequence[Inspected]) -> list[VolumeStatus]:
         where: dict[str, tuple[Part, str] | None] = {}
         prefix = f"{self.containers.target.prefix}-"
-        for item in inspected:
-            for volume, path in item.volumes.items():
-                if not volume.startswith((prefix, DUMP_CACHE_VOLUME)):
-                    continue  # a volume without a name, which an image asks for
-                if item.is_running or volume not in where:
-                    where[volume] = where.get(volume) or ((item.part, path) if item.is_running else None)
+        mounted = [(item, volume, path) for item in inspected for volume, path in item.volumes.items()]
+        # Who only reads a volume may not read all of it: the primary has no access to the repository of the backups.
+        for item, volume, path in sorted(mounted, key=lambda mount: not mount[0].writes(mount[1])):
+            if not volume.startswith((prefix, DUMP_CACHE_VOLUME)):
+                continue  # a volume without a name, which an image asks for
+            if item.is_running or volume not in where:
+                where[volume] = where.get(volume) or ((item.part, path) if item.is_running else None)
         measured = self.containers.map(self._disk, list(where.values()))
         return [
             VolumeStatus(volume=volume.removeprefix(prefix), used_bytes=used, free_bytes=free)

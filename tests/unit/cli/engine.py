@@ -65,8 +65,8 @@ def container(part: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an
     }
 
 
-def volume(part: str, path: str) -> list[dict[str, str]]:
-    return [{"Type": "volume", "Name": f"{PREFIX}-{part}", "Destination": path}]
+def volume(part: str, path: str, *, writable: bool = True) -> list[dict[str, Any]]:
+    return [{"Type": "volume", "Name": f"{PREFIX}-{part}", "Destination": path, "RW": writable}]
 
 
 def whole_stack() -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from cli.report import CACHE_CLIENT, Collector, StackStatus
 from cli.rows import ANALYTICS, NOT_RESTORED, ROWS, Row
 from cli.table import StatusTable, duration, size
 from tests.support.program import Run
-from tests.unit.cli.engine import PRIMARY, REPLICA, CommandLine, container
+from tests.unit.cli.engine import PRIMARY, REPLICA, CommandLine, container, volume
 
 DF = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/my disk 9000 4000 4096 45% /var/lib/postgresql\n"
 
@@ -102,6 +102,15 @@ def test_volumes_are_measured_once_each_where_they_are_mounted(command_line: Com
         "replica-1-data": (2000 * 1024, 4096 * 1024),
         "files": (12 * 1024, 4096 * 1024),
     }
+
+
+def test_a_volume_is_measured_where_it_is_written(command_line: CommandLine) -> None:
+    engine = command_line.engine
+    engine.parts["primary"]["Mounts"] += volume("backup", "/repository", writable=False)
+    engine.parts["backup"] = container("backup", mounts=volume("backup", "/repository"))
+    engine.answers["backup du"] = f"9836\t/repository\n{DF}"
+    volumes = {entry["volume"]: entry["used_bytes"] for entry in report(command_line)["volumes"]}
+    assert volumes["backup"] == 9836 * 1024, "the primary may not read the repository"
 
 
 def test_a_volume_that_is_too_large_to_measure_has_its_free_space(command_line: CommandLine) -> None:
