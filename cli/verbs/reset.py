@@ -9,7 +9,7 @@ from cli.containers import StackContainers
 from cli.errors import CommandError
 from cli.exchange import REQUEST, Exchange
 from cli.options import JsonOption, StackOption
-from cli.output import progress, result
+from cli.output import confirm, progress, result
 from cli.target import find
 
 
@@ -28,8 +28,8 @@ def reset(
     progress(
         f"all data of stack {name} are replaced by {dump}. DHIS2 does not answer meanwhile, and users have to log in again."
     )
-    if not yes and not typer.confirm("Reset it?", err=True):
-        raise CommandError("nothing was changed")
+    if not yes:
+        confirm("Reset it?")
     exchange = Exchange(containers)
     exchange.run(lambda: exchange.restore_database("dump"))
     text = f"stack {name} is reset to {dump}: {containers.target.settings.public_url}"

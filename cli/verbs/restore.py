@@ -8,7 +8,7 @@ from cli.backups import BackupSet, choose, sets_of
 from cli.containers import StackContainers
 from cli.errors import CommandError
 from cli.options import JsonOption, StackOption, complete_stack
-from cli.output import progress, result
+from cli.output import confirm, progress, result
 from cli.restoring import Restore
 from cli.target import find
 
@@ -49,8 +49,8 @@ def restore(  # noqa: PLR0917 - typer passes them by name
     progress(_summary(chosen, destination, parts))
     for warning in restoring.warnings():
         progress(f"warning: {warning}")
-    if not yes and not typer.confirm("Restore it?", err=True):
-        raise CommandError("nothing was changed")
+    if not yes:
+        confirm("Restore it?")
     restoring.run()
     name = destination.target.stack
     text = f"backup {chosen.set} is restored into stack {name}: {destination.target.settings.public_url}"

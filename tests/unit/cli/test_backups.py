@@ -1,5 +1,6 @@
 """`dhis2-cluster backup`, `backups` and `restore`: what is chosen, what is touched, in which order."""
 
+import io
 import json
 from collections.abc import Sequence
 from itertools import count
@@ -136,6 +137,17 @@ def test_latest_is_the_stack_s_own(line: CommandLine) -> None:
 def test_nothing_changes_without_a_yes(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
     assert line.run("restore") == NOT_RUN and "nothing was changed" in line.error
+    assert not [step for step in line.engine.done if step.startswith(("stop", "restart", "backup backup.sh unpack"))]
+
+
+def test_without_an_answer_nothing_changes_and_the_option_is_named(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(line)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    for verb in ("restore", "reset"):
+        assert line.run(verb) == NOT_RUN, "as in a script"
+        assert "nothing was changed. To be asked nothing: --yes" in line.error
     assert not [step for step in line.engine.done if step.startswith(("stop", "restart", "backup backup.sh unpack"))]
 
 
