@@ -15,14 +15,14 @@ mkdir -p $HOME/.pki/nssdb
 printf '%s' "$ROOT" >/tmp/root.pem
 certutil -d sql:$HOME/.pki/nssdb -N --empty-password
 certutil -d sql:$HOME/.pki/nssdb -A -n test -t C,, -i /tmp/root.pem
-exec timeout 60 chromium-headless-shell --no-sandbox --disable-gpu --timeout=20000 --host-resolver-rules="MAP * 127.0.0.1" --dump-dom "$URL"
+timeout 60 chromium-headless-shell --no-sandbox --disable-gpu --timeout=20000 --host-resolver-rules="MAP * 127.0.0.1" --dump-dom "$URL" || true
 """
 
 
 def page(client: docker.DockerClient, url: str, root: str) -> str:
-    """Return the document that Chromium shows at an address of this machine, with a CA's root certificate it trusts.
+    """Return the document at an address of this machine and what Chromium logs, which has the error it shows instead.
 
-    Without the CA's it shows its warning. Every host name is 127.0.0.1.
+    It trusts the root certificate of a CA. Every host name is 127.0.0.1.
     """
     builder = Builder(client)
     proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
@@ -32,6 +32,7 @@ def page(client: docker.DockerClient, url: str, root: str) -> str:
         ["/bin/sh", "-c", OPEN],
         environment={"URL": url, "ROOT": root},
         network_mode="host",
+        stderr=True,
         remove=True,
         shm_size="256m",
     )
