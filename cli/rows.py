@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from cli.backups import HEALTH, RECORDS, records
 from cli.containers import Inspected, Part, StackContainers
+from components.orchestrator.container_state import FATAL
 from components.settings.model import Tls
 
 ANALYTICS = "/opt/dhis2-cluster/analytics.sh"  # of the primary
@@ -90,7 +91,7 @@ def _certificates(containers: StackContainers, parts: Sequence[Inspected], path:
 
 def _renewal_failure(containers: StackContainers, parts: Sequence[Inspected]) -> str:
     _, output = _execute(containers, parts, "certificates", ["/bin/sh", RENEWAL])
-    return output.strip() if "certificate" in output else ""
+    return output.strip().removeprefix(FATAL) if "certificate" in output else ""
 
 
 def _execute(
