@@ -14,7 +14,7 @@ create() {
     started=$(date +%s)
     # For a day: a restore that was killed leaves its set there.
     [[ -z $(find "$unpacked" -maxdepth 0 -mmin -1440 2>/dev/null) ]] ||
-        { log 'fatal: a restore is running; wait for its end' && exit 1; }
+        { log 'fatal: a restore is running; wait for its end. If it was killed: dhis2-cluster shell backup -- bash /opt/dhis2-cluster/backup.sh discard' && exit 1; }
     [[ $all == --all ]] || derived=("${DERIVED[@]/#/--exclude-table-data=}")
     printf 'at=%s\n' "$started" >"$data/running"
     trap record_failure EXIT
