@@ -365,8 +365,9 @@ def test_another_password_than_the_repository_s_is_named(backups: Backups, conta
     other = backups.start(password="another")  # noqa: S106
     assert health(other)[0] == 1
     assert "the repository was made with another password than the one of this stack" in health(other)[1]
-    code, output = attempt(other, "create")
-    assert code != 0 and "another password" in output
+    for command in ("create", "list"):
+        code, output = attempt(other, command)
+        assert code != 0 and "another password" in output and "pulumi config set --secret backupPassword" in output
 
 
 def test_a_set_restores_with_its_own_encryption_password(

@@ -151,7 +151,11 @@ case ${1:-} in
 serve) start ;;
 create) create "${2:-}" ;;
 list)
-    restic snapshots --json --tag dhis2-cluster || fatal "the sets cannot be listed: $(restic_error)"
+    restic snapshots --json --tag dhis2-cluster || {
+        reported=$(restic_error)
+        open_repository # its reason has the command that helps
+        fatal "$reported"
+    }
     ;;
 unpack) unpack "$2" "$3" ;;
 exchange-files) exchange_files ;;
