@@ -52,6 +52,7 @@ class Restore:
         self._unpack()
         try:
             exchange = Exchange(self.destination)
+            exchange.must("backup", [*BACKUP, "begin-restore"], "the restore could not begin")
             exchange.run(lambda: self._replace(exchange), self._take_over_password if self._other_password else None)
         finally:
             self.destination.execute(backup_part(self.destination), [*BACKUP, "discard"])

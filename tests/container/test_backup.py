@@ -246,11 +246,20 @@ def test_two_backups_do_not_run_at_the_same_time(container: Container, primary: 
 def test_no_backup_is_made_between_the_database_and_the_files_of_a_restore(container: Container) -> None:
     identifier = create(container)
     assert attempt(container, "unpack", identifier, "all")[0] == 0
+    assert attempt(container, "begin-restore")[0] == 0
     code, output = attempt(container, "create")
     assert code == 1 and "a restore is running; wait for its end. If it was killed: dhis2-cluster shell backup" in output
     assert health(container)[0] == 0, "that is no failure of the backups"
-    shell_output(container, f"touch -d '2 days ago' {DATA}/unpacked")
+    shell_output(container, f"touch -d '2 days ago' {DATA}/unpacked/restoring")
     create(container)
+
+
+def test_a_restore_that_was_ended_while_it_fetched_keeps_no_backup_away(container: Container) -> None:
+    assert attempt(container, "unpack", create(container), "all")[0] == 0
+    create(container)
+    code, output = attempt(container, "begin-restore")
+    assert code == 1 and "a backup has removed what was fetched; nothing was changed" in output
+    assert shell_output(container, f"ls -d {DATA}/unpacked /files/.unpacked 2>&1 || true").count("No such file") == 2
 
 
 def test_files_that_a_killed_restore_has_moved_away_are_no_set(container: Container) -> None:

@@ -5,6 +5,7 @@
 #   create [--all]     back the stack up; --all: with the rows of analytics and resource tables, too
 #   list               print the sets, as restic's JSON
 #   unpack SET PARTS   fetch a set into the volume, where the primary restores it from; PARTS: all, database or files
+#   begin-restore      keep backups away until `discard`
 #   exchange-files     put the files of the unpacked set in the place of the present ones
 #   discard            remove the unpacked set
 #   change-password    give the repository another password: the line on stdin
@@ -158,8 +159,9 @@ list)
     }
     ;;
 unpack) unpack "$2" "$3" ;;
+begin-restore) begin_restore ;;
 exchange-files) exchange_files ;;
 discard) rm -rf "$unpacked" "$files/.unpacked" ;;
 change-password) change_password ;;
-*) fatal 'backup.sh has the commands serve, create, list, unpack, exchange-files, discard and change-password' ;;
+*) fatal 'backup.sh has the commands serve, create, list, unpack, begin-restore, exchange-files, discard and change-password' ;;
 esac

@@ -12,13 +12,13 @@ create() {
     exec 9>"$data/lock"
     flock -w 5 9 || { log 'fatal: a backup or a restore is running; wait for its end' && exit 1; }
     started=$(date +%s)
-    # For a day: a restore that was killed leaves its set there.
-    [[ -z $(find "$unpacked" -maxdepth 0 -mmin -1440 2>/dev/null) ]] ||
+    # For a day: one that was killed leaves its record.
+    [[ -z $(find "$unpacked/restoring" -mmin -1440 2>/dev/null) ]] ||
         { log 'fatal: a restore is running; wait for its end. If it was killed: dhis2-cluster shell backup -- bash /opt/dhis2-cluster/backup.sh discard' && exit 1; }
     [[ $all == --all ]] || derived=("${DERIVED[@]/#/--exclude-table-data=}")
     printf 'at=%s\n' "$started" >"$data/running"
     trap record_failure EXIT
-    rm -rf "$set"
+    rm -rf "$set" "$unpacked" "$files/.unpacked" # a restore may have been ended while it fetched
     mkdir -p "$set"
     open_repository
     # Locks of processes of this container that were killed.

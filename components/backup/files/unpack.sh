@@ -27,6 +27,14 @@ unpack() {
     printf 'set=%s\nparts=%s\n' "$id" "$parts" | write_marker "$unpacked/complete"
 }
 
+# Keep backups away until the set is discarded: between database and files the stack is no moment of its own.
+begin_restore() {
+    exec 9>"$data/lock"
+    flock -w 5 9 || fatal 'a backup or a restore is running; wait for its end'
+    [[ -f $unpacked/complete ]] || fatal 'a backup has removed what was fetched; nothing was changed. Restore again'
+    : >"$unpacked/restoring"
+}
+
 # Checksum and sizes of a dump, as fetch-dump.sh leaves them beside it.
 describe() {
     local bytes

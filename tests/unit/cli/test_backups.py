@@ -110,6 +110,7 @@ def test_cores_stop_before_and_start_one_first_after(line: CommandLine) -> None:
     done = [step for step in steps(line) if "matches" not in step]
     order = [
         "backup backup.sh unpack bbbbbbbb all",
+        "backup.sh begin-restore",
         "stop core-1",
         "restore-request.sh backup bbbbbbbb",
         "restart primary",
@@ -123,7 +124,7 @@ def test_cores_stop_before_and_start_one_first_after(line: CommandLine) -> None:
     ]
     places = [next(number for number, step in enumerate(done) if words in step) for words in order]
     assert places == sorted(places), done
-    assert places[2] > max(number for number, step in enumerate(done) if step.startswith("stop core")), "all of them"
+    assert places[3] > max(number for number, step in enumerate(done) if step.startswith("stop core")), "all of them"
     assert "backup bbbbbbbb is restored" in line.out
 
 
