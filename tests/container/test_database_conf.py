@@ -43,7 +43,7 @@ def test_postgresql_reads_every_rule_of_pg_hba_conf(server: Container) -> None:
     shell_output(server, start)
     rules = "SELECT count(*), count(error), string_agg(DISTINCT auth_method, $$,$$) FROM pg_hba_file_rules"
     summary = shell(server, f"psql -XAtqh /tmp -U postgres -c '{rules}'")[1]
-    assert summary == "6|0|peer,scram-sha-256,trust", "six rules without an error; other connections are refused"
+    assert summary == "7|0|peer,scram-sha-256,trust", "seven rules without an error; other connections are refused"
     trusted = "SELECT string_agg(address, $$,$$) FROM pg_hba_file_rules WHERE auth_method = $$trust$$"
     assert shell(server, f"psql -XAtqh /tmp -U postgres -c '{trusted}'")[1] == "127.0.0.1,::1", (
         "trust only inside the container"
