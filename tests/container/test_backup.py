@@ -248,7 +248,9 @@ def test_no_backup_is_made_between_the_database_and_the_files_of_a_restore(conta
     assert attempt(container, "unpack", identifier, "all")[0] == 0
     assert attempt(container, "begin-restore")[0] == 0
     code, output = attempt(container, "create")
-    assert code == 1 and "a restore is running; wait for its end. If it was killed: dhis2-cluster shell backup" in output
+    assert (
+        code == 1 and "a restore is running; wait for its end. If it was killed: dhis2-cluster shell backup" in output
+    )
     assert health(container)[0] == 0, "that is no failure of the backups"
     shell_output(container, f"touch -d '2 days ago' {DATA}/unpacked/restoring")
     create(container)

@@ -56,7 +56,8 @@ def assert_restored(stack: Stack) -> None:
     """Everything that the backup has is back, and DHIS2 answers."""
     assert stack.sql("SELECT count(*) FROM e2e_kept") == "500"
     assert stack.sql(ROWS) == kept["rows"]
-    stack.wait_sql("SELECT count(*) FROM e2e_kept", "500", "replica-1")
+    if "replica-1" in stack.containers():
+        stack.wait_sql("SELECT count(*) FROM e2e_kept", "500", "replica-1")
     with stack.client(auth=("admin", PASSWORD)) as client:
         assert client.get("/api/me").status_code == 200
         assert client.get(f"/api/fileResources/{kept['file']}/data").text == CONTENT
@@ -134,9 +135,8 @@ def test_a_lost_stack_and_state_come_back_with_repository_and_password_alone(sta
         if volume.name != f"{stack.prefix}-backup":
             volume.remove()
     assert stack.leftovers() == [f"{stack.prefix}-backup"]
-    other = Stack(
-        stack.name, stack.folder.with_name("again") / stack.name, stack.docker, {**stack.settings, "dumpUrl": "none"}
-    )
+    smaller = {"dumpUrl": "none", "cores": "1", "replicas": "0"}
+    other = Stack(stack.name, stack.folder.with_name("again") / stack.name, stack.docker, {**stack.settings, **smaller})
     text = other.up()
     assert "the repository was made with another password than the one of this stack" in text
     assert other.command("backups").code == 1
@@ -147,8 +147,7 @@ def test_a_lost_stack_and_state_come_back_with_repository_and_password_alone(sta
     assert done.code == 0, done.text
     assert kept["encryption"] not in done.text and kept["password"] not in done.text
     assert other.outputs()["encryptionPassword"] == kept["encryption"]
-    for core in ("core-1", "core-2"):
-        assert f"encryption.password = {kept['encryption']}" in other.inside(core, "cat", "/opt/dhis2/dhis.conf")
+    assert f"encryption.password = {kept['encryption']}" in other.inside("core-1", "cat", "/opt/dhis2/dhis.conf")
     assert_restored(other)
     assert other.changes() == {}
     other.destroy()

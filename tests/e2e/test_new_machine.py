@@ -78,7 +78,7 @@ def world(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def first(make_stack: MakeStack, world: World) -> Stack:
     """The stack on the machine that is lost."""
-    stack = make_stack(cores=2, replicas=1, dumpUrl=world.dump, **world.settings)
+    stack = make_stack(cores=1, replicas=0, dumpUrl=world.dump, **world.settings)
     stack.set_secret(backupSecretKey=SECRET_KEY)
     return stack
 
@@ -86,7 +86,7 @@ def first(make_stack: MakeStack, world: World) -> Stack:
 @pytest.fixture(scope="module")
 def second(make_stack: MakeStack, world: World, first: Stack) -> Stack:
     """A stack on an empty machine, with another name, that has the repository and its password."""
-    stack = make_stack(cores=2, replicas=1, dumpUrl="none", **world.settings)
+    stack = make_stack(cores=1, replicas=0, dumpUrl="none", **world.settings)
     stack.set_secret(backupSecretKey=SECRET_KEY, backupPassword=kept.password)
     return stack
 
@@ -156,7 +156,6 @@ def test_everything_comes_back_on_an_empty_machine(second: Stack, first: Stack, 
         until(lambda: has_data(client), "the dashboards to have data")
     assert second.sql("SELECT count(*) FROM entered") == "300"
     assert second.sql("SELECT count(*) FROM datavalue") == kept.rows
-    second.wait_sql("SELECT count(*) FROM entered", "300", "replica-1")
     assert second.changes() == {}
     shown = second.command("status", "--json")
     assert shown.code == 0, shown.text
