@@ -73,6 +73,8 @@ def restore(
     """Request a restore and restart the primary, as `dhis2-cluster restore` does."""
     code, output = attempt(container, "unpack", identifier, parts)
     assert code == 0, output
+    code, output = attempt(container, "begin-restore")
+    assert code == 0, output
     code, output = execute(primary, "bash", RESTORE_REQUEST, "backup", identifier, *(["own"] if own else []))
     assert code == 0, output
     primary.restart()

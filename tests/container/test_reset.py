@@ -21,9 +21,9 @@ def is_later(primary: Container) -> bool:
     return sql(primary, "SELECT to_regclass('later') IS NOT NULL") == "t"
 
 
-def as_root(primary: Container, command: str) -> None:
-    """Run a command that the users of the dump cache may not."""
-    code, output = primary.exec_run(["sh", "-c", command], user="0:0")
+def as_owner(primary: Container, command: str) -> None:
+    """Run a command as the user who has fetched the dumps: no other may change them."""
+    code, output = primary.exec_run(["sh", "-c", command], user="101:101")
     assert code == 0, output
 
 
@@ -69,7 +69,7 @@ def test_a_request_that_no_restart_followed_is_ignored_later(cache: DumpCache) -
 
 def test_a_dump_that_is_not_there_any_more_is_named_and_costs_no_data(cache: DumpCache) -> None:
     primary = cache.restored("missing", mb=1)
-    as_root(primary, f"rm /dumps/{key_of('missing')}*")
+    as_owner(primary, f"rm /dumps/{key_of('missing')}*")
     code, output = execute(primary, *REQUEST, "check-dump")
     assert code == 1 and "is not in the dump cache any more. Fetch it again: docker rm" in output
 
@@ -77,7 +77,7 @@ def test_a_dump_that_is_not_there_any_more_is_named_and_costs_no_data(cache: Dum
 def test_a_reset_that_is_killed_leaves_the_database_before(cache: DumpCache) -> None:
     primary = cache.restored("killed", mb=1)
     sql(primary, "CREATE TABLE later (n integer)")
-    as_root(primary, f"echo damaged >>/dumps/{key_of('killed')}")
+    as_owner(primary, f"cd /dumps && chmod u+w {key_of('killed')} && echo damaged >>{key_of('killed')}")
     assert execute(primary, *REQUEST, "dump")[0] == 0
     primary.restart()
     assert "in the cache is damaged" in until_exited(primary)
