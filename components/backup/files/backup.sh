@@ -42,6 +42,17 @@ fatal() {
     exit 1
 }
 
+# Wait for the end of another backup or restore, and keep further ones away until this process ends.
+lock() {
+    exec 9>"$data/lock"
+    flock -w 5 9 || fatal 'a backup or a restore is running; wait for its end'
+}
+
+# Free bytes on the disk of the volume.
+free_bytes() {
+    df -Pk "$data" | awk 'END { print $4 * 1024 }'
+}
+
 restic() {
     : >"$SSH_LOG"
     "$tools/restic" --retry-lock 5m "$@" 2>"$run/restic.$$"

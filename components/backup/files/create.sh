@@ -9,12 +9,11 @@ DERIVED=("analytics" "analytics_*" "_*")
 # A snapshot appears in the repository when everything in it is stored, so a run that is killed leaves no set.
 create() {
     local all=$1 started id='' derived=() seconds
-    exec 9>"$data/lock"
-    flock -w 5 9 || { log 'fatal: a backup or a restore is running; wait for its end' && exit 1; }
+    lock
     started=$(date +%s)
     # For a day: one that was killed leaves its record.
     [[ -z $(find "$unpacked/restoring" -mmin -1440 2>/dev/null) ]] ||
-        { log 'fatal: a restore is running; wait for its end. If it was killed: dhis2-cluster shell backup -- bash /opt/dhis2-cluster/backup.sh discard' && exit 1; }
+        fatal 'a restore is running; wait for its end. If it was killed: dhis2-cluster shell backup -- bash /opt/dhis2-cluster/backup.sh discard'
     [[ $all == --all ]] || derived=("${DERIVED[@]/#/--exclude-table-data=}")
     printf 'at=%s\n' "$started" >"$data/running"
     trap record_failure EXIT
@@ -66,7 +65,7 @@ check_room() {
     [[ $1 != --all ]] || pattern='^$'
     needed=$(query "SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class
         WHERE relkind IN ('r', 'm') AND relname !~ '$pattern' AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)")
-    free=$(df -Pk "$data" | awk 'END { print $4 * 1024 }')
+    free=$(free_bytes)
     ((free >= needed)) ||
         fatal "a backup may need $((needed / 1000000)) MB, and the disk of Docker Engine has $((free / 1000000)) MB free. Make room: docker system df, docker system prune"
 }

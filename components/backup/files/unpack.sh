@@ -5,13 +5,12 @@
 
 unpack() {
     local id=$1 parts=$2 needed free
-    exec 9>"$data/lock"
-    flock -w 5 9 || fatal 'a backup or a restore is running; wait for its end'
+    lock
     rm -rf "$unpacked" "$files/.unpacked"
     mkdir -p "$unpacked" "$TMPDIR"
     restic stats --json --mode restore-size "$id" >"$run/stats.$$" || fatal "the backup $id cannot be read: $(restic_error)"
     needed=$(sed -n 's/.*"total_size":\([0-9]*\).*/\1/p' "$run/stats.$$")
-    free=$(df -Pk "$data" | awk 'END { print $4 * 1024 }')
+    free=$(free_bytes)
     ((free >= needed)) ||
         fatal "the backup $id needs $((needed / 1000000)) MB, and the disk of Docker Engine has $((free / 1000000)) MB free; nothing was changed. Make room: docker system df, docker system prune"
     if [[ $parts != files ]]; then
@@ -29,8 +28,7 @@ unpack() {
 
 # Keep backups away until the set is discarded: between database and files the stack is no moment of its own.
 begin_restore() {
-    exec 9>"$data/lock"
-    flock -w 5 9 || fatal 'a backup or a restore is running; wait for its end'
+    lock
     [[ -f $unpacked/complete ]] || fatal 'a backup has removed what was fetched; nothing was changed. Restore again'
     : >"$unpacked/restoring"
 }
