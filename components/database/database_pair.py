@@ -34,7 +34,7 @@ PORT = 5432
 WARNINGS = "/var/run/postgresql/warnings"  # of the primary's last start, `warning=` before each
 # Where the password that is assigned to admin comes from, as the scripts name it.
 _SOURCES = {AdminPassword.SETTING: "setting", AdminPassword.GENERATED: "generator", AdminPassword.DEFAULT: "dump"}
-REPLICA_SCRIPTS = ("database.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
+REPLICA_SCRIPTS = ("database.sh", "environment.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,7 @@ UPLOADS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "replica-1": (
         {f"{FILES}/{name}" for name in ("postgresql.conf", "pg_hba.conf", "secrets/replication-password")},
-        {f"{FILES}/{name}.sh" for name in ("database", "health", "lib", "replica", "standby-checks")},
+        {f"{FILES}/{name}.sh" for name in ("database", "environment", "health", "lib", "replica", "standby-checks")},
     ),
     "dump": ({f"{FILES}/secrets/dump-url"}, {f"{FILES}/fetch-dump.sh", f"{FILES}/dump-cache.sh"}),
 }

@@ -8,12 +8,8 @@ set -Eeuo pipefail
 umask 077
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-    home=/opt/dhis2-cluster
-    secrets=$home/secrets
-    data=/var/lib/postgresql
-    run=/var/run/postgresql
-    # shellcheck source=components/database/files/lib.sh
-    source "$home/lib.sh"
+    # shellcheck source=components/database/files/environment.sh
+    source /opt/dhis2-cluster/environment.sh
     # shellcheck source=components/database/files/passwords.sh
     source "$home/passwords.sh"
     find_binaries

@@ -7,15 +7,10 @@
 set -Eeuo pipefail
 umask 077
 
-home=/opt/dhis2-cluster
-secrets=$home/secrets
-data=/var/lib/postgresql
+# shellcheck source=components/database/files/environment.sh
+source /opt/dhis2-cluster/environment.sh
 cluster=$data/cluster # the finished data directory
 staging=$data/staging
-run=/var/run/postgresql # in memory
-
-# shellcheck source=components/database/files/lib.sh
-source "$home/lib.sh"
 
 role=${1:-}
 case $role in
