@@ -35,8 +35,7 @@ start_analytics() {
     local core=$1 port=$2 response status job before
     before=$(app_sql -c "SELECT md5(coalesce(max(to_jsonb(setting) ->> 'value'), '')) FROM public.systemsetting setting
         WHERE name = 'keyLastSuccessfulAnalyticsTablesUpdate'")
-    response=$(request POST /api/resourceTables/analytics admin \
-        <(if [[ $3 == default ]]; then printf district; else cat "$secrets/admin-password"; fi))
+    response=$(request POST /api/resourceTables/analytics admin <(admin_password "$3"))
     status=$(http_status "$response")
     job=$(sed -n 's|.*/api/system/tasks/ANALYTICS_TABLE/\([A-Za-z0-9]\{11\}\).*|\1|p' <<<"$response" | head -n 1)
     if [[ $status != 200 || -z $job ]]; then

@@ -13,4 +13,4 @@ source "$home/passwords.sh"
 
 core=$1 port=$2 request_seconds=$4
 [[ -z ${7:-} ]] || trap 'rm -f "$7"' EXIT
-request "$5" "$6" admin <(if [[ $3 == default ]]; then printf district; else cat "$secrets/admin-password"; fi) "${7:-}" "${8:-}"
+request "$5" "$6" admin <(admin_password "$3") "${7:-}" "${8:-}"

@@ -134,7 +134,7 @@ verify_admin() {
     if needs_password; then
         status=refused
     elif [[ $admin == assigned || $admin == default ]]; then
-        status=$(login admin <(if [[ $admin == assigned ]]; then cat "$secrets/admin-password"; else printf district; fi))
+        status=$(login admin <(admin_password "$admin"))
         [[ $status != refused ]] || reason=$(app_sql -f "$home/admin-account.sql")
         # With two-factor authentication no login with a password alone succeeds.
         [[ $reason != 'the account has two-factor authentication' ]] || status=200
@@ -179,6 +179,11 @@ verify_admin() {
         echo "problem=DHIS2 accepts a login with a well-known password, although its account is disabled; try again: pulumi up"
         return 3
     fi
+}
+
+# Print the password that the user admin has: `default`, or the one of the stack.
+admin_password() {
+    if [[ $1 == default ]]; then printf district; else cat "$secrets/admin-password"; fi
 }
 
 unverified() {
