@@ -133,6 +133,10 @@ def test_a_primary_without_the_user_admin_is_healthy(blank: Container) -> None:
     assert health(blank, "primary") == (0, ""), "DHIS2 creates this user of a blank database later"
 
 
+def test_a_dump_cache_without_copies_is_logged_as_no_failure(blank: Container) -> None:
+    assert "dump-cache.sh, line" not in logs(blank)
+
+
 def test_passwords_are_in_neither_logs_nor_inspect_nor_arguments(sample: Container) -> None:
     code, arguments = shell(sample, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '")
     assert code == 0

@@ -27,7 +27,8 @@ remove_unfinished() {
 # Remove copies, the least recently used first, as long as a command succeeds. One that is in use stays.
 remove_copies_while() {
     remove_unfinished
-    for candidate in $(stat -c '%Y %n' "$copies"/* 2>/dev/null | sort -n | sed -n 's/^.*[/]\([0-9a-f]\{64\}\)$/\1/p'); do
+    # Without copies stat fails, which is no failure of the script.
+    for candidate in $({ stat -c '%Y %n' "$copies"/* 2>/dev/null || :; } | sort -n | sed -n 's/^.*[/]\([0-9a-f]\{64\}\)$/\1/p'); do
         "$@" || return 0
         remove_copy "$copies/$candidate" || :
     done
