@@ -7,10 +7,9 @@ from typing import Any
 
 from cli.containers import Part, StackContainers
 from cli.errors import FAILED, CommandError
+from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_state import FATAL
 
-# Not from components/orchestrator/container_spec.py: importing Pulumi takes a second.
-FILES = "/opt/dhis2-cluster"
 BACKUP = ("bash", f"{FILES}/backup.sh")
 HEALTH = ("bash", f"{FILES}/health.sh")
 RECORDS = ("sh", "-c", "cd /var/tmp; cat last-backup; sed s/^/checked_at=/ last-check; sed s/^/failed_/ last-failure")

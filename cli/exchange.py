@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cli.after_restore import finish
-from cli.backups import FILES, fatal_of
+from cli.backups import fatal_of
 from cli.containers import Part, StackContainers
 from cli.errors import FAILED, CommandError
 from cli.output import progress
 from cli.waiting import watcher_of
 from components.orchestrator.commands import marker_of
+from components.orchestrator.container_paths import FILES
 from components.orchestrator.readiness import NotReady
 
 REQUEST = ("bash", f"{FILES}/restore-request.sh")

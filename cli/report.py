@@ -10,11 +10,11 @@ from cli import databases
 from cli.containers import Inspected, Part, StackContainers
 from cli.rows import ROWS, Row
 from components.naming import DUMP_CACHE_VOLUME
+from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_state import START
 from components.settings.model import Tls
 
-# In the cache's container. Not from components/orchestrator/container_spec.py: importing Pulumi takes a second.
-CACHE_CLIENT = "/opt/dhis2-cluster/client.sh"
+CACHE_CLIENT = f"{FILES}/client.sh"  # in the cache's container
 # Keys of DHIS2: `dhis2:leader` has the leader's uuid, from 2.41 on another key its node.id, before then a fixed one.
 LEADER = f""". {CACHE_CLIENT}
 get() {{ echo "GET $1" | client; }}

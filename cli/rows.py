@@ -7,14 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 from cli.backups import HEALTH, RECORDS, records
 from cli.containers import Inspected, Part, StackContainers
+from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_state import FATAL
 from components.settings.model import Tls
 
-ANALYTICS = "/opt/dhis2-cluster/analytics.sh"  # of the primary
+ANALYTICS = f"{FILES}/analytics.sh"  # of the primary
 NOT_RESTORED = "nothing was restored"  # its words
 # Of the load balancer: what it serves, and what it serves until there is another one. With their keys.
-CERTIFICATE, SELF_SIGNED = "/certificates/current.pem", "/opt/dhis2-cluster/secrets/self-signed.pem"
-RENEWAL = "/opt/dhis2-cluster/health.sh"  # of the client of a CA: prints why the last attempt has failed
+CERTIFICATE, SELF_SIGNED = "/certificates/current.pem", f"{SECRETS}/self-signed.pem"
+RENEWAL = f"{FILES}/health.sh"  # of the client of a CA: prints why the last attempt has failed
 SOON = timedelta(days=14)
 
 

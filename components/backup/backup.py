@@ -9,7 +9,8 @@ import pulumi
 from components.backup.sizing import MEMORY_MB, TOOLS_MEMORY_MB
 from components.dhis2.release import Release
 from components.orchestrator.commands import execute
-from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES, SECRETS
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.container_state import Condition
 from components.orchestrator.docker import container, image, service, volume
 from components.orchestrator.dump_upload import restart_failed

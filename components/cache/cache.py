@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components.orchestrator.commands import execute, marker_of
-from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES, SECRETS
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import service, volume
 from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint, Service, StackContext

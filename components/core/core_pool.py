@@ -7,7 +7,8 @@ from typing import ClassVar
 import pulumi
 
 from components.dhis2.release import ConnectionPool, Release
-from components.orchestrator.container_spec import FILES, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import service, volume
 from components.orchestrator.readiness import Watcher
 from components.orchestrator.restart import any_started_before, restart_all

@@ -7,7 +7,7 @@ import pulumi
 from components.database.passwords import AdminPassword
 from components.naming import Naming
 from components.orchestrator.commands import execute
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from components.database.passwords import AdminPassword
 from components.orchestrator.commands import execute
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from components.orchestrator.readiness import Watcher
 from components.stack_context import Endpoint
 

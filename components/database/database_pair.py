@@ -21,7 +21,8 @@ from components.database.passwords import (
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
 from components.orchestrator.commands import execute, marker_of
-from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES, SECRETS
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import dump_cache_volume, service, volume
 from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint, Service, StackContext

@@ -7,7 +7,8 @@ import pulumi
 
 from components.database.sizing import FETCH_MEMORY_MB
 from components.dhis2.dump_source import DumpSource
-from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES, SECRETS
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.container_state import Condition
 from components.orchestrator.docker import container
 from components.orchestrator.dump_upload import restart_failed, upload_dump

@@ -10,7 +10,7 @@ import pulumi
 
 from components.dhis2.release import Release
 from components.orchestrator.commands import execute, marker_of, read_file
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from components.orchestrator.readiness import NotReady, Watcher
 from components.stack_context import Endpoint
 from components.templates.escaping import property_value

@@ -6,15 +6,8 @@ from dataclasses import dataclass, replace
 import pulumi
 
 from components.load_balancer.sizing import memory_mb
-from components.orchestrator.container_spec import (
-    FILES,
-    SECRETS,
-    ContainerSpec,
-    File,
-    Mount,
-    NetworkAttachment,
-    PublishedPort,
-)
+from components.orchestrator.container_paths import FILES, SECRETS
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, PublishedPort
 from components.orchestrator.docker import service, volume
 from components.orchestrator.readiness import Watcher
 from components.settings.model import Settings, Tls

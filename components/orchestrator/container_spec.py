@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-FILES = "/opt/dhis2-cluster"  # where scripts and configuration are uploaded to
-SECRETS = f"{FILES}/secrets"  # one secret a file
 # How all containers are hardened, those of the tests too.
 DROPPED_CAPABILITIES = ("ALL",)
 SECURITY_OPTIONS = ("no-new-privileges:true",)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pulumi
 
 from components.orchestrator.commands import execute, read_file
-from components.orchestrator.container_spec import FILES, SECRETS, ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES, SECRETS
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.docker import image, service
 from components.orchestrator.readiness import NotReady, Watcher
 from components.settings.model import Settings

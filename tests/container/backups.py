@@ -7,7 +7,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from components.backup.backup import DATA, LOCAL_REPOSITORY, SCRIPTS, UID
-from components.orchestrator.container_spec import FILES, SECRETS
+from components.orchestrator.container_paths import FILES, SECRETS
 from components.templates.rendering import render
 from tests.container.databases import BACKUP_PASSWORD, Databases
 from tests.support.commands import execute, shell

@@ -6,7 +6,7 @@ from docker.models.containers import Container
 
 from components.load_balancer.load_balancer import ENDPOINT, PAGES, SELF_SIGNED, UID, Https, nginx_conf
 from components.load_balancer.sizing import memory_mb
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from components.templates.rendering import render
 from tests.support.commands import shell_output
 from tests.support.containers import Containers

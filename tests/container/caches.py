@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from docker.models.containers import Container
 
 from components.cache.cache import ENDPOINT, SCRIPTS, UID
-from components.orchestrator.container_spec import FILES, SECRETS
+from components.orchestrator.container_paths import FILES, SECRETS
 from components.templates.rendering import render
 from tests.support.commands import execute, shell_output
 from tests.support.containers import Containers

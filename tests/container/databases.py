@@ -11,7 +11,7 @@ from docker.models.networks import Network
 from components.backup.backup import DATA as BACKUP_DATA
 from components.database import sizing
 from components.database.database_pair import DATA, UID, scripts_of
-from components.orchestrator.container_spec import FILES, SECRETS
+from components.orchestrator.container_paths import FILES, SECRETS
 from components.templates.rendering import render
 from offline.dump.__main__ import main as generate_dump
 from tests.support.commands import shell

@@ -8,7 +8,7 @@ from docker.models.containers import Container
 
 from components.database.database_pair import DATA
 from components.database.dump_fetch import CACHE_PATH, CACHE_SCRIPT, FETCH_SCRIPT
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from components.templates.rendering import render
 from tests.container.databases import Databases, until_healthy
 from tests.container.dump_kinds import text

@@ -12,7 +12,7 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from components.load_balancer.load_balancer import HTTPS_PORT
-from components.orchestrator.container_spec import FILES, SECRETS
+from components.orchestrator.container_paths import FILES, SECRETS
 from components.settings.parsing import parse_settings
 from components.stack_context import CertificateVolume
 from components.templates.rendering import render

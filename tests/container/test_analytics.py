@@ -6,7 +6,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.database.database_pair import DATA
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.container.databases import ADMIN_PASSWORD, Databases, until_healthy
 from tests.support.archive import packed
 from tests.support.commands import execute, logs, sql

@@ -6,7 +6,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.backup.backup import DATA
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.container.backups import Backups, attempt, create, health, sets
 from tests.container.databases import Databases, until_healthy
 from tests.support.commands import execute, logs, shell_output, sql

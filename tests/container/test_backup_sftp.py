@@ -7,7 +7,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.backup.backup import DATA, UID
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from components.templates.rendering import render
 from tests.container.backups import Backups, attempt, create, health, sets
 from tests.container.databases import PATH, Databases, until_healthy

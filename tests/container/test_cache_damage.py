@@ -4,7 +4,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.cache.cache import READ_MARKER
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.container.caches import (
     add_sessions,
     cache_files,

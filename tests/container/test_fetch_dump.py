@@ -9,7 +9,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.database.dump_fetch import CACHE_SCRIPT, FETCH_SCRIPT
-from components.orchestrator.container_spec import FILES, SECRETS
+from components.orchestrator.container_paths import FILES, SECRETS
 from components.templates.rendering import render
 from tests.container.databases import dump
 from tests.support.archive import packed

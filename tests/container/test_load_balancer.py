@@ -12,7 +12,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.load_balancer.load_balancer import nginx_conf
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.container.balancing import core, load_balancer, served_by
 from tests.support.commands import execute, logs, shell_output
 from tests.support.containers import Containers

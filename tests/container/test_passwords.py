@@ -10,7 +10,7 @@ from docker.models.containers import Container
 
 from components.database.database_pair import DATA
 from components.database.passwords import has_fingerprint
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.container.databases import ADMIN_PASSWORD, APP_PASSWORD, Databases, until_healthy
 from tests.support.archive import packed
 from tests.support.commands import execute, logs, shell, shell_output, sql, stdout_of

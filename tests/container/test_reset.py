@@ -4,7 +4,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.database.database_pair import DATA
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.container.databases import until_healthy
 from tests.container.dump_cache import ROW, STARTED, DumpCache, key_of, marker
 from tests.support.commands import execute, logs, shell_output, sql

@@ -5,7 +5,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from components.core.core_pool import SCRIPTS, TOMCAT, TOMCAT_FILES
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from components.templates.rendering import render
 from tests.support.commands import execute
 from tests.support.containers import Containers

@@ -6,7 +6,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.database.database_pair import DATA, UID
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.e2e.conftest import MakeStack
 from tests.e2e.disks import ext4
 from tests.e2e.processes import kill, started, stopped, until_restarted

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.e2e.conftest import MakeStack
 from tests.support.commands import execute
 from tests.support.durations import Took

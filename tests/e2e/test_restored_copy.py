@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.database.passwords import has_fingerprint
-from components.orchestrator.container_spec import FILES
+from components.orchestrator.container_paths import FILES
 from tests.e2e.conftest import SAMPLE, MakeStack
 from tests.support.dumps import unique
 from tests.support.stack import ADMIN, Stack
