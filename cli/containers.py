@@ -19,11 +19,11 @@ from components.orchestrator.client import UNREACHABLE, connect, engine_address,
 from components.orchestrator.commands import NOT_RUNNING, execute, read_log
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, healthcheck_output
 from components.orchestrator.readiness import WaitTarget, inspect
+from components.orchestrator.restart import restart
 
 REPORTED = (DockerException, RequestException)  # what Docker Engine can report while a verb works
 HEALTH_SECONDS = 15
 ORDER = ("lb", "core", "cache", "primary", "replica")
-DOCKER_STOP_SECONDS = 10  # Docker Engine's own
 _PARALLEL = 8
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -231,8 +231,7 @@ class StackContainers:
 
     def restart(self, part: Part) -> None:
         """Restart a container within the stop timeout it was created with."""
-        config = (inspect(self.client, part.container) or {}).get("Config") or {}
-        self.client.api.restart(part.container, timeout=int(config.get("StopTimeout") or DOCKER_STOP_SECONDS))
+        restart(part.container, self.client)
 
 
 def names_of(parts: Sequence[Part]) -> list[str]:

@@ -42,13 +42,13 @@ async def restart_in_turn(watcher: Watcher, targets: Sequence[WaitTarget]) -> No
     for number, target in enumerate(targets, 1):
         await watcher.until_ready(targets)
         watcher.report(f"{target.display_name} ({number} of {len(targets)})")
-        await watcher.run(partial(_restart, target.container))
+        await watcher.run(partial(restart, target.container))
     await watcher.until_ready(targets)
 
 
 async def restart_one(watcher: Watcher, target: WaitTarget) -> None:
     """Restart a container in whatever state it is. Raises NotReady when it does not become ready."""
-    await watcher.run(partial(_restart, target.container))
+    await watcher.run(partial(restart, target.container))
     await watcher.until_ready([target])
 
 
@@ -62,7 +62,8 @@ def _stop(name: str, stop_timeout_seconds: int, client: DockerClient) -> None:
     client.api.stop(name, timeout=stop_timeout_seconds)
 
 
-def _restart(name: str, client: DockerClient) -> None:
+def restart(name: str, client: DockerClient) -> None:
+    """Have Docker Engine restart a container within the stop timeout it was created with."""
     config = (inspect(client, name) or {}).get("Config") or {}
     client.api.restart(name, timeout=int(config.get("StopTimeout") or DOCKER_STOP_TIMEOUT_SECONDS))
 
