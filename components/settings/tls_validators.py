@@ -46,7 +46,7 @@ def pem(value: object) -> str:
     try:
         content = file_text(value, "ascii")
     except UnicodeDecodeError:
-        raise invalid("is not a PEM file; convert it: openssl x509 -inform der -in FILE -out FILE.pem") from None
+        content = ""
     if "-----BEGIN " not in content:
         raise invalid("is not a PEM file; convert it: openssl x509 -inform der -in FILE -out FILE.pem")
     return content
