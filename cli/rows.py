@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from cli.backups import HEALTH, RECORDS, records
 from cli.containers import Inspected, Part, StackContainers
+from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_state import FATAL
 from components.settings.model import Tls
@@ -98,8 +99,8 @@ def _renewal_failure(containers: StackContainers, parts: Sequence[Inspected]) ->
 def _execute(
     containers: StackContainers, parts: Sequence[Inspected], name: str, command: Sequence[str]
 ) -> tuple[int, str]:
-    part = next((inspected.part for inspected in parts if inspected.part.part == name), None)
-    return containers.execute(part, command) if part else (1, "")
+    part = _running(parts, name)
+    return containers.execute(part, command) if part else (NOT_RUNNING, "")
 
 
 def last_backup(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
