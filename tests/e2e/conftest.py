@@ -17,6 +17,7 @@ import pytest
 from offline.dump.__main__ import write
 from offline.dump.sample import Size, sample
 from offline.dump.writer import Style
+from tests.support.dumps import unique
 from tests.support.project import ROOT
 from tests.support.stack import Stack
 
@@ -30,6 +31,12 @@ def docker_client() -> docker.DockerClient:
     """Return a client of Docker Engine; without it, or without `pulumi`, this tier fails."""
     assert shutil.which("pulumi"), "there is no pulumi on PATH; run this tier with: make e2e"
     return docker.from_env(timeout=120)
+
+
+@pytest.fixture(scope="session")
+def gateway(docker_client: docker.DockerClient) -> str:
+    """Return the address of this machine that containers reach."""
+    return str(docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,7 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def dumps(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def dumps(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address, as containers reach it, of a web server with good and bad dumps."""
     folder = tmp_path_factory.mktemp("dumps")
     assert SAMPLE.exists(), f"{SAMPLE.name} not found; make it with: make e2e"
@@ -69,13 +76,20 @@ def dumps(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathF
     (folder / "zip.sql.gz").write_bytes(b"PK\x03\x04" + whole)
     broken = gzip.decompress(whole).decode().replace("\n-- ", "\nSELECT no_such_function();\n-- ", 1)
     (folder / "broken.sql.gz").write_bytes(gzip.compress(broken.encode()))
-    gateway = str(docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1")
     server = http.server.ThreadingHTTPServer((gateway, 0), partial(_Silent, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://{gateway}:{server.server_port}"
     server.shutdown()
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def new_dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a dump of which the dump cache has no copy yet."""
+    path = tmp_path_factory.mktemp("dump") / "sample.sql.gz"
+    path.write_bytes(unique(SAMPLE.read_bytes()))
+    return path
 
 
 @pytest.fixture(scope="session")

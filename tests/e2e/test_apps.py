@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 
-import docker
 import pytest
 
 from tests.e2e.conftest import MakeStack
@@ -19,10 +18,9 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
-def hub(docker_client: docker.DockerClient) -> Iterator[AppHub]:
+def hub(gateway: str) -> Iterator[AppHub]:
     """Serve an App Hub where containers and this machine reach it."""
-    gateway = docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1"
-    with serve(str(gateway)) as hub:
+    with serve(gateway) as hub:
         yield hub
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.support.stack import ADMIN, Stack
+from tests.support.stack import ADMIN, Stack, log_in
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
@@ -85,7 +85,7 @@ def test_a_backup_is_made_and_shown(stack: Stack) -> None:
 def test_a_restore_brings_rows_and_files_back_also_with_keep_data(stack: Stack) -> None:
     before = stack.containers()
     started = {part: stack.container(part).attrs["State"]["StartedAt"] for part in ("core-1", "core-2")}
-    with stack.client(cookies=log_in_as_admin(stack)) as client:
+    with stack.client(cookies=log_in(stack, PASSWORD)) as client:
         assert client.get("/api/me").status_code == 200
         lose(stack)
         done = stack.command("restore", "--yes")
@@ -97,12 +97,6 @@ def test_a_restore_brings_rows_and_files_back_also_with_keep_data(stack: Stack) 
     assert max(started.values()) < first < second, "both were stopped, and the first migrates the database alone"
     assert stack.changes() == {}
     assert "the database was restored again" not in stack.up()
-
-
-def log_in_as_admin(stack: Stack) -> Any:  # noqa: ANN401 - httpx's cookies
-    with stack.client() as client:
-        assert client.post("/api/auth/login", json={"username": "admin", "password": PASSWORD}).status_code == 200
-        return client.cookies
 
 
 def test_the_same_backup_is_restored_again(stack: Stack) -> None:

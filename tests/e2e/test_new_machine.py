@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import docker
 import httpx
 import pytest
 
@@ -50,9 +49,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory, dumps: str) -> Iterator[World]:
+def world(gateway: str, tmp_path_factory: pytest.TempPathFactory, dumps: str) -> Iterator[World]:
     """Start a CA that finds the stack's port 80 at the port it publishes, and an S3 server."""
-    gateway = str(docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1")
     folder = tmp_path_factory.mktemp("pebble")
     with (
         Pebble(folder, gateway, resolves_to="127.0.0.1", http_port=HTTP_PORT) as ca,

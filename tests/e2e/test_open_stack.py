@@ -3,7 +3,6 @@
 import json
 
 import bcrypt
-import docker
 import httpx
 import pytest
 
@@ -17,9 +16,8 @@ KNOWN = ("system", "System123")
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack: MakeStack, docker_client: docker.DockerClient) -> Stack:
+def stack(make_stack: MakeStack, gateway: str) -> Stack:
     """Deploy a core on a blank database, at an address that containers of this machine can reach."""
-    gateway = docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1"
     stack = make_stack(cores=1, replicas=0, dumpUrl="none", bind=gateway)
     stack.up()
     return stack

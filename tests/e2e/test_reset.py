@@ -3,12 +3,10 @@
 import json
 from pathlib import Path
 
-import docker
 import httpx
 import pytest
 
-from tests.e2e.conftest import SAMPLE, MakeStack
-from tests.support.dumps import unique
+from tests.e2e.conftest import MakeStack
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
 
@@ -19,17 +17,9 @@ ANALYTICS = ("bash", "/opt/dhis2-cluster/analytics.sh")
 
 
 @pytest.fixture(scope="module")
-def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a dump of which the dump cache has no copy yet."""
-    path = tmp_path_factory.mktemp("dump") / "sample.sql.gz"
-    path.write_bytes(unique(SAMPLE.read_bytes()))
-    return path
-
-
-@pytest.fixture(scope="module")
-def stack(make_stack: MakeStack, dump: Path) -> Stack:
+def stack(make_stack: MakeStack, new_dump: Path) -> Stack:
     """Deploy two cores and a replica; in the database and among the files is what users have entered."""
-    stack = make_stack(cores=2, replicas=1, dumpUrl=dump, analytics="true")
+    stack = make_stack(cores=2, replicas=1, dumpUrl=new_dump, analytics="true")
     stack.up()
     until(lambda: stack.inside("primary", *ANALYTICS) == "done", "the analytics tables")
     stack.inside("core-1", "sh", "-c", "echo uploaded >/opt/dhis2/files/note")
@@ -68,10 +58,7 @@ def test_a_reset_of_kept_data_is_refused(stack: Stack) -> None:
     stack.up()
 
 
-def test_a_blank_database_of_an_open_stack_never_has_the_default_password(
-    make_stack: MakeStack, docker_client: docker.DockerClient
-) -> None:
-    gateway = docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1"
+def test_a_blank_database_of_an_open_stack_never_has_the_default_password(make_stack: MakeStack, gateway: str) -> None:
     stack = make_stack(cores=1, replicas=0, dumpUrl="none", bind=gateway)
     stack.up()
     outputs = stack.outputs()

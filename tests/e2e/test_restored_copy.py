@@ -6,8 +6,7 @@ import pytest
 
 from components.database.passwords import has_fingerprint
 from components.orchestrator.container_paths import FILES
-from tests.e2e.conftest import SAMPLE, MakeStack
-from tests.support.dumps import unique
+from tests.e2e.conftest import MakeStack
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
 
@@ -20,17 +19,9 @@ REPORTED = "the database started from the copy of an earlier restore of"
 
 
 @pytest.fixture(scope="module")
-def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a dump of which the dump cache has no copy yet."""
-    path = tmp_path_factory.mktemp("dump") / "sample.sql.gz"
-    path.write_bytes(unique(SAMPLE.read_bytes()))
-    return path
-
-
-@pytest.fixture(scope="module")
-def stack(make_stack: MakeStack, dump: Path) -> Stack:
+def stack(make_stack: MakeStack, new_dump: Path) -> Stack:
     """Deploy a core and a replica; the dump is restored."""
-    stack = make_stack(cores=1, replicas=1, dumpUrl=dump)
+    stack = make_stack(cores=1, replicas=1, dumpUrl=new_dump)
     stack.set_secret(adminPassword=PASSWORD)
     assert REPORTED not in stack.up()
     assert "keeping a copy in the dump cache" in stack.log("primary")
@@ -82,9 +73,9 @@ def test_a_database_whose_volume_was_removed_starts_from_the_copy_and_its_replic
 
 
 def test_another_stack_starts_from_the_copy_with_the_password_of_its_dump(
-    stack: Stack, make_stack: MakeStack, dump: Path
+    stack: Stack, make_stack: MakeStack, new_dump: Path
 ) -> None:
-    other = make_stack(cores=1, replicas=0, dumpUrl=dump)
+    other = make_stack(cores=1, replicas=0, dumpUrl=new_dump)
     assert REPORTED in other.up()
     starts_from_the_copy(other, stack.sql(ROWS))
     assert (status(other, ADMIN[1]), status(other, PASSWORD)) == (200, 401)

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 
-import docker
 import httpx
 import pytest
 from cryptography import x509
@@ -27,9 +26,8 @@ HTTP_PORT, HTTPS_PORT = free_port(), free_port()
 
 
 @pytest.fixture(scope="module")
-def ca(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+def ca(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
     """A CA that finds the stack's port 80 at the port it publishes."""
-    gateway = str(docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway") or "172.17.0.1")
     folder = tmp_path_factory.mktemp("pebble")
     with Pebble(folder, gateway, resolves_to="127.0.0.1", http_port=HTTP_PORT, blocked=(BLOCKED,)) as pebble:
         yield pebble

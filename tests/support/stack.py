@@ -219,10 +219,10 @@ class Stack:
         return containers
 
 
-def log_in(stack: Stack) -> httpx.Cookies:
-    """Return the cookies of a user who has logged in through the load balancer."""
+def log_in(stack: Stack, password: str = ADMIN[1]) -> httpx.Cookies:
+    """Return the cookies of the user admin, who has logged in through the load balancer."""
     with stack.client() as client:
-        response = client.post("/api/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        response = client.post("/api/auth/login", json={"username": ADMIN[0], "password": password})
         assert response.status_code == httpx.codes.OK, response.text
         return client.cookies
 
