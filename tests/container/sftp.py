@@ -1,5 +1,6 @@
 """An SFTP server: sshd with a user who keeps repositories, on two ports."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from docker.models.containers import Container
@@ -28,10 +29,13 @@ class SftpServer:
     other_key: str
     known_hosts: str
 
-    def end_connection(self, repository: str) -> None:
-        """Kill the processes of the open connections as soon as data arrive in a repository."""
-        arrives = f"until ls {repository}/data/*/*-restic-temp-* >/dev/null 2>&1; do :; done"
-        shell_output(self.container, f"timeout 120 sh -c '{arrives}' && pkill -KILL -u {USER}")
+    def end_connection(self, repository: str, before: Callable[[], object] = lambda: None) -> None:
+        """Kill the processes of the open connections as soon as data arrive in a repository, `before` first."""
+        arriving = f"{repository}/data/*/*-restic-temp-*"
+        arrives = f"until ls {arriving} >/dev/null 2>&1; do :; done"
+        shell_output(self.container, f"timeout 120 sh -c '{arrives}'")
+        before()
+        shell_output(self.container, f"pkill -KILL -u {USER} && rm -f {arriving}")
 
 
 def sftp_server(containers: Containers, network: Network) -> SftpServer:

@@ -124,7 +124,21 @@ def test_a_connection_that_ends_in_a_backup_leaves_no_set(container: Container, 
     container.exec_run(["bash", f"{FILES}/backup.sh", "create"], detach=True)
     server.end_connection(FOLDER)
     until(lambda: "failed: restic could not store everything" in health(container)[1], "the backup to fail")
-    assert "ssh command exited" in health(container)[1]
+    reasons = ("ssh command exited", "restic still waited for answers")
+    assert any(reason in health(container)[1] for reason in reasons), "which of them depends on what was on its way"
+    assert [made["id"] for made in sets(container)] == before
+    shell_output(container, "rm /files/large")
+    create(container)
+    assert health(container)[0] == 0
+
+
+def test_a_restic_that_waits_after_its_connection_has_ended_is_killed(container: Container, server: SftpServer) -> None:
+    before = [made["id"] for made in sets(container)]
+    shell_output(container, "head -c 40000000 /dev/urandom >/files/large")
+    container.exec_run(["bash", f"{FILES}/backup.sh", "create"], detach=True)
+    server.end_connection(FOLDER, lambda: shell_output(container, "pkill -STOP -x restic"))
+    until(lambda: "failed: restic could not store everything" in health(container)[1], "the backup to fail")
+    assert "restic still waited for answers 30 s after its connection had ended, and was killed" in health(container)[1]
     assert [made["id"] for made in sets(container)] == before
     shell_output(container, "rm /files/large")
     create(container)
