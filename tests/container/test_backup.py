@@ -289,6 +289,8 @@ def test_a_schedule_makes_sets(backups: Backups, primary: Container) -> None:
     container = backups.start("* * * * *")
     started = len(sets(container))
     until(lambda: len(sets(container)) > started, "a set by schedule", container=container)
+    until(lambda: "last backup" in health(container)[1], "the end of the backup", container=container)
+    container.stop()  # or its next backup removes what other tests have fetched
 
 
 def test_a_missed_backup_is_overdue(backups: Backups, primary: Container) -> None:
