@@ -29,7 +29,7 @@ class SftpServer:
     other_key: str
     known_hosts: str
 
-    def end_connection(self, repository: str, before: Callable[[], object] = lambda: None) -> None:
+    def end_connection(self, repository: str, before: Callable[[], object]) -> None:
         """Kill the processes of the open connections as soon as data arrive in a repository, `before` first."""
         arriving = f"{repository}/data/*/*-restic-temp-*"
         arrives = f"until ls {arriving} >/dev/null 2>&1; do :; done"
