@@ -27,7 +27,7 @@ from components.tls.sizing import MEMORY_MB
 from tests.container.balancing import core
 from tests.container.https import HOST, balancer, get, pings, served
 from tests.support.commands import execute, logs, shell_output
-from tests.support.containers import Containers
+from tests.support.containers import Containers, gateway_of
 from tests.support.http import PORT
 from tests.support.load import Load
 from tests.support.pebble.fakes import dns_provider, limited
@@ -65,18 +65,12 @@ def make_ca(containers: Containers, lb: Container, tmp_path: Path) -> Iterator[M
         folder = tmp_path / str(len(running))
         folder.mkdir()
         options = {"resolves_to": containers.address(lb), "http_port": PORT, **options}
-        running.append(Pebble(folder, gateway(containers), **options).__enter__())
+        running.append(Pebble(folder, gateway_of(containers.network), **options).__enter__())
         return running[-1]
 
     yield make
     for ca in running:
         ca.__exit__(None, None, None)
-
-
-def gateway(containers: Containers) -> str:
-    """Return the address of this machine in the network of the containers."""
-    containers.network.reload()
-    return str(containers.network.attrs["IPAM"]["Config"][0]["Gateway"])
 
 
 def start_client(
@@ -180,7 +174,7 @@ def test_a_name_that_leads_elsewhere_is_named(containers: Containers, lb: Contai
 
 
 def test_a_rate_limit_is_named(containers: Containers, lb: Container, tmp_path: Path) -> None:
-    with limited(gateway(containers), tmp_path) as (url, root):
+    with limited(gateway_of(containers.network), tmp_path) as (url, root):
         reason = until_failed(start_client(containers, lb, url, root))
     assert "rateLimited" in reason and "too many certificates (5) already issued" in reason
 
@@ -232,7 +226,7 @@ def test_another_ca_issues_another_certificate(containers: Containers, lb: Conta
 
 def test_dns_01_ends_with_a_certificate_of_the_ca(containers: Containers, lb: Container, make_ca: MakeCa) -> None:
     ca = make_ca(resolves_to="127.0.0.9")
-    with dns_provider(gateway(containers), ca) as (endpoint, passwords):
+    with dns_provider(gateway_of(containers.network), ca) as (endpoint, passwords):
         # The names of the test have no authoritative name servers that could be asked for the record.
         client = start_client(
             *(containers, lb, ca.url, ca.root, "--dns.propagation-wait", "1s"),

@@ -17,7 +17,7 @@ from components.orchestrator.commands import write_file
 from tests.container.databases import ADMIN_PASSWORD, Databases, until_healthy
 from tests.support.app_hub import app_zip
 from tests.support.commands import execute
-from tests.support.containers import Containers
+from tests.support.containers import Containers, gateway_of
 
 pytestmark = pytest.mark.container
 
@@ -49,8 +49,7 @@ def primary(containers: Containers, databases: Databases) -> Container:
 
 @pytest.fixture
 def core(databases: Databases, primary: Container) -> Iterator[Core]:
-    databases.network.reload()
-    core = Core(str(databases.network.attrs["IPAM"]["Config"][0]["Gateway"]))
+    core = Core(gateway_of(databases.network))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def _respond(self) -> None:

@@ -10,7 +10,7 @@ from components.orchestrator.container_paths import FILES
 from tests.container.backups import Backups, attempt, create, health, sets
 from tests.container.databases import Databases, until_healthy
 from tests.support.commands import execute, logs, shell_output, sql
-from tests.support.containers import Containers
+from tests.support.containers import Containers, gateway_of
 from tests.support.rest_server.server import USER, rest_server
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_bucket
 from tests.support.waiting import until, until_exited
@@ -302,14 +302,8 @@ def test_a_missed_backup_is_overdue(backups: Backups, primary: Container) -> Non
 @pytest.fixture(scope="module")
 def bucket(backups: Backups) -> Iterator[str]:
     """Return the address of a repository in a bucket, as the containers reach it."""
-    with s3_bucket(gateway(backups)) as address:
+    with s3_bucket(gateway_of(backups.databases.network)) as address:
         yield address
-
-
-def gateway(backups: Backups) -> str:
-    """Return the address of this machine on the network of the containers."""
-    backups.databases.network.reload()
-    return str(backups.databases.network.attrs["IPAM"]["Config"][0]["Gateway"])
 
 
 def test_a_repository_on_s3_has_the_sets_and_gives_them_back(backups: Backups, primary: Container, bucket: str) -> None:
@@ -345,7 +339,7 @@ def test_the_password_of_a_repository_is_changed_with_its_sets(
 @pytest.fixture(scope="module")
 def rest_host(backups: Backups, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return host and port of a REST server, as the containers reach it."""
-    with rest_server(tmp_path_factory.mktemp("rest"), gateway(backups), REST_PASSWORD) as address:
+    with rest_server(tmp_path_factory.mktemp("rest"), gateway_of(backups.databases.network), REST_PASSWORD) as address:
         yield address
 
 

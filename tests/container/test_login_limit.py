@@ -15,7 +15,7 @@ from docker.models.containers import Container
 
 from tests.container.balancing import core, load_balancer, served_by
 from tests.support.commands import logs
-from tests.support.containers import Containers
+from tests.support.containers import Containers, gateway_of
 from tests.support.http import PORT, Answer, ask
 from tests.support.waiting import until
 
@@ -57,8 +57,7 @@ _numbers = count(1)
 def balancer(containers: Containers) -> Container:
     """A load balancer with one core. This machine is its trusted proxy, so a test's users can have any address."""
     only = core(containers, drops=True)
-    containers.network.reload()
-    gateway = str(containers.network.attrs["IPAM"]["Config"][0]["Gateway"])
+    gateway = gateway_of(containers.network)
     container = load_balancer(containers, trusted=(gateway,))
     until(lambda: served_by(containers.address(container), only), "the core to be resolved")
     return container

@@ -5,7 +5,7 @@ from docker.models.containers import Container
 
 from tests.container.balancing import core, load_balancer
 from tests.support.commands import execute
-from tests.support.containers import Containers
+from tests.support.containers import Containers, gateway_of
 from tests.support.http import PORT, ask
 from tests.support.waiting import until
 
@@ -19,8 +19,7 @@ USER = "198.51.100.7"
 def gateway(containers: Containers) -> str:
     """The address this machine connects to containers from; a core is there."""
     core(containers)
-    containers.network.reload()
-    return str(containers.network.attrs["IPAM"]["Config"][0]["Gateway"])
+    return gateway_of(containers.network)
 
 
 def behind(containers: Containers, url: str, *trusted: str) -> str:

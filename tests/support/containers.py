@@ -22,6 +22,12 @@ class MissingImage(Exception):
     """An image that Docker Engine does not have, and the command that builds it."""
 
 
+def gateway_of(network: Network) -> str:
+    """Return the address of this machine on a network that was created here."""
+    network.reload()  # Docker Engine's answer to the creation has none
+    return str(network.attrs["IPAM"]["Config"][0]["Gateway"])
+
+
 class Containers(AbstractContextManager["Containers"]):
     """Containers, volumes and networks whose names begin with `prefix`.
 
