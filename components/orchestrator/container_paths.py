@@ -1,4 +1,4 @@
-"""Where containers have what is uploaded to them. Without Pulumi, whose import takes a second: commands need it too."""
+"""Where containers have what is uploaded to them. Without Pulumi, so that commands do not wait for its import."""
 
 FILES = "/opt/dhis2-cluster"  # scripts and configuration
 SECRETS = f"{FILES}/secrets"  # one secret a file
