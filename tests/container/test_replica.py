@@ -2,6 +2,7 @@
 
 import pytest
 
+from components.orchestrator.container_paths import SECRETS
 from tests.container.databases import REPLICATION_PASSWORD, health, until_healthy
 from tests.container.replication import Pair
 from tests.support.commands import logs, shell, sql
@@ -77,7 +78,7 @@ def test_no_committed_row_is_lost_with_a_killed_primary(pair: Pair) -> None:
         " psql -XAtqw -v ON_ERROR_STOP=1 'host=postgres-primary user=dhis dbname=dhis passfile=/tmp/pass'"
         " >/tmp/acknowledged"
     )
-    password = "cat >/tmp/secret <<'END'\n" + shell(pair.primary, "cat /opt/dhis2-cluster/secrets/app-password")[1]
+    password = "cat >/tmp/secret <<'END'\n" + shell(pair.primary, f"cat {SECRETS}/app-password")[1]
     shell(pair.replica, password + "\nEND\n")
     pair.replica.exec_run(["sh", "-c", script], detach=True)
     counted = "wc -l </tmp/acknowledged"

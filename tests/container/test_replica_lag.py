@@ -5,6 +5,7 @@ import re
 import pytest
 from docker.models.containers import Container
 
+from components.orchestrator.container_paths import FILES
 from tests.container.databases import health, until_healthy
 from tests.container.replication import Pair
 from tests.support.archive import packed
@@ -111,7 +112,7 @@ def test_a_reader_that_holds_a_lock_is_named_and_ended_before_the_wal_fills_the_
 def test_a_query_in_conflict_with_replay_is_ended_after_the_delay(pair: Pair) -> None:
     assert sql(pair.replica, "SHOW max_standby_streaming_delay") == "5min", "analytics queries take minutes"
     assert sql(pair.replica, "SHOW max_standby_archive_delay") == "5min"
-    path = "/opt/dhis2-cluster/postgresql.conf"
+    path = f"{FILES}/postgresql.conf"
     pair.replica.put_archive("/", packed({path: pair.databases.conf() + "max_standby_streaming_delay = 2s\n"}))
     pair.replica.restart(timeout=20)
     until_healthy(pair.replica, "replica")

@@ -7,6 +7,7 @@ from docker.models.containers import Container
 
 from components.database.database_pair import WARNINGS
 from components.database.passwords import has_fingerprint
+from components.orchestrator.container_paths import FILES
 from tests.container.databases import until_healthy
 from tests.container.dump_cache import KEPT, NOT_KEPT, ROW, STARTED, DumpCache, marker
 from tests.support.archive import packed
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.container
 
 SYSTEM = "SELECT system_identifier FROM pg_control_system()"
 RECORDED = "SELECT fingerprint FROM dhis2_cluster.encryption_password"
-SCRIPT = "/opt/dhis2-cluster/set-logged.sql"
+SCRIPT = f"{FILES}/set-logged.sql"
 LEFT_OUT = "left out: SECURITY LABEL FOR selinux"
 FIRST, SECOND = "encryption-password-of-the-first", "encryption-password-of-the-second"
 

@@ -13,6 +13,7 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from components.load_balancer.load_balancer import HTTPS_PORT, https_of, nginx_conf
+from components.orchestrator.container_paths import SECRETS
 from components.stack_context import CertificateVolume
 from components.tls.pem import pair, self_signed
 from tests.container.balancing import core, load_balancer
@@ -65,7 +66,7 @@ def test_nginx_accepts_the_configuration(containers: Containers, mode: str, hsts
     text = nginx_conf("core:8080", URL, https=https_of(settings_of(mode), hsts=hsts))
     pem = self_signed("seed", HOST)
     files = {"/n.conf": text, "/tmp/status.conf": "#\n", "/tmp/curves.conf": "#\n"}  # noqa: S108
-    files |= {"/opt/dhis2-cluster/secrets/self-signed.pem": pem}
+    files |= {f"{SECRETS}/self-signed.pem": pem}
     container = containers.start(NGINX, "sleep", "60", files=files, user="101:101")
     code, output = execute(container, "nginx", "-t", "-c", "/n.conf")
     assert code == 0 and "[warn]" not in output, output

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from components.orchestrator.container_paths import FILES
 from tests.e2e.clients import json_at_core
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Stack, log_in
@@ -23,7 +24,7 @@ def stack(make_stack: MakeStack, dumps: str) -> Stack:
 
 def progress(stack: Stack) -> str:
     """Return what the command that `up` names prints."""
-    return stack.inside("primary", "bash", "/opt/dhis2-cluster/analytics.sh")
+    return stack.inside("primary", "bash", f"{FILES}/analytics.sh")
 
 
 def test_up_ends_and_dhis2_builds_the_analytics_tables_in_the_background(stack: Stack) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from components.orchestrator.container_paths import FILES
 from tests.e2e.clients import until_reconnected
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import Stack, log_in
@@ -15,7 +16,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.simulator]
 
 DROPPED = "could not load its AOF"
 LOG_IN = (httpx.codes.FOUND, httpx.codes.UNAUTHORIZED)  # to the login page
-FILES = "/opt/dhis2-cluster"
 
 
 @pytest.fixture(scope="module")

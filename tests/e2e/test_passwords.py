@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from components.orchestrator.container_paths import FILES
 from tests.e2e.conftest import MakeStack
 from tests.support.commands import execute, stdout_of
 from tests.support.stack import ADMIN, Stack
@@ -67,7 +68,7 @@ def test_a_backup_is_restored_into_a_new_stack_only_with_its_encryption_password
     dump = tmp_path / "backup.dump"
     command = ["pg_dump", "-h", "/var/run/postgresql", "-U", "postgres", "-Fc", "dhis"]
     dump.write_bytes(stdout_of(stack.container("primary"), *command))
-    _, recorded = execute(stack.container("primary"), "bash", "/opt/dhis2-cluster/passwords.sh", "fingerprint")
+    _, recorded = execute(stack.container("primary"), "bash", f"{FILES}/passwords.sh", "fingerprint")
     stack.destroy()
     stack.set(dumpUrl=str(dump))
     text = stack.failing_up()

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from components.orchestrator.container_paths import FILES
 from tests.e2e.conftest import MakeStack
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
@@ -13,7 +14,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
 
 ROWS = "SELECT count(*) FROM datavalue"
-ANALYTICS = ("bash", "/opt/dhis2-cluster/analytics.sh")
+ANALYTICS = ("bash", f"{FILES}/analytics.sh")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import sys
 import httpx
 import pytest
 
+from components.orchestrator.container_paths import SECRETS
 from tests.e2e.conftest import MakeStack
 from tests.e2e.events import ContainerEvents
 from tests.support.commands import execute
@@ -18,7 +19,6 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-SECRETS = "/opt/dhis2-cluster/secrets"
 CORES = ("core-1", "core-2")
 Variables = dict[str, str | None]
 REFUSED = "was used with another encryption password"
