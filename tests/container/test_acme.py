@@ -31,7 +31,8 @@ from tests.support.containers import Containers, gateway_of
 from tests.support.http import PORT
 from tests.support.load import Load
 from tests.support.pebble.fakes import dns_provider, limited
-from tests.support.pebble.server import Pebble, free_port
+from tests.support.pebble.server import Pebble
+from tests.support.ports import free_port
 from tests.support.project import LEGO
 from tests.support.waiting import until
 

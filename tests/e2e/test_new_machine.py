@@ -12,9 +12,10 @@ import pytest
 
 from tests.e2e.conftest import MakeStack
 from tests.support.pebble.server import Pebble
+from tests.support.ports import free_port
 from tests.support.project import LEGO
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_bucket
-from tests.support.stack import ADMIN, Stack, free_port
+from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]

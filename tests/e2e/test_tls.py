@@ -15,8 +15,9 @@ from tests.support.certificates import Authority
 from tests.support.chromium import page
 from tests.support.load import Load
 from tests.support.pebble.server import Pebble
+from tests.support.ports import free_port
 from tests.support.project import LEGO
-from tests.support.stack import ADMIN, Stack, free_port
+from tests.support.stack import ADMIN, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from tests.support.commands import execute, logs, sql, try_sql
+from tests.support.ports import free_port
 from tests.support.project import PROJECT, ROOT, SIMULATOR_FILE, settings_of
 from tests.support.pulumi_cli import CommandResult, run_command, run_pulumi
 from tests.support.waiting import until
@@ -225,10 +225,3 @@ def log_in(stack: Stack, password: str = ADMIN[1]) -> httpx.Cookies:
         response = client.post("/api/auth/login", json={"username": ADMIN[0], "password": password})
         assert response.status_code == httpx.codes.OK, response.text
         return client.cookies
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

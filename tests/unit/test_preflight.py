@@ -21,9 +21,9 @@ from components.orchestrator import engine_info
 from components.preflight import IMAGES, PreflightError, check, check_disk, needed_mb
 from components.settings import images
 from components.settings.parsing import parse_settings
+from tests.support.ports import LOOPBACK, free_port
 
 NAMING = Naming("dhis2-cluster", "test")
-LOOPBACK = "127.0.0.1"
 
 
 class Engine:
@@ -108,11 +108,9 @@ def problem(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object)
     return ""
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(name="free_port")
+def port_that_is_free() -> int:
+    return free_port()
 
 
 def test_a_free_port_and_enough_memory_pass(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:

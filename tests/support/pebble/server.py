@@ -3,9 +3,8 @@
 import json
 import os
 import signal
-import socket
 import subprocess
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,7 @@ import httpx
 
 from tests.support.certificates import Authority
 from tests.support.go_programs import go_programs
+from tests.support.ports import free_port, listens
 from tests.support.waiting import until
 
 MODULE = "github.com/letsencrypt/pebble/v2/cmd"
@@ -125,17 +125,3 @@ class Pebble(AbstractContextManager["Pebble"]):
         with (self.folder / f"{name}.log").open("ab") as log:
             command = [str(programs()[name]), *options]
             self._running.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **QUIET}))
-
-
-def listens(address: str, port: int) -> bool:
-    """Return whether something listens on a port."""
-    with suppress(OSError), socket.create_connection((address, port), timeout=1):
-        return True
-    return False
-
-
-def free_port(address: str) -> int:
-    """Return a port of an address that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])

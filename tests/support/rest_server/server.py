@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.go_programs import go_programs
-from tests.support.pebble.server import free_port, listens
+from tests.support.ports import free_port, listens
 from tests.support.waiting import until
 
 PACKAGE = "github.com/restic/rest-server/cmd/rest-server"
