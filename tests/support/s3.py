@@ -14,9 +14,11 @@ def s3_bucket(address: str) -> Iterator[str]:
     """Yield the address of a repository in a bucket of a server on `address`, which containers reach."""
     server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
     server.start()
+    url = f"http://{address}:{server.get_host_and_port()[1]}"
     try:
-        url = f"http://{address}:{server.get_host_and_port()[1]}"
         assert requests.put(f"{url}/backups", timeout=10).ok
         yield f"s3:{url}/backups/stack"
     finally:
+        # All servers of a process have the same buckets, and the next test its own password of the repository.
+        assert requests.post(f"{url}/moto-api/reset", timeout=10).ok
         server.stop()
