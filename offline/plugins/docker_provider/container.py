@@ -3,6 +3,7 @@
 import io
 import tarfile
 import time
+from collections.abc import Sequence
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
@@ -37,10 +38,9 @@ class Container(Resource):
         # From here on it exists: an error leaves it in the state, without the computed outputs.
         try:
             self._connect(identifier, inputs.get("networksAdvanced") or [])
-            for upload in inputs.get("uploads") or []:
-                archive = archive_of(upload["file"], upload["content"].encode(), int(upload["permissions"], 8))
+            if uploads := inputs.get("uploads"):
                 with docker_errors("Unable to upload volume content"):
-                    self.connection.api.put_archive(identifier, "/", archive)
+                    self.connection.api.put_archive(identifier, "/", archive_of(uploads))
             with docker_errors("Unable to start container"):
                 self.connection.api.start(identifier)
             outputs = self.read(identifier, inputs)
@@ -87,11 +87,15 @@ class Container(Resource):
                 )
 
 
-def archive_of(path: str, data: bytes, permissions: int) -> bytes:
-    """Return a tar archive of one file of root's, to be unpacked at /."""
+def archive_of(uploads: Sequence[Properties]) -> bytes:
+    """Return a tar archive of files of root's, to be unpacked at /.
+
+    The real plugin sends one archive for each file. Docker Engine starts a process for each archive.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        member = tarfile.TarInfo(path)
-        member.size, member.mode, member.mtime = len(data), permissions, int(time.time())
-        archive.addfile(member, io.BytesIO(data))
+        for upload in uploads:
+            data, member = upload["content"].encode(), tarfile.TarInfo(upload["file"])
+            member.size, member.mode, member.mtime = len(data), int(upload["permissions"], 8), int(time.time())
+            archive.addfile(member, io.BytesIO(data))
     return buffer.getvalue()

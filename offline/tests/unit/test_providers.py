@@ -99,12 +99,14 @@ def test_reading_a_stopped_container_shows_that_it_does_not_run() -> None:
     assert container_state.outputs({**running, "NetworkSettings": published}, olds)["ports"] == [port]
 
 
-def test_an_upload_belongs_to_root_with_the_permissions_written() -> None:
-    with tarfile.open(fileobj=io.BytesIO(container.archive_of("/opt/a", b"\x00\x01", 0o400))) as archive:
-        (member,) = archive.getmembers()
-        content = archive.extractfile(member)
-        assert content is not None and content.read() == b"\x00\x01"
-    assert (member.uid, member.gid, member.mode) == (0, 0, 0o400)
+def test_uploads_belong_to_root_with_the_permissions_written() -> None:
+    first = {"file": "/opt/a", "content": "one\n", "permissions": "0400"}
+    second = {"file": "/opt/b", "content": "zwölf", "permissions": "0555"}
+    with tarfile.open(fileobj=io.BytesIO(container.archive_of([first, second]))) as archive:
+        members = archive.getmembers()
+        contents = [file.read().decode() for member in members if (file := archive.extractfile(member))]
+    assert contents == ["one\n", "zwölf"]
+    assert [(m.name, m.uid, m.gid, m.mode) for m in members] == [("/opt/a", 0, 0, 0o400), ("/opt/b", 0, 0, 0o555)]
 
 
 class RefusingApi:
