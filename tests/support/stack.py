@@ -101,14 +101,12 @@ class Stack:
         return done.stdout
 
     def set(self, **settings: object) -> None:
-        """Change settings with `pulumi config set`."""
-        for key, value in settings.items():
-            self.must("config", "set", "--stack", self.name, key, "--", str(value))
+        """Change settings with `pulumi config set-all`."""
+        self._set("--plaintext", settings)
 
     def set_secret(self, **settings: str) -> None:
-        """Change settings with `pulumi config set --secret`."""
-        for key, value in settings.items():
-            self.must("config", "set", "--secret", "--stack", self.name, key, "--", value)
+        """Change settings with `pulumi config set-all --secret`."""
+        self._set("--secret", settings)
 
     def unset(self, key: str) -> None:
         """Unset a setting with `pulumi config rm`."""
@@ -212,6 +210,10 @@ class Stack:
         """Wait until the containers of these parts are healthy."""
         for part in parts:
             until(lambda part=part: self.is_healthy(part), f"{part} to be healthy")  # type: ignore[misc]
+
+    def _set(self, option: str, settings: Mapping[str, object]) -> None:
+        values = [word for key, value in settings.items() for word in (option, f"{key}={value}")]
+        self.must("config", "set-all", "--stack", self.name, *values)
 
     def _list(self, filters: dict[str, str]) -> list[Container]:
         """Return containers, exited ones too; one that is removed meanwhile may be missing."""
