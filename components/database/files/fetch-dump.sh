@@ -69,16 +69,17 @@ cached() {
 
 # Remove dumps that were not used for thirty days, and what a fetch left unfinished for a week.
 remove_old() {
-    for file in "$cache"/*; do
+    find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 >"$tmp/old" 2>/dev/null || :
+    while read -r file; do
         name=${file##*/}
         of=${name%%.*}
-        case $of in "$key" | '*' | *[!0-9a-f]*) continue ;; esac
+        case $of in "$key" | *[!0-9a-f]*) continue ;; esac
         case $name in
-        *.part | *.part.tag | *.incoming | *.delivered | *.lock) days=7 ;;
-        *) days=30 ;;
+        *.part | *.part.tag | *.incoming | *.delivered | *.lock) ;;
+        *) [ -n "$(find "$file" -prune -mtime +30 2>/dev/null)" ] || continue ;;
         esac
-        [ -z "$(find "$file" -prune -mtime +$days 2>/dev/null)" ] || rm -rf "$file"
-    done
+        rm -rf "$file"
+    done <"$tmp/old"
 }
 
 # Make the folder in which primaries keep copies of restored databases, and remove those that have no room or were not used
