@@ -58,6 +58,7 @@ def cold(stack: Stack) -> Iterator[Stack]:
     assert stack.leftovers() == []
     yield stack
     if stack.leftovers():
+        stack.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack.name)
         stack.remove()
 
 

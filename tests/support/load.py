@@ -1,4 +1,4 @@
-"""Clients that send requests without pause, and count the failures."""
+"""Clients that send requests one after the other, and count the failures."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ import httpx
 
 CLIENTS = 16
 SLOW_EVERY, SLOW_MS = 7, 1500  # one of so many requests of a client takes this long on the server
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.15
 REQUEST_SECONDS = 30
 # Method and path of a request, chosen by the client's number and the number of its request.
 Choose = Callable[[int, int], tuple[str, str]]
