@@ -12,7 +12,7 @@ from tests.support.archive import packed
 from tests.support.commands import execute, logs, sql
 from tests.support.containers import Containers
 from tests.support.project import NGINX
-from tests.support.waiting import until
+from tests.support.waiting import until, until_logged
 
 pytestmark = pytest.mark.container
 
@@ -102,7 +102,7 @@ def test_a_job_that_completes_is_recorded_while_the_primary_runs(primary: Contai
     assert analytics(primary)[1] == f"running for 0 minutes (job {JOB})"
     sql(primary, "UPDATE jobconfiguration SET lastexecutedstatus = 'COMPLETED'")
     until(lambda: state(primary) == "done", "the end of the job to be recorded", container=primary)
-    assert "the analytics tables are built" in logs(primary)
+    until_logged(primary, "the analytics tables are built")
     primary.restart()
     until_healthy(primary, "primary")
     assert state(primary) == "done", "a database that is kept keeps its tables"

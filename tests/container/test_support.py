@@ -73,6 +73,16 @@ def test_a_wait_ends_in_time_and_when_it_is_too_late() -> None:
         until(lambda: False, "rain", too_late=lambda: True)
 
 
+def test_a_wait_sees_what_happens_right_before_it_is_too_late() -> None:
+    happened: list[bool] = []
+
+    def too_late() -> bool:
+        happened.append(True)
+        return True
+
+    until(lambda: happened, "the last event", too_late=too_late)
+
+
 def test_a_command_reports_its_exit_code_and_that_nothing_runs(containers: Containers) -> None:
     container = containers.start(VALKEY, "sleep", "60")
     code, text = shell(container, "echo out; echo error >&2; exit 4")

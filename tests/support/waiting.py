@@ -29,10 +29,14 @@ def until(
     Raises WaitError after `seconds`, when `too_late` becomes true, and when `container` exits, with its last log lines.
     """
     deadline = time.monotonic() + seconds
-    while not condition():
-        if container is not None and exited(container):
+    while True:
+        # Before the condition, which what happens last may make true.
+        has_exited, is_late = container is not None and exited(container), too_late()
+        if condition():
+            return
+        if has_exited:
             raise WaitError(f"the container exited while waiting for: {what}\n{_tail(container)}")
-        if too_late():
+        if is_late:
             raise WaitError(f"too late for: {what}")
         if time.monotonic() > deadline:
             raise WaitError(f"timed out after {seconds:g} s waiting for: {what}\n{_tail(container)}")
