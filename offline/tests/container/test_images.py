@@ -52,14 +52,14 @@ def database(containers: Containers) -> Container:
 def test_an_image_runs_as_its_uid_and_has_its_tools(
     containers: Containers, image: str, identity: str, tools: str
 ) -> None:
-    container = containers.start(image, "sleep", "600")
+    container = containers.start(image, entrypoint=["sleep", "600"])
     assert shell_output(container, "echo $(id -u):$(id -g)") == identity, "volumes are prepared for this owner"
     shell_output(container, f"for tool in {tools}; do command -v $tool || {{ echo $tool is missing; exit 1; }}; done")
 
 
 @pytest.mark.parametrize("image", [POSTGRES, VALKEY, NGINX, *SIMULATORS])
 def test_every_uid_may_write_to_the_job_folder(containers: Containers, image: str) -> None:
-    container = containers.start(image, "sleep", "600")
+    container = containers.start(image, entrypoint=["sleep", "600"])
     assert shell_output(container, "stat -c %a /var/tmp") == "1777", "one-shot jobs mount their volumes there"
 
 
@@ -68,7 +68,7 @@ def test_every_uid_may_write_to_the_job_folder(containers: Containers, image: st
     [(POSTGRES, "/var/lib/postgresql/data", "999:999 1777"), (VALKEY, "/data", "999:999 755")],
 )
 def test_a_new_volume_belongs_to_the_image_s_user(containers: Containers, image: str, folder: str, owner: str) -> None:
-    container = containers.start(image, "sleep", "600")
+    container = containers.start(image, entrypoint=["sleep", "600"])
     assert folder in container.attrs["Config"]["Volumes"], "data must not land in the container's own layer"
     assert shell_output(container, f"stat -c '%u:%g %a' {folder}") == owner, (
         "an empty volume takes owner and mode from here"
@@ -109,7 +109,7 @@ def test_valkey_serves_and_keeps_its_file(containers: Containers) -> None:
 
 @pytest.mark.parametrize("image", SIMULATORS)
 def test_the_simulator_has_the_layout_of_a_dhis2_image(containers: Containers, image: str) -> None:
-    container = containers.start(image, "sleep", "600")
+    container = containers.start(image, entrypoint=["sleep", "600"])
     config = container.attrs["Config"]
     version = image.partition(":")[2]
     assert config["Labels"]["DHIS2_VERSION"] == version, "the label tells which release an image is"
