@@ -152,7 +152,9 @@ def test_two_stacks_run_side_by_side(stack: Stack, make_stack: MakeStack) -> Non
         assert one.get("/api/ping").status_code == 200, "destroying the other does not touch this one"
 
 
-@pytest.mark.parametrize("name", ["dhis2-2.42.5-empty.sql.gz", "dhis2-2.42.5-sample.sql.gz"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("dhis2-2.42.5-empty.sql.gz", marks=pytest.mark.long), "dhis2-2.42.5-sample.sql.gz"]
+)
 def test_dumps_of_a_real_dhis2_are_restored(stack: Stack, real_dumps: Path, name: str) -> None:
     stack.set(
         version="2.42.5", image="dhis2-cluster/dhis2-simulator:2.42.5", dumpUrl=str(real_dumps / name), replicas=1

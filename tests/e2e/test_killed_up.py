@@ -74,7 +74,7 @@ def killed_up(stack: Stack, kill: str, step: int) -> None:
 
 @pytest.mark.parametrize(
     ("kill", "percent"),
-    points(("interrupted CLI", 70), ("killed provider", 30)),
+    points(("killed provider", 30)),
 )
 def test_an_up_that_was_killed_is_completed_by_the_next(
     cold: Stack, steps: int, kill: str, percent: int, took: Took
