@@ -5,6 +5,7 @@ them, a stack that keeps none restores the dump; it removes all copies in the du
 """
 
 import argparse
+import os
 import re
 import socket
 import time
@@ -94,6 +95,7 @@ def run(chosen: argparse.Namespace) -> str:
 
 def ours_seconds(stack: Stack) -> tuple[float, dict[str, float]]:
     """From the primary's start to its answers by TCP, as `pulumi up` starts it, and where the time went."""
+    os.sync()  # or the disk still writes what was measured before
     stack.up()
     primary = stack.container("primary")
     lines = [(epoch_seconds(primary.attrs["State"]["StartedAt"]), ""), *stamped(primary)]
@@ -112,6 +114,7 @@ def plain_seconds(made: Containers, image: str, dump: Path) -> tuple[float, str]
         environment={"PGDATA": PGDATA},
         volumes={made.volume(): {"bind": PGDATA, "mode": "rw"}},
     )
+    os.sync()
     began = time.monotonic()
     container.start()
     engine.wait_until(lambda: answers(made.address(container)), "the plain database to answer", container)
