@@ -266,3 +266,37 @@ def test_a_duration_has_one_unit(seconds: float, text: str) -> None:
 )
 def test_a_size_has_docker_s_units(count: int | None, text: str) -> None:
     assert size(count) == text
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Press Ctrl-C in the third pause of a watched status; return the pauses, in seconds."""
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", pause)
+    return pauses
+
+
+def test_a_watched_status_for_scripts_is_a_line_every_two_seconds(
+    command_line: CommandLine, interrupted: list[float]
+) -> None:
+    assert command_line.run("status", "--watch", "--json") == 0
+    assert [json.loads(line)["stack"] for line in command_line.out.splitlines()] == ["dev", "dev", "dev"]
+    assert interrupted == [2, 2, 2]
+
+
+def test_a_watched_status_replaces_itself_on_a_terminal(
+    command_line: CommandLine, interrupted: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.verbs.status.Console", lambda: Console(force_terminal=True, width=200, height=60))
+    assert command_line.run("status", "-w") == 0
+    assert command_line.out.count("streaming, 512 B and 0 s behind") >= 2
+    assert "\x1b[?1049h" in command_line.out and command_line.out.endswith("\x1b[?1049l"), (
+        "on a screen of its own, which is left at the end"
+    )
+    assert len(interrupted) == 3
