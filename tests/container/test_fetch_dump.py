@@ -280,6 +280,13 @@ def test_dumps_unused_for_a_month_are_removed_but_never_the_wanted_one(fetches: 
     assert "notes.txt" in left, "what is no dump is someone else's"
 
 
+def test_what_a_fetch_left_unfinished_is_removed_after_a_week(fetches: Fetches) -> None:
+    complete, *unfinished = (key_of("of-last-week") + suffix for suffix in ("", ".part", ".part.tag", ".lock"))
+    fetches.change(f"touch -d '9 days ago' {complete} {' '.join(unfinished)}")
+    until_exited(fetches.fetch("plain.sql", key_of("plain.sql")))
+    assert set(fetches.names()) & {complete, *unfinished} == {complete}, "a complete dump stays for a month"
+
+
 def test_a_server_that_fails_now_is_asked_again(fetches: Fetches) -> None:
     container = fetches.fetch("failing", key_of("failing"))
     until_logged(container, "resuming in")

@@ -69,16 +69,12 @@ cached() {
 
 # Remove dumps that were not used for thirty days, and what a fetch left unfinished for a week.
 remove_old() {
-    find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 >"$tmp/old" 2>/dev/null || :
+    find "$cache" -mindepth 1 -maxdepth 1 \( -mtime +30 -o -mtime +7 \( -name '*.part' -o -name '*.part.tag' \
+        -o -name '*.incoming' -o -name '*.delivered' -o -name '*.lock' \) \) >"$tmp/old" 2>/dev/null || :
     while read -r file; do
         name=${file##*/}
         of=${name%%.*}
-        case $of in "$key" | *[!0-9a-f]*) continue ;; esac
-        case $name in
-        *.part | *.part.tag | *.incoming | *.delivered | *.lock) ;;
-        *) [ -n "$(find "$file" -prune -mtime +30 2>/dev/null)" ] || continue ;;
-        esac
-        rm -rf "$file"
+        case $of in "$key" | *[!0-9a-f]*) ;; *) rm -rf "$file" ;; esac
     done <"$tmp/old"
 }
 
