@@ -7,7 +7,6 @@ them, a stack that keeps none restores the dump; it removes all copies in the du
 import argparse
 import os
 import re
-import socket
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from components.orchestrator.container_state import epoch_seconds
 from components.settings.model import Settings
 from tests.support.commands import try_sql
 from tests.support.containers import Containers
+from tests.support.ports import listens
 from tests.support.stack import Stack
 
 SCALE = 16.0  # about 1 GB in the database
@@ -117,18 +117,9 @@ def plain_seconds(made: Containers, image: str, dump: Path) -> tuple[float, str]
     os.sync()
     began = time.monotonic()
     container.start()
-    engine.wait_until(lambda: answers(made.address(container)), "the plain database to answer", container)
+    engine.wait_until(lambda: listens(made.address(container), 5432), "the plain database to answer", container)
     took = time.monotonic() - began
     return took, try_sql(container, COUNTED)[1]
-
-
-def answers(ip: str) -> bool:
-    """Return whether a database takes connections by TCP."""
-    try:
-        with socket.create_connection((ip, 5432), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def stamped(container: Container) -> list[tuple[float, str]]:
