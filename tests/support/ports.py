@@ -1,5 +1,6 @@
 """Ports of this machine for servers of tests."""
 
+import errno
 import secrets
 import socket
 from contextlib import suppress
@@ -11,12 +12,19 @@ FIRST, LAST = 20_000, 31_999
 
 
 def free_port(address: str = LOOPBACK) -> int:
-    """Return a port of an address that nothing listens on now; a test may listen on it much later."""
+    """Return a port of an address that nothing listens on now; a test may listen on it much later.
+
+    Raises OSError where the address is not one of this machine.
+    """
     while True:
         port = FIRST + secrets.randbelow(LAST - FIRST + 1)
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind((address, port))
-            return port
+        try:
+            with socket.socket() as probe:
+                probe.bind((address, port))
+                return port
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
 
 
 def listens(address: str, port: int) -> bool:
