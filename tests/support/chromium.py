@@ -26,24 +26,20 @@ def page(client: docker.DockerClient, url: str, root: str) -> str:
 
     It trusts the root certificate of a CA. Every host name is 127.0.0.1.
     """
-    for _ in range(LOADS):
-        output = _load(client, url, root)
-        if NETWORK_CHANGED not in output:
-            break
-    return output
-
-
-def _load(client: docker.DockerClient, url: str, root: str) -> str:
     builder = Builder(client)
     proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
     builder.build_one(IMAGE, SOURCES, {"BASE": builder.ensure_base(), **proxies}, {})
-    output = client.containers.run(
-        IMAGE,
-        ["/bin/sh", "-c", OPEN],
-        environment={"URL": url, "ROOT": root},
-        network_mode="host",
-        stderr=True,
-        remove=True,
-        shm_size="256m",
-    )
-    return bytes(output).decode()
+    for _ in range(LOADS):
+        output = client.containers.run(
+            IMAGE,
+            ["/bin/sh", "-c", OPEN],
+            environment={"URL": url, "ROOT": root},
+            network_mode="host",
+            stderr=True,
+            remove=True,
+            shm_size="256m",
+        )
+        text = bytes(output).decode()
+        if NETWORK_CHANGED not in text:
+            break
+    return text
