@@ -17,8 +17,7 @@ from tools.terminal import ToolError, attached, attempt, report, together
 SKIPPED_FOLDERS = {VENV, TOOLS, OFFLINE, STATE, ROOT / ".git"}
 TYPED = ("components", "cli", "offline", "tools", "tests", "bench", "__main__.py")
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
-# Tests wait as often as they use a processor. The tests of one file share containers and stay in one process, in their
-# order.
+# Most tests of containers wait. The tests of one file share containers and stay in one process, in their order.
 PARALLEL = ("--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder", "--durations=20")
 TIERS = {
     "unit": ("tests/unit", "offline/tests/unit", "--numprocesses=auto", *COVERAGE),

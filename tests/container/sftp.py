@@ -33,12 +33,14 @@ class SftpServer:
         """Kill the processes of the open connections as soon as data arrive in a repository, `before` first."""
         arriving = f"{repository}/data/*/*-restic-temp-*"
         arrive = f"timeout 120 sh -c 'until ls {arriving} >/dev/null 2>&1; do :; done'"
+        end = f"pkill -KILL -u {USER} && rm -f {arriving}"
         if before:
             shell_output(self.container, arrive)
-            arrive = "true"
             before()
-        # In one command: restic stores everything within seconds.
-        shell_output(self.container, f"{arrive} && pkill -KILL -u {USER} && rm -f {arriving}")
+            shell_output(self.container, end)
+        else:
+            # In one command: restic stores everything within seconds.
+            shell_output(self.container, f"{arrive} && {end}")
 
 
 def sftp_server(containers: Containers, network: Network) -> SftpServer:
