@@ -1,6 +1,6 @@
 # Every word is explained by `make help`; what stands behind them is the Python package tools/.
 PYTHON ?= python3
-WORDS := help up down recover test lint unit container e2e faults clean
+WORDS := help up down recover test lint unit container e2e swarm faults clean
 
 .DEFAULT_GOAL := help
 .PHONY: $(WORDS)

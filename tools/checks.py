@@ -1,4 +1,4 @@
-"""`make lint`, `unit`, `container`, `e2e`, `faults` and `test`: build everything they need, then run them."""
+"""`make lint`, `unit`, `container`, `e2e`, `swarm`, `faults` and `test`: build everything they need, then run them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ TIERS["test"] = (
     *COVERAGE,
     *("-m", "not long"),
 )
+# In one process: all files share one swarm.
+TIERS["swarm"] = ("tests/swarm", "--durations=20", "-m", "not long")
 TIERS["faults"] = ("tests/e2e", *PARALLEL, "-m", "faults")
 # A test without a backend of its own must not use the stacks of the person who runs it.
 PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")

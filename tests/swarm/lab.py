@@ -47,11 +47,11 @@ class Swarm(AbstractContextManager["Swarm"]):
     def __enter__(self) -> Self:
         """Boot the nodes and form the swarm; returns when all nodes are ready."""
         with ExitStack() as removals:
-            run = Run.claim()
-            removals.enter_context(guarded(run))
-            removals.callback(run.release)
-            removals.callback(run.remove)
-            self._build(run)
+            self.run = Run.claim()
+            removals.enter_context(guarded(self.run))
+            removals.callback(self.run.release)
+            removals.callback(self.run.remove)
+            self._build(self.run)
             self._removals = removals.pop_all()
         return self
 

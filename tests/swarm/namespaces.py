@@ -41,11 +41,11 @@ def processes(name: str) -> list[int]:
 
 def remove(name: str) -> None:
     """Kill every process in a namespace and remove it."""
-    until(lambda: not _killed(name), f"the processes in network namespace {name} to end", seconds=60)
+    until(lambda: not kill(name), f"the processes in network namespace {name} to end", seconds=60)
     ip("netns", "delete", name)
 
 
-def _killed(name: str) -> list[int]:
+def kill(name: str) -> list[int]:
     """Kill the processes in a namespace and return those that were there."""
     there = processes(name)
     for process in there:

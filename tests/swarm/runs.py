@@ -26,10 +26,10 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Run:
-    """The run with this index, which no other has while its lock is held."""
+    """The run with this index: no other has it while its lock is held."""
 
     index: int
-    lock: TextIOWrapper
+    lock: TextIOWrapper | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +74,8 @@ class Run:
 
     def release(self) -> None:
         """Let others have the index."""
-        self.lock.close()
+        if self.lock:
+            self.lock.close()
 
     def leftovers(self) -> list[str]:
         """Return what of this run is on the machine: folder, network namespaces, network device, control groups."""
@@ -87,7 +88,10 @@ class Run:
 
     def remove(self) -> None:
         """Kill every process of the run and remove all that it has created; nothing is an error that is not there."""
-        for namespace in namespaces.named(f"{self.name}-"):
+        there = namespaces.named(f"{self.name}-")
+        for namespace in there:  # all at once: no node is to notice that another is gone
+            namespaces.kill(namespace)
+        for namespace in there:
             namespaces.remove(namespace)
         if Path("/sys/class/net", self.name).exists():
             with suppress(subprocess.CalledProcessError):  # it disappears with the bridge's namespace

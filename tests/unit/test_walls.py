@@ -40,6 +40,7 @@ WALLS = {
     "tests.unit": Wall((), TIER),
     "tests.container": Wall((), TIER),
     "tests.e2e": Wall((), TIER),
+    "tests.swarm": Wall((), TIER),
 }
 # Packages that import no others of the program than these.
 LAYERS: dict[str, tuple[str, ...]] = {
