@@ -38,9 +38,7 @@ LONE_SWARM = "import time; from tests.swarm.lab import Swarm; s = Swarm(nodes=1)
 def service(swarm: Swarm, name: str, replicas: int, **options: object) -> Iterator[Service]:
     """Create a service of NGINX, wait until all its tasks run, and remove it at the end."""
     with closing(swarm.manager.client()) as client:
-        created = client.services.create(  # type: ignore[no-untyped-call]
-            NGINX, name=name, mode=ServiceMode("replicated", replicas), **options
-        )
+        created = client.services.create(NGINX, name=name, mode=ServiceMode("replicated", replicas), **options)
         try:
             until(lambda: len(running_on(swarm, created)) == replicas, f"{replicas} tasks of {name} to run")
             yield created
@@ -59,7 +57,8 @@ def running_on(swarm: Swarm, created: Service) -> list[str]:
 def containers(swarm: Swarm, name: str) -> list[Container]:
     """Return the containers of a service on all nodes that are on."""
     label = {"label": f"com.docker.swarm.service.name={name}"}
-    return [each for node in swarm.nodes if node.is_on for each in node.client().containers.list(True, filters=label)]
+    clients = [node.client() for node in swarm.nodes if node.is_on]
+    return [each for client in clients for each in client.containers.list(True, filters=label, ignore_removed=True)]
 
 
 @pytest.fixture
@@ -68,9 +67,10 @@ def name() -> str:
     return f"web-{uuid.uuid4().hex[:6]}"
 
 
-@pytest.fixture
-def web(swarm: Swarm, name: str) -> Iterator[Service]:
+@pytest.fixture(scope="class")
+def web(swarm: Swarm) -> Iterator[Service]:
     """Return a service with a task on each node, in an overlay network, at a port of each node."""
+    name = f"web-{uuid.uuid4().hex[:6]}"
     network = swarm.manager.client().networks.create(name, driver="overlay", attachable=True)
     ports = EndpointSpec(mode="dnsrr", ports={PORT: (PORT, "tcp", "host")})
     with service(swarm, name, len(swarm.nodes), networks=[name], endpoint_spec=ports, maxreplicas=1) as created:
@@ -88,23 +88,6 @@ def test_all_nodes_are_ready_under_their_names(swarm: Swarm) -> None:
         assert node.address in node.run("ip", "address", "show", "eth0").stdout
 
 
-def test_published_ports_of_all_nodes_are_reached(swarm: Swarm, web: Service) -> None:
-    assert running_on(swarm, web) == [node.hostname for node in swarm.nodes]
-    for node in swarm.nodes:
-        assert httpx.get(f"http://{node.address}:{PORT}/").status_code == 200, f"{node.hostname} runs a task"
-
-
-def test_tasks_reach_those_of_other_nodes_by_name(swarm: Swarm, web: Service, name: str) -> None:
-    container = containers(swarm, name)[0]
-
-    def found() -> set[str]:
-        return {line.split()[0] for line in execute(container, "getent", "ahostsv4", f"tasks.{name}")[1].splitlines()}
-
-    until(lambda: len(found()) == len(swarm.nodes), f"tasks.{name} to be those of all nodes")
-    for address in found():
-        shell_output(container, f"curl --fail --silent --output /dev/null http://{address}:{PORT}/")
-
-
 def test_an_unknown_name_does_not_exist_at_once(swarm: Swarm) -> None:
     question = b"\x12\x34\x01\x00\x00\x01" + 6 * b"\x00" + b"\x02no\x04such\x00" + b"\x00\x01\x00\x01"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -115,17 +98,36 @@ def test_an_unknown_name_does_not_exist_at_once(swarm: Swarm) -> None:
     assert answer[12:] == question[12:], "a resolver drops answers to other questions"
 
 
-def test_containers_on_all_nodes_reach_a_server_of_the_test(
-    swarm: Swarm, web: Service, name: str, tmp_path: Path
-) -> None:
-    (tmp_path / "page").write_text("from the test")
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer((swarm.address, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://{swarm.address}:{server.server_port}/page"
-        answers = [shell_output(each, f"curl --fail --silent {url}") for each in containers(swarm, name)]
-        server.shutdown()
-    assert answers == ["from the test"] * len(swarm.nodes)
+class TestServiceOnAllNodes:
+    def test_published_ports_of_all_nodes_are_reached(self, swarm: Swarm, web: Service) -> None:
+        assert running_on(swarm, web) == [node.hostname for node in swarm.nodes]
+        for node in swarm.nodes:
+            assert httpx.get(f"http://{node.address}:{PORT}/").status_code == 200, f"{node.hostname} runs a task"
+
+    def test_tasks_reach_those_of_other_nodes_by_name(self, swarm: Swarm, web: Service) -> None:
+        container = containers(swarm, str(web.name))[0]
+
+        def found() -> set[str]:
+            return {
+                line.split()[0]
+                for line in execute(container, "getent", "ahostsv4", f"tasks.{web.name}")[1].splitlines()
+            }
+
+        until(lambda: len(found()) == len(swarm.nodes), f"tasks.{web.name} to be those of all nodes")
+        for address in found():
+            shell_output(container, f"curl --fail --silent --output /dev/null http://{address}:{PORT}/")
+
+    def test_containers_on_all_nodes_reach_a_server_of_the_test(
+        self, swarm: Swarm, web: Service, tmp_path: Path
+    ) -> None:
+        (tmp_path / "page").write_text("from the test")
+        handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+        with http.server.ThreadingHTTPServer((swarm.address, 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://{swarm.address}:{server.server_port}/page"
+            answers = [shell_output(each, f"curl --fail --silent {url}") for each in containers(swarm, str(web.name))]
+            server.shutdown()
+        assert answers == ["from the test"] * len(swarm.nodes)
 
 
 def test_tasks_move_from_a_node_without_power_and_it_comes_back_with_its_data(swarm: Swarm, name: str) -> None:
@@ -156,7 +158,7 @@ def test_a_drained_node_has_no_tasks_until_it_is_active(swarm: Swarm, name: str)
             until(lambda: running_on(swarm, created) == [node_3.hostname] * 2, "both tasks to run on the other node")
             swarm.activate(node_2)
             created.reload()
-            created.scale(4)
+            created.scale(4)  # type: ignore[no-untyped-call]
             until(lambda: node_2.hostname in running_on(swarm, created), "a new task to run on the active node")
     finally:
         swarm.restore()
