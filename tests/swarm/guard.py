@@ -34,7 +34,7 @@ def main(index: int) -> None:
 
 
 def _removed(index: int) -> bool:
-    run = Run.lock_index(index)
+    run = Run(index).locked()
     if run:
         run.remove()
         run.release()

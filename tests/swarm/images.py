@@ -14,25 +14,30 @@ import docker
 from docker.errors import ImageNotFound
 
 from offline.images.builder import saved
-from offline.images.machine import cache_folder, locked
+from offline.images.machine import cache_folder
 from tests.support.containers import DOCKER_SECONDS, require_image
 from tests.swarm import namespaces
 from tests.swarm.commands import run
 from tests.swarm.engine import Engine
+from tests.swarm.locks import lock
 from tests.swarm.runs import PREFIX
 
-NAME = f"{PREFIX}-images"
+LOCK, ENGINE = f"{PREFIX}-images", "images"
 # Of a data root: what Docker Engine records of images, and their layers.
 RECORDS, LAYERS = "image", "overlay2"
 
 
-def put(images: Sequence[str], data_roots: Sequence[Path]) -> None:
-    """Put images of the Docker Engine at DOCKER_HOST into empty data roots. Raises MissingImage."""
+def put(images: Sequence[str], data_roots: Sequence[Path], run_name: str) -> None:
+    """Put images of the Docker Engine at DOCKER_HOST into empty data roots. Raises MissingImage.
+
+    The Docker Engine that loads them, if one has to, belongs to the run of this name.
+    """
     if not images:
         return  # dockerd creates its data root itself
-    with closing(docker.from_env(timeout=DOCKER_SECONDS)) as host, locked(NAME):
-        store = _folder()
-        _fill(store, host, sorted(set(images)))
+    # Beside the runs: hard links do not lead to another file system.
+    store = cache_folder("swarm") / "images"
+    with closing(docker.from_env(timeout=DOCKER_SECONDS)) as host, lock(LOCK):
+        _fill(store, host, sorted(set(images)), f"{run_name}-{ENGINE}")
         for data_root in data_roots:
             data_root.mkdir(parents=True)
             # Records are replaced in the course of time, and there are few of them.
@@ -40,12 +45,7 @@ def put(images: Sequence[str], data_roots: Sequence[Path]) -> None:
             run(["cp", "--archive", "--link", str(store / "data" / LAYERS), str(data_root)])
 
 
-def _folder() -> Path:
-    # Beside the runs: hard links do not lead to another file system.
-    return cache_folder("swarm") / "images"
-
-
-def _fill(store: Path, host: docker.DockerClient, images: list[str]) -> None:
+def _fill(store: Path, host: docker.DockerClient, images: Sequence[str], namespace: str) -> None:
     """Load what the store lacks or has an older build of."""
     for image in images:
         require_image(host, image)
@@ -55,7 +55,7 @@ def _fill(store: Path, host: docker.DockerClient, images: list[str]) -> None:
         return
     # Until it is written again, the store counts as not complete; its Docker Engine finds out what it has.
     record.unlink(missing_ok=True)
-    with _started(store) as engine, closing(engine.client(DOCKER_SECONDS)) as client:
+    with _started(store, namespace) as engine, closing(engine.client(DOCKER_SECONDS)) as client:
         missing = [image for image, identifier in wanted.items() if _identifier(client, image) != identifier]
         if missing:
             client.images.load(saved(host, missing))  # type: ignore[arg-type]
@@ -82,21 +82,19 @@ def _tidy(client: docker.DockerClient, host: docker.DockerClient) -> None:
 
 
 @contextmanager
-def _started(store: Path) -> Iterator[Engine]:
+def _started(store: Path, namespace: str) -> Iterator[Engine]:
     """Run a Docker Engine without networks on the store; it has ended when the context has."""
-    _remove_namespace()
-    namespaces.add(NAME)
-    engine = Engine(store, NAME, NAME, bridge="none", iptables=False)
+    for left in namespaces.named(f"{PREFIX}-*-{ENGINE}"):  # by a process that was killed: this one holds the lock
+        namespaces.remove(left)
+    namespaces.add(namespace)
+    engine = Engine(store, namespace, ENGINE, bridge="none", iptables=False)
     try:
         engine.launch()
         engine.wait()
         yield engine
         engine.end(signal.SIGTERM)  # everything is written
+    except Exception as error:
+        error.add_note(f"If it fails again, remove the images of earlier runs: rm -r {store}")
+        raise
     finally:
-        _remove_namespace()
-
-
-def _remove_namespace() -> None:
-    """Remove it, and with it what a killed run left in it."""
-    if NAME in namespaces.named(NAME):
-        namespaces.remove(NAME)
+        namespaces.remove(namespace)

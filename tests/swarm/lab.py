@@ -6,6 +6,7 @@ host mode, use `endpoint_mode: dnsrr`), and without its ciphers encrypted overla
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,13 +23,15 @@ from tests.swarm.runs import Run
 ASK_SECONDS = 5
 SWARM_PORT = 2377
 READY, DOWN = "ready", "down"
+UNREACHABLE = (DockerException, RequestException)
 MOVED_ON = "update out of sequence"
 
 
 class Swarm(AbstractContextManager["Swarm"]):
     """Nodes that have joined one swarm, the first of them as managers. All is removed when the context ends.
 
-    Also after the process of the test was killed: by the guard it has started, else by the next swarm.
+    Also after the process of the test was killed: by the guard it has started, else by the next swarm. `address` is
+    that of this machine in the nodes' LAN: what listens on it is reached by the containers of all nodes.
     """
 
     def __init__(
@@ -42,7 +45,6 @@ class Swarm(AbstractContextManager["Swarm"]):
         self._removals = ExitStack()
         self.nodes: list[Node] = []
         self.address = ""
-        """This machine's address in the LAN: containers on all nodes reach what a test listens with on it."""
 
     def __enter__(self) -> Self:
         """Boot the nodes and form the swarm; returns when all nodes are ready."""
@@ -72,25 +74,22 @@ class Swarm(AbstractContextManager["Swarm"]):
 
     @property
     def manager(self) -> Node:
-        """A manager that is on: the first."""
-        return next(node for node in self.managers if node.is_on)
+        """The first manager that is on and answers. Raises DockerException or RequestException without a quorum."""
+        return self._asked()[0]
 
     @property
-    def leader(self) -> Node:
-        """The manager that is the leader now."""
+    def leader(self) -> Node | None:
+        """The manager that is the leader now; None without a quorum."""
         leaders = [each["ID"] for each in self._listed() if each.get("ManagerStatus", {}).get("Leader")]
-        return next(node for node in self.nodes if node.id in leaders)
+        return next((node for node in self.nodes if node.id in leaders), None)
 
     def state(self, node: Node) -> str:
-        """Return what the managers take a node for: `ready`, `down`, `unknown` or `disconnected`."""
-        return str(next(each["Status"]["State"] for each in self._listed() if each["ID"] == node.id))
+        """Return what the managers take a node for: `ready`, `down`, `unknown`, …; empty without a quorum."""
+        return next((str(each["Status"]["State"]) for each in self._listed() if each["ID"] == node.id), "")
 
     def is_ready(self, node: Node) -> bool:
         """Return whether a node is ready and, if it is a manager, the leader reaches it; False without a quorum."""
-        try:
-            listed = next((each for each in self._listed() if each["ID"] == node.id), {})
-        except (DockerException, RequestException):
-            return False
+        listed = next((each for each in self._listed() if each["ID"] == node.id), {})
         reachability = listed.get("ManagerStatus", {}).get("Reachability")
         wanted = "reachable" if node in self.managers else None
         return bool(listed.get("Status", {}).get("State") == READY and reachability == wanted)
@@ -98,7 +97,7 @@ class Swarm(AbstractContextManager["Swarm"]):
     def wait_until_ready(self) -> None:
         """Wait until all nodes are ready and all managers are reachable."""
         for node in self.nodes:
-            until(lambda node=node: self.is_ready(node), f"{node.hostname} to be ready")  # type: ignore[misc]
+            until(partial(self.is_ready, node), f"{node.hostname} to be ready")
 
     def wait_until_down(self, node: Node) -> None:
         """Wait until the managers take a node for down."""
@@ -133,7 +132,7 @@ class Swarm(AbstractContextManager["Swarm"]):
             Node(lan, number, hostname, run.folder / f"node-{number}", run.control_group(f"node-{number}"))
             for number, hostname in enumerate(self._hostnames, start=1)
         ]
-        images.put(self._images, [node.data_root for node in self.nodes])
+        images.put(self._images, [node.data_root for node in self.nodes], run.name)
         lan.build()
         lan.start_resolver()
         for node in self.nodes:
@@ -160,10 +159,25 @@ class Swarm(AbstractContextManager["Swarm"]):
         for node in self.nodes:
             node.id = str(node.info()["NodeID"])
 
+    def _asked(self) -> tuple[Node, list[dict[str, Any]]]:
+        """Return a manager that answers, and what it reports of all nodes."""
+        failed: Exception = DockerException("no manager of the swarm is on")
+        for node in self.managers:
+            if not node.is_on:
+                continue
+            try:
+                with closing(node.client(ASK_SECONDS)) as client:
+                    return node, [each.attrs for each in client.nodes.list()]  # type: ignore[no-untyped-call]
+            except UNREACHABLE as error:
+                failed = error
+        raise failed
+
     def _listed(self) -> list[dict[str, Any]]:
-        """Return what a manager reports of all nodes. Raises DockerException or RequestException without a quorum."""
-        with closing(self.manager.client(ASK_SECONDS)) as client:
-            return [node.attrs for node in client.nodes.list()]  # type: ignore[no-untyped-call]
+        """Return what a manager reports of all nodes; nothing without a quorum."""
+        try:
+            return self._asked()[1]
+        except UNREACHABLE:
+            return []
 
     def _update(self, node: Node, change: dict[str, object]) -> None:
         until(lambda: self._updated(node, change), f"{node.hostname} to be updated with {change}")

@@ -29,9 +29,9 @@ def enter(name: str) -> list[str]:
     return ["nsenter", f"--net={FOLDER / name}", "--"]
 
 
-def named(prefix: str) -> list[str]:
-    """Return the names of the namespaces that begin with a prefix."""
-    return sorted(path.name for path in FOLDER.glob(f"{prefix}*"))
+def named(pattern: str) -> list[str]:
+    """Return the names of the namespaces that match a shell pattern."""
+    return sorted(path.name for path in FOLDER.glob(pattern))
 
 
 def processes(name: str) -> list[int]:

@@ -81,7 +81,7 @@ class Lan:
 
     def unplug(self, number: int) -> None:
         """Remove a node's link and network namespace, if it has one."""
-        if self.namespace(number) in namespaces.named(self.name):
+        if namespaces.named(self.namespace(number)):
             # Not left to the end of the namespace, which the kernel may put off.
             with suppress(subprocess.CalledProcessError):
                 ip("-n", self.bridge_namespace, "link", "delete", f"node-{number}")

@@ -4,11 +4,11 @@ A run holds the lock of its index as long as its process lives; the kernel relea
 """
 
 import errno
-import fcntl
+import os
 import shutil
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Self
@@ -17,6 +17,7 @@ from offline.images.machine import cache_folder
 from tests.support.waiting import until
 from tests.swarm import namespaces
 from tests.swarm.commands import ip
+from tests.swarm.locks import try_lock
 
 PREFIX = "dhis2-swarm"
 # A network device's name has at most 15 characters.
@@ -29,7 +30,7 @@ class Run:
     """The run with this index: no other has it while its lock is held."""
 
     index: int
-    lock: TextIOWrapper | None = None
+    held: TextIOWrapper | None = None
 
     @property
     def name(self) -> str:
@@ -45,50 +46,45 @@ class Run:
         """Return the name of the control group of a node's containers."""
         return f"/{self.name}-{name}"
 
-    @classmethod
-    def lock_index(cls, index: int) -> Self | None:
-        """Return the run with an index; None while another process holds its lock."""
-        # The file stays: a second process may have it open and wait for nothing else.
-        lock = (cache_folder("locks") / f"swarm-run-{index}.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            return None
-        return cls(index, lock)
+    def locked(self) -> Self | None:
+        """Return this run with its lock; None while another process holds that."""
+        held = try_lock(self.name)
+        return replace(self, held=held) if held else None
 
     @classmethod
     def claim(cls) -> Self:
         """Return a run with an index that no other has, and remove what killed runs have left."""
+        assert os.geteuid() == 0, "only root may create the namespaces of a swarm's nodes; run this as root"
         claimed: Self | None = None
-        for index in INDEXES:
-            run = cls.lock_index(index)
-            if run and run.leftovers():
-                run.remove()
-            if run and claimed is None:
-                claimed = run
-            elif run:
-                run.release()
+        for run in map(cls, INDEXES):
+            locked = run.locked() if claimed is None or run.leftovers() else None
+            if locked is None:
+                continue
+            locked.remove()
+            if claimed is None:
+                claimed = locked
+            else:
+                locked.release()
         assert claimed, f"{len(INDEXES)} swarms run on this machine already"
         return claimed
 
     def release(self) -> None:
         """Let others have the index."""
-        if self.lock:
-            self.lock.close()
+        if self.held:
+            self.held.close()
 
     def leftovers(self) -> list[str]:
         """Return what of this run is on the machine: folder, network namespaces, network device, control groups."""
         device = Path("/sys/class/net", self.name)
         return [
             *(str(path) for path in (self.folder, device) if path.exists()),
-            *namespaces.named(f"{self.name}-"),
+            *namespaces.named(f"{self.name}-*"),
             *map(str, self._control_groups()),
         ]
 
     def remove(self) -> None:
         """Kill every process of the run and remove all that it has created; nothing is an error that is not there."""
-        there = namespaces.named(f"{self.name}-")
+        there = namespaces.named(f"{self.name}-*")
         for namespace in there:  # all at once: no node is to notice that another is gone
             namespaces.kill(namespace)
         for namespace in there:
