@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from offline.plugins.formats import FORMATS
 from offline.plugins.property_values import UNKNOWN, Properties, has_unknown
 from offline.plugins.resource_schema import Property, Schema
 
 # The real providers list the inputs that they have filled in under this name; Pulumi does not show it.
 DEFAULTS = "__defaults"
+UNSUPPORTED = "unsupported"
 
 
 def check(schema: Schema, name: str, news: Properties) -> tuple[Properties, list[str]]:
@@ -22,12 +24,12 @@ def _object(schema: Schema, news: Mapping[str, Any], path: str) -> tuple[Propert
     sent = {key: value for key, value in news.items() if not key.startswith("__") and value is not None}
     inputs: Properties = {}
     failures = [
-        f"The offline fake provider does not support {key!r}. Examine values at '{path}.{key}'."
+        f"{_unknown_key(schema, key)}. Examine values at '{path}.{key}'."
         for key in sent
-        if key not in schema or schema[key].output
+        if key not in schema or _is_no_input(schema[key])
     ]
     for key, prop in schema.items():
-        if key in sent and not prop.output:
+        if key in sent and not _is_no_input(prop):
             inputs[key], refused = _value(prop, sent[key], f"{path}.{key}")
             failures += refused
         elif prop.required:
@@ -35,6 +37,16 @@ def _object(schema: Schema, news: Mapping[str, Any], path: str) -> tuple[Propert
         elif prop.default is not None:
             inputs[key] = prop.default
     return inputs, failures
+
+
+def _is_no_input(prop: Property) -> bool:
+    return prop.output or prop.type == UNSUPPORTED
+
+
+def _unknown_key(schema: Schema, key: str) -> str:
+    if schema.complete and key not in schema:
+        return "Invalid or unknown key"
+    return f"The offline fake provider does not support {key!r}"
 
 
 def _value(prop: Property, value: Any, path: str) -> tuple[Any, list[str]]:  # noqa: ANN401 - as wide as JSON
@@ -89,3 +101,6 @@ def _rules(prop: Property, value: Any) -> Iterator[str]:  # noqa: ANN401 - as wi
         yield f"'{value}' cannot be lower than {prop.minimum}"
     if prop.only is not None and value != prop.only:
         yield f"The offline fake provider supports only {prop.only!r} here"
+    if prop.format and (reason := FORMATS[prop.format](value)):
+        # A secret is shown by the real provider.
+        yield f"'{'[secret]' if prop.secret else value}' {reason}"

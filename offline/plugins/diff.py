@@ -2,6 +2,8 @@
 
 - A property that is not set equals the zero value of its type; one that the provider computes may be left out.
 - Sets have no order. Strings are compared as written: "60s" is not "1m0s".
+- So in nested objects. A member of one may replace the resource; one of the items of a set does with every change of
+  the set, because its items have no identity.
 - An unknown value counts as changed, except where the provider can compute it (environment, labels). So a container is
   planned to be replaced before its network is deleted, and one whose environment names another container is replaced
   only when that name turns out to differ.
@@ -9,6 +11,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pulumi.runtime.proto import provider_pb2
@@ -23,20 +26,54 @@ def diff(
     schema: Schema, olds: Properties, news: Properties, ignored: Sequence[str], delete_before_replace: bool
 ) -> provider_pb2.DiffResponse:
     """Return what differs between a state and complete inputs, and whether the resource is replaced for it."""
+    news = {**news, **{key: with_computed(schema[key], olds.get(key), news.get(key)) for key in news if key in schema}}
     kinds = {key: _kind(prop, olds.get(key), news.get(key)) for key, prop in schema.items() if key not in ignored}
     changed = sorted(key for key, kind in kinds.items() if kind)
-    replaces = [key for key in changed if schema[key].replace]
+    replaces = [key for key in changed if _replaces(schema[key], olds.get(key), news.get(key))]
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
         replaces=replaces,
         diffs=changed,
         detailedDiff={
-            key: provider_pb2.PropertyDiff(kind=Kind.Value(kinds[key] + ("_REPLACE" if schema[key].replace else "")))
+            key: provider_pb2.PropertyDiff(kind=Kind.Value(kinds[key] + ("_REPLACE" if key in replaces else "")))
             for key in changed
         },
         hasDetailedDiff=True,
         deleteBeforeReplace=bool(replaces) and delete_before_replace,
     )
+
+
+def with_computed(prop: Property, old: Any, new: Any) -> Any:  # noqa: ANN401 - as wide as JSON
+    """Return a new value with what the provider has computed inside the old one, where nothing is set for it."""
+    if prop.type == "object" and isinstance(old, Mapping) and isinstance(new, Mapping):
+        kept = {key: old[key] for key, member in prop.members.items() if member.computed and old.get(key) is not None}
+        set_ = {key: value for key, value in new.items() if value is not None}
+        return kept | {
+            key: with_computed(prop.members[key], old.get(key), value) if key in prop.members else value
+            for key, value in set_.items()
+        }
+    if prop.type == "objectList" and isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        item = replace(prop, type="object")
+        return [with_computed(item, *pair) for pair in zip(old, new, strict=True)]
+    return new
+
+
+def _replaces(prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as wide as JSON
+    """Return whether a property that differs replaces the resource: itself, or by a member that differs."""
+    if prop.replace:
+        return True
+    if prop.type != "object":
+        return _can_replace(prop)  # the items of a set are never the same ones
+    old, new = (value if isinstance(value, Mapping) else {} for value in (old, new))
+    return any(
+        _replaces(member, old.get(key), new.get(key))
+        for key, member in prop.members.items()
+        if _kind(member, old.get(key), new.get(key))
+    )
+
+
+def _can_replace(prop: Property) -> bool:
+    return prop.replace or any(map(_can_replace, prop.members.values()))
 
 
 def _kind(prop: Property, old: Any, new: Any) -> str:  # noqa: ANN401 - as wide as JSON
@@ -45,7 +82,7 @@ def _kind(prop: Property, old: Any, new: Any) -> str:  # noqa: ANN401 - as wide 
     if _keeps_old(prop, old, new):
         return ""
     # A failed create leaves computed lists out of the state: that they are still to be computed is a change.
-    to_compute = new is None and old is None and prop.type.endswith("List")
+    to_compute = new is None and old is None and prop.type.endswith("List") and (prop.computed or prop.output)
     if not has_unknown(new) and not to_compute and _normal(prop, old) == _normal(prop, new):
         return ""
     if old is None or old in ("", [], {}):
@@ -74,4 +111,6 @@ def _normal_item(prop: Property, value: Any) -> Any:  # noqa: ANN401 - as wide a
         members = {key: _normal(member, value.get(key, member.default)) for key, member in prop.members.items()}
         # An object of which every member is zero is set all the same.
         return {key: member for key, member in members.items() if member is not None}
+    if prop.format == "ratio" and value:
+        return float(value) or None
     return value or None

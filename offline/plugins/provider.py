@@ -8,7 +8,7 @@ from google.protobuf import any_pb2, empty_pb2, struct_pb2
 from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2  # noqa: F401
 
 from offline.plugins.check import DEFAULTS, check
-from offline.plugins.diff import diff
+from offline.plugins.diff import diff, with_computed
 from offline.plugins.grpc_server import UNKNOWN_CODE, Context, abort
 from offline.plugins.property_values import UNKNOWN, Properties, from_struct, secret, to_struct
 from offline.plugins.resource import InitError, ProviderError, Resource
@@ -51,7 +51,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind, name = _type(request.urn), request.urn.rsplit("::", 1)[-1]
         if kind not in self.resources:
             return _check_response({}, [UNSUPPORTED_TYPE.format(package=self.package, type=kind)])
-        return _check_response(*check(self.resources[kind].schema, name, from_struct(request.news)))
+        news = from_struct(request.news)
+        inputs, failures = check(self.resources[kind].schema, name, news)
+        refused = self.resources[kind].refused(news)
+        return _check_response(
+            inputs, [*failures, *(f"{reason}. Examine values at '{name}.{path}'." for path, reason in refused)]
+        )
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         resource = self._resource(request.urn, context)
@@ -76,17 +81,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         present = {key: outputs.get(key) for key in inputs if key in resource.schema}
         return provider_pb2.ReadResponse(
-            id=request.id, properties=_to_state(resource, outputs), inputs=to_struct({**inputs, **present})
+            id=outputs.pop("id", None) or request.id,
+            properties=_to_state(resource, outputs),
+            inputs=_to_state(resource, {**inputs, **present}),
         )
 
     def Update(self, request: provider_pb2.UpdateRequest, context: Context) -> provider_pb2.UpdateResponse:
         resource = self._resource(request.urn, context)
         olds, news = from_struct(request.olds), _without_defaults(from_struct(request.news))
+        schema = resource.schema
         # What the provider has computed stays; any other input that is not set any more is dropped.
-        kept = {
-            key: olds[key] for key, prop in resource.schema.items() if key in olds and (prop.computed or prop.output)
-        }
-        outputs = {**kept, **news}
+        kept = {key: olds[key] for key, prop in schema.items() if key in olds and (prop.computed or prop.output)}
+        planned = {key: with_computed(schema[key], olds.get(key), value) for key, value in news.items()}
+        outputs = {**kept, **planned}
         if not request.preview:
             self._guard(context, lambda: resource.update(request.id, olds, outputs))
         return provider_pb2.UpdateResponse(properties=_to_state(resource, outputs))

@@ -1,5 +1,6 @@
 """What a provider's resource types answer; provider.py turns the Pulumi engine's requests into these calls."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from offline.plugins.property_values import Properties
@@ -25,12 +26,16 @@ class Resource:
     schema: ClassVar[Schema]
     delete_before_replace: ClassVar[bool] = False
 
+    def refused(self, news: Properties) -> Iterator[tuple[str, str]]:
+        """Yield what the schema cannot say: for each combination of inputs that is refused its path and the reason."""
+        yield from ()
+
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         """Create it and return its id and outputs; raises InitError when it exists and is incomplete."""
         raise NotImplementedError
 
     def read(self, identifier: str, olds: Properties) -> Properties | None:
-        """Return its present outputs, None when it no longer exists."""
+        """Return its present outputs, None when it no longer exists. An `id` in them is another one that it has now."""
         return olds
 
     def update(self, identifier: str, olds: Properties, news: Properties) -> None:

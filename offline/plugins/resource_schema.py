@@ -1,7 +1,8 @@
 """The schema of a resource: what the real provider declares of each property that this program uses.
 
 Read from a `schema.json` beside each provider. Types: string, int, bool, map, object, stringList, stringSet,
-objectList, objectSet. `constants` are inputs that the provider fills in, and accepts in no other value.
+objectList, objectSet. `constants` are inputs that the provider fills in, and accepts in no other value. A resource that
+is `complete` names all that the real provider declares, what the fake one does not support as of the type unsupported.
 """
 
 import json
@@ -12,12 +13,19 @@ from pathlib import Path
 from typing import Any
 
 
+class Schema(dict[str, "Property"]):
+    """Properties by name. `complete`: the real provider has no others, and says so of any other name."""
+
+    complete: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Property:
     """One property of a resource, or one member of a nested object (`members`).
 
     `replace`: a change replaces the resource. `computed`: the provider fills it in when it is not set. `output`: it is
     never an input. `only`: the one value that the program sends, or that the provider fills in as `default`.
+    `format`: what a string is, `duration`, `ratio` or `base64`.
     """
 
     type: str
@@ -29,8 +37,9 @@ class Property:
     default: Any = None
     only: Any = None
     pattern: str = ""
+    format: str = ""
     minimum: int | None = None
-    members: "Schema" = field(default_factory=dict)
+    members: Schema = field(default_factory=Schema)
 
     @property
     def is_collection(self) -> bool:
@@ -38,7 +47,6 @@ class Property:
         return self.type.endswith(("List", "Set"))
 
 
-Schema = Mapping[str, Property]
 CONSTANT_TYPES = {str: "string", int: "int", bool: "bool"}
 
 
@@ -48,13 +56,18 @@ def schemas(path: Path) -> Mapping[str, Schema]:
     return {name: _schema(properties) for name, properties in json.loads(path.read_text()).items()}
 
 
-def _schema(properties: Mapping[str, Any]) -> Schema:
+def _schema(properties: Mapping[str, Any], complete: bool = False) -> Schema:
+    """Return the schema of an object; one in a complete resource is complete, too."""
+    complete = complete or bool(properties.get("complete"))
     constants = {
         name: Property(type=CONSTANT_TYPES[type(value)], default=value, only=value)
         for name, value in properties.get("constants", {}).items()
     }
-    return constants | {
-        name: Property(**{**declared, "members": _schema(declared.get("members", {}))})
-        for name, declared in properties.items()
-        if name != "constants"
+    declared = {
+        name: Property(**{**declaration, "members": _schema(declaration.get("members", {}), complete)})
+        for name, declaration in properties.items()
+        if name not in ("constants", "complete")
     }
+    schema = Schema(constants | declared)
+    schema.complete = complete
+    return schema

@@ -36,7 +36,7 @@ class Connection:
             raise ProviderError(f"failed to connect to any docker daemon: {host}: {error}") from error
 
     def inspect(self, kind: str, identifier: str) -> dict[str, Any] | None:
-        """Return what Docker Engine reports of a container, image, network or volume; None when there is none."""
+        """Return what Docker Engine reports of a container, image or another kind; None when there is none."""
         try:
             return dict(getattr(self.api, f"inspect_{kind}")(identifier))
         except NotFound:
@@ -46,12 +46,12 @@ class Connection:
 
 
 @contextmanager
-def docker_errors(failure: str) -> Iterator[None]:
-    """Raise an error of Docker Engine as ProviderError, with `failure` before it."""
+def docker_errors(failure: str = "") -> Iterator[None]:
+    """Raise an error of Docker Engine as ProviderError, with `failure` before it if there is one."""
     try:
         yield
     except APIError as error:
-        raise ProviderError(f"{failure}: {message(error)}") from error
+        raise ProviderError(": ".join(filter(None, (failure, message(error))))) from error
 
 
 def message(error: Exception) -> str:

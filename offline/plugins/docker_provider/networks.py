@@ -72,6 +72,8 @@ class Network(Labelled):
         with docker_errors("Unable to create network"):
             identifier = self.connection.api.create_network(
                 inputs["name"],
+                driver=inputs.get("driver"),
+                attachable=bool(inputs.get("attachable")),
                 internal=bool(inputs.get("internal")),
                 labels=label_map(inputs),
                 options=inputs.get("options"),
@@ -81,6 +83,8 @@ class Network(Labelled):
 
     def _outputs(self, inspected: Properties) -> Properties:
         return {
+            # With what Docker Engine adds: after a refresh, options of an overlay network replace it.
+            "attachable": bool(inspected.get("Attachable")),
             "internal": inspected["Internal"],
             "ipamConfigs": [{"subnet": pool["Subnet"]} for pool in inspected["IPAM"]["Config"]],
             "options": inspected.get("Options") or {},

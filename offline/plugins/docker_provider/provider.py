@@ -6,13 +6,16 @@ from importlib import metadata
 
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from offline.plugins.docker_provider.configs import CONFIG, SECRET, Secret, ServiceConfig
 from offline.plugins.docker_provider.connection import Connection
 from offline.plugins.docker_provider.container import CONTAINER, Container
 from offline.plugins.docker_provider.images import REMOTE_IMAGE, RemoteImage
 from offline.plugins.docker_provider.networks import NETWORK, VOLUME, Network, Volume
+from offline.plugins.docker_provider.service import SERVICE, Service
 from offline.plugins.grpc_server import serve
 from offline.plugins.property_values import UNKNOWN, Properties
 from offline.plugins.provider import Provider
+from offline.plugins.resource import Resource
 
 SETTINGS = {"host", "sshOpts", "version"}  # Pulumi adds the version
 
@@ -22,8 +25,16 @@ class DockerProvider(Provider):
 
     def __init__(self) -> None:
         self.connection = Connection()
-        types = {CONTAINER: Container, NETWORK: Network, VOLUME: Volume, REMOTE_IMAGE: RemoteImage}
-        resources = {name: resource(self.connection) for name, resource in types.items()}
+        types = {
+            CONTAINER: Container,
+            NETWORK: Network,
+            VOLUME: Volume,
+            REMOTE_IMAGE: RemoteImage,
+            SERVICE: Service,
+            CONFIG: ServiceConfig,
+            SECRET: Secret,
+        }
+        resources: dict[str, Resource] = {name: resource(self.connection) for name, resource in types.items()}
         super().__init__("docker", metadata.version("pulumi-docker"), resources)
 
     def check_settings(self, settings: Properties) -> tuple[Properties, list[str]]:
