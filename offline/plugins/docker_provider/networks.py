@@ -86,7 +86,8 @@ class Network(Labelled):
             # With what Docker Engine adds: after a refresh, options of an overlay network replace it.
             "attachable": bool(inspected.get("Attachable")),
             "internal": inspected["Internal"],
-            "ipamConfigs": [{"subnet": pool["Subnet"]} for pool in inspected["IPAM"]["Config"]],
+            # An overlay network has none until the swarm has allocated it.
+            "ipamConfigs": [{"subnet": pool["Subnet"]} for pool in inspected["IPAM"]["Config"] or []],
             "options": inspected.get("Options") or {},
             "scope": inspected["Scope"],
         }

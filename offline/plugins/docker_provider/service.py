@@ -94,10 +94,11 @@ class Service(Resource):
         """
         try:
             with docker_errors():
-                version = self.connection.api.inspect_service(identifier)["Version"]["Index"]
+                present = self.connection.api.inspect_service(identifier)
+                environment = present["Spec"]["TaskTemplate"]["ContainerSpec"].get("Env") or []
                 # No registry is asked for the image now: a digest of the create is lost.
-                body = service_spec.service_body(news)
-                self._post(f"/services/{identifier}/update", body, version=version)
+                body = service_spec.service_body(news, environment)
+                self._post(f"/services/{identifier}/update", body, version=present["Version"]["Index"])
             if converge := news.get("convergeConfig"):
                 service_convergence.wait_for_update(self.connection.api, identifier, converge)
         except ProviderError as error:

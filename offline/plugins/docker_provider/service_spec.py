@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from offline.plugins.docker_provider.image_names import tagged
@@ -45,12 +45,15 @@ RESTART_DURATIONS = {"delay": "Delay", "window": "Window"}
 Request = dict[str, Any]
 
 
-def service_body(inputs: Properties) -> Request:
-    """Return the body of the request; raises ProviderError for a network without id and name."""
+def service_body(inputs: Properties, present: Sequence[str] = ()) -> Request:
+    """Return the body of the request; raises ProviderError for a network without id and name.
+
+    `present` is the environment that the service has, in Docker Engine's order.
+    """
     return {
         "Name": inputs["name"],
         "Labels": label_map(inputs),
-        "TaskTemplate": _task(inputs["taskSpec"]),
+        "TaskTemplate": _task(inputs["taskSpec"], present),
         "Mode": _mode(inputs.get("mode") or {}),
         "UpdateConfig": _roll(inputs.get("updateConfig")),
         "RollbackConfig": _roll(inputs.get("rollbackConfig")),
@@ -58,10 +61,10 @@ def service_body(inputs: Properties) -> Request:
     }
 
 
-def _task(task: Properties) -> Request:
+def _task(task: Properties, present: Sequence[str]) -> Request:
     driver = task.get("logDriver")
     return {
-        "ContainerSpec": _container(task["containerSpec"]),
+        "ContainerSpec": _container(task["containerSpec"], present),
         "Resources": _resources(task.get("resources") or {}),
         "RestartPolicy": _restart_policy(task.get("restartPolicy")),
         "Placement": _placement(task.get("placement") or {}),
@@ -72,15 +75,12 @@ def _task(task: Properties) -> Request:
     }
 
 
-def _container(spec: Properties) -> Request:
-    environment = [f"{name}={value}" for name, value in (spec.get("env") or {}).items()]
-    # Each request of the real plugin has an order of its own: Docker Engine restarts all tasks when it differs.
-    random.shuffle(environment)
+def _container(spec: Properties, present: Sequence[str]) -> Request:
     return {
         **_renamed(spec, CONTAINER),
         "Image": tagged(spec["image"]),
         "Labels": label_map(spec),
-        "Env": environment,
+        "Env": _environment(spec.get("env") or {}, present),
         # What is not set is sent nevertheless: no time to stop in, and no init process whatever dockerd's default is.
         "StopGracePeriod": _nanoseconds(spec.get("stopGracePeriod")),
         "Init": bool(spec.get("init")),
@@ -91,6 +91,16 @@ def _container(spec: Properties) -> Request:
         "Configs": [_file("Config", config) for config in _ordered(spec.get("configs"))],
         "Secrets": [_file("Secret", secret) for secret in _ordered(spec.get("secrets"))],
     }
+
+
+def _environment(variables: Mapping[str, str], present: Sequence[str]) -> list[str]:
+    """Return an environment in an order that is never the present one.
+
+    The real plugin's is random: by chance it is the present one, else Docker Engine restarts all tasks.
+    """
+    entries = [f"{name}={value}" for name, value in variables.items()]
+    random.shuffle(entries)
+    return [*entries[1:], *entries[:1]] if entries == list(present) else entries
 
 
 def _healthcheck(check: Properties | None) -> Request:
