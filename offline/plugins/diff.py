@@ -16,7 +16,7 @@ from typing import Any
 
 from pulumi.runtime.proto import provider_pb2
 
-from offline.plugins.property_values import Properties, has_unknown
+from offline.plugins.property_values import UNKNOWN, Properties, has_unknown
 from offline.plugins.resource_schema import Property, Schema
 
 Kind = provider_pb2.PropertyDiff.Kind
@@ -60,8 +60,9 @@ def with_computed(prop: Property, old: Any, new: Any) -> Any:  # noqa: ANN401 - 
 
 def _replaces(prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as wide as JSON
     """Return whether a property that differs replaces the resource: itself, or by a member that differs."""
-    if prop.replace:
-        return True
+    if prop.replace or new is UNKNOWN:
+        # One that is unknown as a whole may have the same members: its dependencies are deleted while it uses them.
+        return prop.replace
     if prop.type != "object":
         return _can_replace(prop)  # the items of a set are never the same ones
     old, new = (value if isinstance(value, Mapping) else {} for value in (old, new))

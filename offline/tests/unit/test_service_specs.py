@@ -133,6 +133,7 @@ def test_unknown_ids_replace_for_a_network_and_update_for_a_file() -> None:
     state = refreshed(FULL)
     assert changes(state, service(*NETWORKS, 0, "id", UNKNOWN)) == {"taskSpec": "UPDATE_REPLACE"}
     assert changes(state, service(*CONTAINER, "configs", 0, "configId", UNKNOWN)) == {"taskSpec": "UPDATE"}
+    assert changes(state, service(taskSpec=UNKNOWN)) == {"taskSpec": "UPDATE"}, "so it does not go before what it uses"
 
 
 def test_the_request_is_docker_engines() -> None:
