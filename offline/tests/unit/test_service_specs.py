@@ -225,6 +225,14 @@ def test_a_global_service_has_neither_replicas_nor_a_way_to_wait(news: Json, pat
     assert all(reason.startswith("Conflicting configuration arguments. ") for _, reason in refused)
 
 
+def test_a_global_service_stays_as_it_is() -> None:
+    everywhere = service(mode={"global": True}, convergeConfig=None)
+    swarm, state = created(everywhere)
+    assert swarm.service["Spec"]["Mode"] == {"Global": {}}
+    assert changes(state, everywhere) == {}
+    assert changes(refreshed(everywhere), everywhere) == {}
+
+
 def test_a_change_of_mode_sends_both_modes_and_is_left_to_docker_engine() -> None:
     state = refreshed(FULL)
     assert changes(state, service(mode={"global": True}, convergeConfig=None))["mode"] == "UPDATE"
