@@ -2,8 +2,8 @@
 
 - A property that is not set equals the zero value of its type; one that the provider computes may be left out.
 - Sets have no order. Strings are compared as written: "60s" is not "1m0s".
-- So in nested objects. A member of one may replace the resource; one of the items of a set does with every change of
-  the set, because its items have no identity.
+- So in nested objects. A member of one may replace the resource; in a set that of an item which comes or goes does,
+  because the items of a set have no identity.
 - An unknown value counts as changed, except where the provider can compute it (environment, labels). So a container is
   planned to be replaced before its network is deleted, and one whose environment names another container is replaced
   only when that name turns out to differ.
@@ -63,8 +63,10 @@ def _replaces(prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as 
     if prop.replace or new is UNKNOWN:
         # One that is unknown as a whole may have the same members: its dependencies are deleted while it uses them.
         return prop.replace
-    if prop.type != "object":
-        return _can_replace(prop)  # the items of a set are never the same ones
+    if prop.is_collection:
+        items = [{_identity(prop, item): item for item in side or []} for side in (old, new)]
+        differing = items[0].keys() ^ items[1].keys()
+        return any(_replaces_all(prop, {**items[0], **items[1]}[key]) for key in differing)
     old, new = (value if isinstance(value, Mapping) else {} for value in (old, new))
     return any(
         _replaces(member, old.get(key), new.get(key))
@@ -73,8 +75,19 @@ def _replaces(prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as 
     )
 
 
-def _can_replace(prop: Property) -> bool:
-    return prop.replace or any(map(_can_replace, prop.members.values()))
+def _replaces_all(prop: Property, item: Any) -> bool:  # noqa: ANN401 - as wide as JSON
+    """Return whether an item that comes or goes replaces the resource: whether it has a member that does."""
+    if not isinstance(item, Mapping):
+        return False
+    return any(
+        member.replace or any(_replaces_all(member, nested) for nested in (value if member.is_collection else [value]))
+        for key, member in prop.members.items()
+        if (value := item.get(key)) not in (None, "", [], {})
+    )
+
+
+def _identity(prop: Property, item: Any) -> str:  # noqa: ANN401 - as wide as JSON
+    return json.dumps(_normal_item(prop, item), sort_keys=True, default=repr)
 
 
 def _kind(prop: Property, old: Any, new: Any) -> str:  # noqa: ANN401 - as wide as JSON

@@ -21,6 +21,7 @@ CONFLICTS = "Conflicting configuration arguments. {first}: conflicts with {secon
 # Paths of the plugin and of the provider that it is made from.
 REPLICATED = ("mode.replicated", '"mode.0.replicated"', "mode.0.global")
 GLOBAL = ("mode.global", '"mode.0.global"', "mode.0.replicated")
+GLOBAL_AND_CONVERGED = ("mode.global", '"mode.0.global"', "converge_config")
 CONVERGED = ("convergeConfig", '"converge_config"', "mode.0.global")
 ENDPOINT_SECONDS, POLL_SECONDS = 30.0, 1.0
 REMOVED = ("No such container", "is already in progress")
@@ -42,7 +43,7 @@ class Service(Resource):
         # A `global` of false excludes them, too.
         conflicts = [REPLICATED, GLOBAL] if mode.get("replicated") is not None else []
         if news.get("convergeConfig") is not None:
-            conflicts.append(CONVERGED)
+            conflicts += [GLOBAL_AND_CONVERGED, CONVERGED]
         for path, first, second in conflicts:
             yield path, CONFLICTS.format(first=first, second=second)
 

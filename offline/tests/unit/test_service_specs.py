@@ -81,7 +81,12 @@ def test_what_is_left_out_is_computed_and_no_change() -> None:
         (service(*CONTAINER, "labels", 0, "value", "n"), {"taskSpec": "UPDATE_REPLACE"}),
         (service(*CONTAINER, "hosts", 0, "ip", "10.0.0.3"), {"taskSpec": "UPDATE_REPLACE"}),
         (service(*CONTAINER, "sysctl", {}), {"taskSpec": "UPDATE_REPLACE"}),
-        (service(*CONTAINER, "mounts", 1, "tmpfsOptions", "mode", 0o755), {"taskSpec": "UPDATE_REPLACE"}),
+        (service(*CONTAINER, "mounts", 1, "tmpfsOptions", "mode", 0o755), {"taskSpec": "UPDATE"}),
+        (service(*CONTAINER, "mounts", []), {"taskSpec": "UPDATE"}),
+        (
+            service(*CONTAINER, "mounts", 0, "volumeOptions", {"labels": [{"label": "a", "value": "b"}]}),
+            {"taskSpec": "UPDATE_REPLACE"},
+        ),
         (service(*NETWORKS, 0, "aliases", ["core"]), {"taskSpec": "UPDATE_REPLACE"}),
         (service(*NETWORKS, 0, "id", "n2"), {"taskSpec": "UPDATE_REPLACE"}),
         (service(name="other"), {"name": "UPDATE_REPLACE"}),
@@ -95,7 +100,7 @@ def test_an_edit_updates_or_replaces_as_with_the_real_plugin(news: Json, kinds: 
     ("news", "kinds"),
     [
         (service(*NETWORKS, [{"name": "n1", "aliases": ["core", "app"]}]), {"taskSpec": "UPDATE_REPLACE"}),
-        (service(*CONTAINER, "mounts", 1, "tmpfsOptions", "mode", 0o1777), {"taskSpec": "UPDATE_REPLACE"}),
+        (service(*CONTAINER, "mounts", 1, "tmpfsOptions", "mode", 0o1777), {"taskSpec": "UPDATE"}),
         (service(*CONTAINER, "healthcheck", "interval", "60s"), {"taskSpec": "UPDATE"}),
         (service(*CONTAINER, "healthcheck", "interval", "1m0s"), {"taskSpec": "UPDATE"}),
         (service("taskSpec", "restartPolicy", {"condition": "any"}), {"taskSpec": "UPDATE"}),
@@ -214,8 +219,8 @@ def test_check_names_the_property_and_the_reason(news: Json, reason: str) -> Non
     [
         (service(), []),
         (service(mode={"global": True}, convergeConfig=None), []),
-        (service(mode={"global": True}), ["convergeConfig"]),
-        (service("mode", "global", False), ["mode.replicated", "mode.global", "convergeConfig"]),
+        (service(mode={"global": True}), ["mode.global", "convergeConfig"]),
+        (service("mode", "global", False), ["mode.replicated", "mode.global", "mode.global", "convergeConfig"]),
         (service(mode=UNKNOWN), []),
     ],
 )
