@@ -58,6 +58,15 @@ def with_computed(prop: Property, old: Any, new: Any) -> Any:  # noqa: ANN401 - 
     return new
 
 
+def recorded(prop: Property, written: Any, present: Any) -> Any:  # noqa: ANN401 - as wide as JSON
+    """Return what the state takes of a value that was written: the present one, except that sets stay as written."""
+    if prop.type == "object" and isinstance(written, Mapping) and isinstance(present, Mapping):
+        keys = [key for key in prop.members if key in written or key in present]
+        return {key: recorded(prop.members[key], written.get(key), present.get(key)) for key in keys}
+    kept = prop.type.endswith("Set") and written is not None
+    return written if kept or present is None else present
+
+
 def _replaces(prop: Property, old: Any, new: Any) -> bool:  # noqa: ANN401 - as wide as JSON
     """Return whether a property that differs replaces the resource: itself, or by a member that differs."""
     if prop.replace or new is UNKNOWN:

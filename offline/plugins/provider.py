@@ -95,7 +95,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         planned = {key: with_computed(schema[key], olds.get(key), value) for key, value in news.items()}
         outputs = {**kept, **planned}
         if not request.preview:
-            self._guard(context, lambda: resource.update(request.id, olds, outputs))
+            present = self._guard(context, lambda: resource.update(request.id, olds, outputs))
+            return provider_pb2.UpdateResponse(properties=_to_state(resource, present or outputs))
         return provider_pb2.UpdateResponse(properties=_to_state(resource, outputs))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> empty_pb2.Empty:

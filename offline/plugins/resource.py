@@ -38,8 +38,11 @@ class Resource:
         """Return its present outputs, None when it no longer exists. An `id` in them is another one that it has now."""
         return olds
 
-    def update(self, identifier: str, olds: Properties, news: Properties) -> None:
-        """Change it in place from the outputs `olds` to `news`; raises InitError when the state takes `news` anyway."""
+    def update(self, identifier: str, olds: Properties, news: Properties) -> Properties | None:
+        """Change it in place from the outputs `olds` to `news`, and return its outputs if they are not `news`.
+
+        Raises InitError when the state takes `news` although it failed.
+        """
         raise ProviderError("every input of this resource replaces it: it cannot be updated")
 
     def delete(self, identifier: str, olds: Properties) -> None:

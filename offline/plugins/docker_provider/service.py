@@ -7,7 +7,7 @@ from typing import Any
 import requests
 from docker.errors import APIError, NotFound
 
-from offline.plugins.diff import with_computed
+from offline.plugins.diff import recorded
 from offline.plugins.docker_provider import service_convergence, service_spec, service_state
 from offline.plugins.docker_provider.connection import CONNECTION_ERRORS, Connection, docker_errors, message
 from offline.plugins.docker_provider.image_names import with_digest
@@ -58,14 +58,7 @@ class Service(Resource):
             except ProviderError:
                 self.delete(identifier, inputs)
                 raise
-        outputs = self.read(identifier, inputs) or inputs
-        # Recorded as written: differences to Docker's form and values show after a refresh.
-        written = {
-            key: with_computed(self.schema[key], outputs.get(key), value)
-            for key, value in inputs.items()
-            if isinstance(value, list | dict)
-        }
-        return identifier, {**outputs, **written}
+        return identifier, self._recorded(identifier, inputs)
 
     def read(self, identifier: str, olds: Properties) -> Properties | None:
         """Return its present outputs. Another service that has its name by now is taken for it."""
@@ -88,7 +81,7 @@ class Service(Resource):
                 raise ProviderError(f"timeout while waiting for state to become 'all_fields, removed' {limit}")
             time.sleep(POLL_SECONDS)
 
-    def update(self, identifier: str, olds: Properties, news: Properties) -> None:
+    def update(self, identifier: str, olds: Properties, news: Properties) -> Properties:
         """Send the whole service again, changed or not.
 
         The state has the new values even when that fails. Pulumi tries again then, for what failed before.
@@ -104,6 +97,7 @@ class Service(Resource):
                 service_convergence.wait_for_update(self.connection.api, identifier, converge)
         except ProviderError as error:
             raise InitError(identifier, news, str(error)) from error
+        return self._recorded(identifier, news)
 
     def delete(self, identifier: str, olds: Properties) -> None:
         """Remove it and, if it has a grace period, wait as long for the containers of its tasks on this machine."""
@@ -115,6 +109,12 @@ class Service(Resource):
             api.remove_service(identifier)
         for container in filter(None, map(_container, tasks)):
             self._wait_until_removed(container, nanoseconds(grace) / service_convergence.SECOND)
+
+    def _recorded(self, identifier: str, written: Properties) -> Properties:
+        """Return what the state takes of what was written: Docker's form and values, but sets as they were written."""
+        present = self.read(identifier, written) or {}
+        outputs = {key: recorded(prop, written.get(key), present.get(key)) for key, prop in self.schema.items()}
+        return {key: value for key, value in outputs.items() if value is not None}
 
     def _wait_until_removed(self, container: str, seconds: float) -> None:
         try:

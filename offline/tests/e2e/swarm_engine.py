@@ -47,7 +47,20 @@ def swarm_engine(folder: Path) -> Iterator[str]:
     shutil.rmtree(folder / "data", ignore_errors=True)
     for group in CONTROL_GROUPS.glob(f"**/{CONTROL_GROUP}"):
         for path, *_ in os.walk(group, topdown=False):
-            Path(path).rmdir()
+            _remove(Path(path))
+
+
+def _remove(control_group: Path) -> None:
+    """Remove a control group; the processes in it have just been killed."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            control_group.rmdir()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(POLL_SECONDS)
 
 
 def _initialise(host: str, process: subprocess.Popen[bytes], log: Path) -> None:

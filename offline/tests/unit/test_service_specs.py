@@ -101,6 +101,16 @@ def test_an_edit_updates_or_replaces_as_with_the_real_plugin(news: Json, kinds: 
     [
         (service(*NETWORKS, [{"name": "n1", "aliases": ["core", "app"]}]), {"taskSpec": "UPDATE_REPLACE"}),
         (service(*CONTAINER, "mounts", 1, "tmpfsOptions", "mode", 0o1777), {"taskSpec": "UPDATE"}),
+    ],
+)
+def test_a_set_that_docker_keeps_in_another_form_differs_after_each_refresh(news: Json, kinds: dict[str, str]) -> None:
+    assert changes(created(news)[1], news) == {}, "without a refresh it is recorded as written"
+    assert changes(refreshed(news), news) == kinds
+
+
+@pytest.mark.parametrize(
+    ("news", "kinds"),
+    [
         (service(*CONTAINER, "healthcheck", "interval", "60s"), {"taskSpec": "UPDATE"}),
         (service(*CONTAINER, "healthcheck", "interval", "1m0s"), {"taskSpec": "UPDATE"}),
         (service("taskSpec", "restartPolicy", {"condition": "any"}), {"taskSpec": "UPDATE"}),
@@ -108,8 +118,12 @@ def test_an_edit_updates_or_replaces_as_with_the_real_plugin(news: Json, kinds: 
         (service("updateConfig", "maxFailureRatio", "0.25"), {"updateConfig": "UPDATE"}),
     ],
 )
-def test_a_form_that_docker_does_not_keep_differs_after_each_refresh(news: Json, kinds: dict[str, str]) -> None:
-    assert changes(created(news)[1], news) == {}, "without a refresh it is recorded as written"
+def test_a_value_that_docker_keeps_in_another_form_always_differs(news: Json, kinds: dict[str, str]) -> None:
+    swarm, state = created(news)
+    assert changes(state, news) == kinds, "recorded as Docker Engine reports it"
+    inputs = {**complete(news), "convergeConfig": None}
+    updated = Service(swarm.connection()).update("service-1", state, inputs)
+    assert changes({**updated, "convergeConfig": state["convergeConfig"]}, news) == kinds
     assert changes(refreshed(news), news) == kinds
 
 
