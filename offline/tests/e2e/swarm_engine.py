@@ -1,6 +1,7 @@
 """A Docker Engine of its own that is a swarm of one node: the one that all other tests use stays out of any swarm."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,6 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-CONTROL_GROUP = "fake-plugins-swarm"
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 # With its own /run it meets neither the sockets nor the files of the machine's Docker Engine.
 FIRST_PROCESS = """\
@@ -35,7 +35,8 @@ def swarm_engine(folder: Path) -> Iterator[str]:
 
     It has no network but its own: services reach each other, and nothing else.
     """
-    command = [*UNSHARE, "sh", "-c", FIRST_PROCESS, "dockerd", str(folder), CONTROL_GROUP]
+    name = f"fake-plugins-{secrets.token_hex(3)}"  # its control group: two of them may run at once
+    command = [*UNSHARE, "sh", "-c", FIRST_PROCESS, "dockerd", str(folder), name]
     log = folder / "log"
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
@@ -45,7 +46,7 @@ def swarm_engine(folder: Path) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGKILL)  # which ends all processes in its namespaces
     shutil.rmtree(folder / "data", ignore_errors=True)
-    for group in CONTROL_GROUPS.glob(f"**/{CONTROL_GROUP}"):
+    for group in CONTROL_GROUPS.glob(f"**/{name}"):
         for path, *_ in os.walk(group, topdown=False):
             _remove(Path(path))
 
