@@ -46,7 +46,7 @@ def swarm_engine(folder: Path) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGKILL)  # which ends all processes in its namespaces
     shutil.rmtree(folder / "data", ignore_errors=True)
-    for group in CONTROL_GROUPS.glob(f"**/{name}"):
+    for group in (CONTROL_GROUPS / name, *CONTROL_GROUPS.glob(f"*/{name}")):  # one, or one a controller
         for path, *_ in os.walk(group, topdown=False):
             _remove(Path(path))
 
