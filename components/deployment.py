@@ -16,7 +16,7 @@ from components.orchestrator.docker import providers
 from components.orchestrator.gates import Gates
 from components.orchestrator.readiness import Watcher
 from components.outputs import outputs_of
-from components.preflight import PreflightError, check, check_certificate, check_disk
+from components.preflight import PreflightError, check, check_certificate, check_disk, check_release
 from components.settings.consistency import consistency_warnings
 from components.settings.model import Settings, setting_fields
 from components.settings.parsing import SettingsError, parse_settings
@@ -33,6 +33,7 @@ def deploy() -> dict[str, pulumi.Input[object]]:
         naming = Naming(pulumi.get_project(), pulumi.get_stack())
         release = resolve_release(settings.version, settings.image, settings.dump_url)
         try:
+            check_release(settings, release)
             of_certificate = check_certificate(settings)
             engine, settings = check(settings, naming, release.image)
             dump = resolve_dump_source(release)

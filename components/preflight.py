@@ -19,7 +19,7 @@ from components.backup.sizing import MEMORY_MB as BACKUP_MEMORY_MB
 from components.backup.sizing import TOOLS_MEMORY_MB
 from components.database.sizing import FETCH_MEMORY_MB, data_bytes
 from components.dhis2.dump_source import DumpSource
-from components.dhis2.release import NO_DUMP
+from components.dhis2.release import NO_DUMP, Release
 from components.load_balancer.sizing import memory_mb as load_balancer_memory_mb
 from components.naming import DUMP_CACHE_VOLUME, NETWORKS, Naming
 from components.orchestrator.client import UNREACHABLE, engine_address, unreachable
@@ -34,6 +34,7 @@ from components.orchestrator.engine_info import (
 )
 from components.orchestrator.error_text import TIMED_OUT
 from components.settings import images
+from components.settings.file_store import Bucket
 from components.settings.model import Settings, Tls
 from components.tls.sizing import MEMORY_MB as ACME_MEMORY_MB
 
@@ -46,6 +47,7 @@ IMAGES = {
     "load_balancer_image": images.LOAD_BALANCER,
     "acme_image": images.ACME,
     "backup_image": images.BACKUP,
+    "copy_image": images.COPY,
 }
 LEAST_CORE_MB, USEFUL_CORE_MB, STEP_MB = 512, 1536, 64
 
@@ -69,6 +71,15 @@ def check(settings: Settings, naming: Naming, core_image: str) -> tuple[EngineIn
     for key, port in settings.published_ports.items():
         _check_port(settings, key, port, naming.of("lb"), engine)
     return _check_images(settings, core_image, engine)
+
+
+def check_release(settings: Settings, release: Release) -> None:
+    """Raise PreflightError where the release cannot do what the settings need."""
+    place, first = settings.files_place, release.first_with_s3_endpoint
+    if isinstance(place, Bucket) and place.endpoint and first:
+        raise PreflightError(
+            f"DHIS2 {release.version} keeps files in S3 of AWS only, and fileStore has an endpoint; the first release that uses one is {first}: pulumi config set version {first}. Or keep the files here: pulumi config set fileStore volume"
+        )
 
 
 def check_certificate(settings: Settings) -> list[str]:

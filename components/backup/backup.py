@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.backup.sizing import MEMORY_MB, TOOLS_MEMORY_MB
+from components.file_store.file_store import FileStore
 from components.dhis2.release import Release
 from components.orchestrator.commands import execute
 from components.orchestrator.container_paths import FILES, SECRETS
@@ -32,7 +33,7 @@ NEW_REPOSITORY = f"cd {DATA} && [ -f new-repository ] && rm new-repository && ec
 
 @dataclass(frozen=True, kw_only=True)
 class BackupArgs:
-    """What the backups take. `volume` and `files` are the volumes of the repository and of the uploaded files.
+    """What the backups take. `volume` is that of the repository, `files` where DHIS2 keeps uploaded files and apps.
 
     `core` is what has created the volume of the files. `password` encrypts the repository, `role_password` is that of
     PostgreSQL's role for backups, `encryption_password` DHIS2's.
@@ -42,7 +43,7 @@ class BackupArgs:
     release: Release
     cron: str
     volume: pulumi.Output[str]
-    files: pulumi.Output[str]
+    files: FileStore
     primary: Service
     core: Service
     password: pulumi.Output[str]
@@ -153,6 +154,8 @@ class Backup(pulumi.ComponentResource):
                 "MAX_AGE_SECONDS": str(longest_gap_seconds(args.cron) + LATE_SECONDS if args.cron else 0),
                 "DHIS2_VERSION": args.release.version,
                 "DHIS2_IMAGE": args.release.image,
+                # What is in a bucket is in no set.
+                **({"BUCKET": args.files.bucket.name} if args.files.bucket else {}),
             },
             files=(
                 *(File(path=path, content=text, executable=True) for path, text in texts.items()),
@@ -161,7 +164,7 @@ class Backup(pulumi.ComponentResource):
             ),
             mounts=(
                 Mount(volume=args.volume, path=DATA),
-                Mount(volume=args.files, path="/files"),
+                *args.files.mounts("/files", is_core=False),
                 Mount(volume=tools, path="/tools", read_only=True),
             ),
             tmpfs={"/tmp": 64},  # noqa: S108

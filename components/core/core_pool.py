@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import pulumi
 
+from components.file_store.file_store import UID, FileStore
 from components.dhis2.release import ConnectionPool, Release
 from components.orchestrator.container_paths import FILES
-from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
-from components.orchestrator.docker import service, volume
+from components.orchestrator.container_spec import ContainerSpec, File, NetworkAttachment
+from components.orchestrator.docker import service
 from components.orchestrator.readiness import Watcher
 from components.orchestrator.restart import any_started_before, restart_all
 from components.stack_context import Endpoint, Service, StackContext
 from components.templates.rendering import render
 
-UID = 65534
 TOMCAT = "/usr/local/tomcat"
 TOMCAT_FILES = {
     "server.xml": "conf/server.xml",
@@ -58,22 +58,22 @@ class CorePoolArgs:
 
 
 class CorePool(pulumi.ComponentResource):
-    """The cores, exposed as `services`; `endpoint` resolves to all of them, `files` is the volume of their files."""
+    """The cores, exposed as `services`; `endpoint` resolves to all of them, `files` is where their files are."""
 
     endpoint: ClassVar[Endpoint] = Endpoint("core", 8080)
     services: list[Service]
-    files: pulumi.Output[str]
+    files: FileStore
 
     def __init__(self, name: str, args: CorePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the shared file store and the cores."""
         super().__init__("dhis2-cluster:index:CorePool", name, None, opts)
         self._args = args
-        self.files = volume("files", args.context, self)
+        self.files = FileStore(args.context, args.release, self)
         self._backends = [args.primary, *args.replicas, args.cache]
         gates, cores = args.context.gates, args.context.settings.cores
         first = self._core(
             1,
-            depends_on=[backend.resource for backend in self._backends],
+            depends_on=self.files.once_tried([backend.resource for backend in self._backends]),
             hooks=gates.before_create("core-1", [backend.wait_target for backend in self._backends]),
         )
         # Not a hook: when all are replaced, core-1 has to serve before the next one is deleted.
@@ -154,12 +154,7 @@ class CorePool(pulumi.ComponentResource):
                 *(File(path=f"{TOMCAT}/{path}", content=render(f"core/{name}")) for name, path in TOMCAT_FILES.items()),
                 *(File(path=f"{FILES}/{name}", content=render(f"core/{name}"), executable=True) for name in SCRIPTS),
             ),
-            mounts=(
-                Mount(volume=self.files, path=f"{home}/files"),
-                # The same volume at a second path, where every image has a folder open to all: a new volume takes its
-                # mode over. The folder of the first path is in no image, and would be owned by root.
-                Mount(volume=self.files, path="/var/tmp"),  # noqa: S108
-            ),
+            mounts=self.files.mounts(f"{home}/files"),
             tmpfs={"/tmp": 64},  # noqa: S108
             healthcheck=("/bin/bash", f"{FILES}/health.sh"),
             start_period_seconds=600,
@@ -179,11 +174,14 @@ class CorePool(pulumi.ComponentResource):
             "base_url": settings.public_url,
             "https": settings.https and "server.https" not in settings.dhis_conf,
             "extra": settings.dhis_conf,
+            "bucket": self.files.bucket,
+            "bucket_location": self.files.bucket_location,
         }
         passwords = pulumi.Output.all(
             database_password=args.database_password,
             cache_password=args.cache_password,
             encryption_password=args.encryption_password,
+            **self.files.keys,
         )
         # Further keys may be other systems' secrets.
         return pulumi.Output.secret(passwords.apply(lambda secrets: render("core/dhis.conf.j2", **values, **secrets)))

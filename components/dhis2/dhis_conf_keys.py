@@ -26,7 +26,7 @@ OWNED_KEYS: dict[tuple[str, ...], str] = {
     ("server.base.url",): "it has a setting of its own: pulumi config set baseUrl https://dhis2.example.org",
     ("node.id", "node.primary_leader"): "every core has its own",
     ("cluster.*",): "the cores reach each other through the cache",
-    ("filestore.provider", "filestore.container"): "all cores share one volume",
+    ("filestore.*",): "where files are kept has settings of its own: pulumi config set fileStore s3://bucket",
     ("flyway.*",): "this program decides which core migrates the database, and how",
 }
 

@@ -82,7 +82,7 @@ _ALWAYS = (
     "apphub.api.url apphub.base.url artemis.embedded.persistence artemis.embedded.security artemis.embedded.threads "
     "artemis.host artemis.mode artemis.password artemis.port artemis.username audit.aggregate audit.database "
     "audit.in_memory-queue.enabled audit.logger audit.metadata audit.tracker changelog.aggregate "
-    "enable.api_token.authentication filestore.identity filestore.location filestore.secret "
+    "enable.api_token.authentication "
     "google.service.account.client.id hibernate.cache.use_query_cache hibernate.cache.use_second_level_cache "
     "ldap.manager.dn ldap.manager.password ldap.search.base ldap.search.filter ldap.url logging.file.max_archives "
     "logging.file.max_size max.sessions.per_user metadata.sync.retry metadata.sync.retry.time.frequency.millisec "
@@ -90,7 +90,7 @@ _ALWAYS = (
     "monitoring.jvm.enabled monitoring.uptime.enabled oidc.jwt.token.authentication.enabled oidc.logout.redirect_url "
     "oidc.oauth2.login.enabled server.https system.audit.enabled system.cache.max_size.factor "
     "system.monitoring.password system.monitoring.url system.monitoring.username system.sql_view_table_protection "
-    "system.update_notifications_enabled tracker.temporary.ownership.timeout filestore.endpoint "
+    "system.update_notifications_enabled tracker.temporary.ownership.timeout "
     "analytics.table.ordering connection.database connection.host connection.port"
 )
 _FIRST_OF = {key: releases for releases, keys in _FIRST.items() for key in keys.split()}

@@ -25,6 +25,9 @@ NEWEST_KNOWN_LINE = 43
 
 # The first release of a line that reads from replicas (DHIS2-15963); later lines always did.
 _FIRST_READING_REPLICAS = {38: (39, 4), 39: (39, 4), 40: (40, 3)}
+# The first release of a line that knows filestore.endpoint; later lines always did. Before, only AWS can be used.
+_FIRST_WITH_S3_ENDPOINT = {38: (39, 6), 39: (39, 6), 40: (40, 5)}
+_FIRST_WITH_AWS_SDK = 44  # jclouds before
 _CANARY_DATE = re.compile(r"-[0-9]{8}$", re.ASCII)
 
 
@@ -92,6 +95,20 @@ class Release:
         Read in DefaultSystemSettingsService of 2.42.0 to 2.43.1. Before, they are in Redis, for all cores.
         """
         return self.number.at_least(42)
+
+    @property
+    def first_with_s3_endpoint(self) -> str:
+        """The first release, from this one on, whose files can be on an S3 server of your own; empty when it is this."""
+        first = _FIRST_WITH_S3_ENDPOINT.get(self.number.minor or 0)
+        return f"2.{first[0]}.{first[1]}" if first and not self.number.at_least(*first) else ""
+
+    def s3_location(self, region: str, *, aws: bool) -> str:
+        """Return the value of filestore.location for a region.
+
+        jclouds has a name of its own for the first region of AWS, and by its real one AWS refuses to create a bucket.
+        """
+        jclouds = not self.number.at_least(_FIRST_WITH_AWS_SDK)
+        return "us-standard" if aws and jclouds and region == "us-east-1" else region
 
     @property
     def is_development_build(self) -> bool:

@@ -21,11 +21,15 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:
-    """A volume, by the name its resource has, mounted at a path."""
+    """A volume, by the name its resource has, mounted at a path.
+
+    An empty volume gets what the image has at the path, with its owner and mode, unless `no_copy`.
+    """
 
     volume: pulumi.Input[str]
     path: str
     read_only: bool = False
+    no_copy: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,10 @@ import pulumi_docker as docker
 from components.naming import DUMP_CACHE_VOLUME, Naming
 from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURITY_OPTIONS, ContainerSpec
 from components.orchestrator.engine_info import ETHERNET_MTU, MTU_OPTION
+from components.orchestrator.nfs import nfs_options, nfs_volume_name
 from components.orchestrator.readiness import WaitTarget
 from components.orchestrator.ssh import shared_options
+from components.settings.file_store import NfsExport
 from components.stack_context import Endpoint, Image, Service, StackContext
 
 # The plugin updates these in the state and never in the container, unless it is replaced.
@@ -52,7 +54,13 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> p
             for file in spec.files
         ],
         mounts=[
-            docker.ContainerMountArgs(type="volume", source=mount.volume, target=mount.path, read_only=mount.read_only)
+            docker.ContainerMountArgs(
+                type="volume",
+                source=mount.volume,
+                target=mount.path,
+                read_only=mount.read_only,
+                volume_options=docker.ContainerMountVolumeOptionsArgs(no_copy=True) if mount.no_copy else None,
+            )
             for mount in spec.mounts
         ],
         tmpfs={path: f"uid={spec.uid},gid={spec.uid},mode=1770,size={size}m" for path, size in spec.tmpfs.items()},
@@ -111,6 +119,22 @@ def volume(
         # A volume is never replaced for a label.
         opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=kept, ignore_changes=["labels"]),
     ).name
+
+
+def nfs_volume(part: str, export: NfsExport, naming: Naming, parent: pulumi.Resource) -> pulumi.CustomResource:
+    """Register the volume through which containers mount an NFS export; its name is that of `nfs_volume_name`.
+
+    Docker cannot change the options of a volume, so another export has another volume, which is there before anything
+    of the old one is deleted. Nothing is mounted before a container starts. Without the volume the export stays as it is.
+    """
+    name = nfs_volume_name(part, export, naming)
+    return docker.Volume(
+        name.removeprefix(naming.of("")),
+        name=name,
+        driver_opts=nfs_options(export),
+        labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
+        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
+    )
 
 
 def dump_cache_volume(parent: pulumi.Resource) -> pulumi.Output[str]:

@@ -41,14 +41,20 @@ class Gates:
 
     def when_ready(self, resources: Sequence[pulumi.CustomResource], check: Check) -> pulumi.Output[bool]:
         """Return true once the resources are created and `check` has returned; false in a preview."""
+        return self.when_known([resource.id for resource in resources], lambda watcher, _: check(watcher))
 
-        async def run(_: Sequence[str]) -> bool:
+    def when_known(
+        self, values: Sequence[pulumi.Output[str]], check: Callable[[Watcher, Sequence[str]], Awaitable[None]]
+    ) -> pulumi.Output[bool]:
+        """Return true once the values are known and `check` has returned, which takes them; false in a preview."""
+
+        async def run(known: Sequence[str]) -> bool:
             if pulumi.runtime.is_dry_run():
                 return False
             try:
-                await check(self.watcher)
+                await check(self.watcher, known)
             except NotReady as error:
                 raise pulumi.RunError(str(error)) from None
             return True
 
-        return pulumi.Output.all(*(resource.id for resource in resources)).apply(run)
+        return pulumi.Output.all(*values).apply(run)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
 from components.settings.dhis_conf import remove_command
-from components.settings.errors import SettingError, set_command
+from components.settings.errors import SettingError, secret_command, set_command
+from components.settings.file_store import Bucket
 from components.settings.model import Settings, Tls
 from components.settings.quantities import MOST_MB
 from components.settings.validators import HOST
@@ -28,6 +29,10 @@ def consistency_warnings(settings: Settings) -> Iterator[str]:
     for key, value in (("backupSshKey", settings.backup_ssh_key), ("backupKnownHosts", settings.backup_known_hosts)):
         if value is not None and not settings.backup_on_sftp:
             yield f"{key} has no effect, since backupRepository is not on SFTP: pulumi config rm {key}"
+    keys = {"fileStoreAccessKey": settings.file_store_access_key, "fileStoreSecretKey": settings.file_store_secret_key}
+    for key, value in keys.items():
+        if value is not None and not isinstance(settings.files_place, Bucket):
+            yield f"{key} has no effect, since fileStore is not on S3: pulumi config rm {key}"
     if (settings.backup_repository or "").startswith("s3:") and not (
         settings.backup_access_key and settings.backup_secret_key
     ):
@@ -110,6 +115,15 @@ def _sftp_has_host_keys(settings: Settings, _: set[str]) -> Iterator[SettingErro
         yield SettingError("backupKnownHosts", text, set_command("backupKnownHosts"))
 
 
+def _s3_has_both_keys(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if not isinstance(settings.files_place, Bucket):
+        return
+    keys = {"fileStoreAccessKey": settings.file_store_access_key, "fileStoreSecretKey": settings.file_store_secret_key}
+    for key, value in keys.items():
+        if value is None:
+            yield SettingError(key, "is not set, and a fileStore on S3 needs it", secret_command(key))
+
+
 _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {
     frozenset({"javaOptions", "coreMemory"}): _heap_fits,
     frozenset({"dhisConf", "baseUrl", "tls"}): _secure_cookies_have_https,
@@ -119,4 +133,5 @@ _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingErro
     frozenset({"trustedProxies", "bind"}): _only_the_host_connects_as_the_host,
     frozenset({"backupRepository", "backupSshKey"}): _sftp_has_a_private_key,
     frozenset({"backupRepository", "backupKnownHosts"}): _sftp_has_host_keys,
+    frozenset({"fileStore", "fileStoreAccessKey", "fileStoreSecretKey"}): _s3_has_both_keys,
 }

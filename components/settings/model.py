@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from components.settings import app_validators, backup, images, sftp, tls_validators, validators
+from components.settings import file_store as places
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, DiskSize, Duration, Integer, Memory
 from components.settings.validators import Unset, is_local
@@ -191,6 +192,27 @@ class Settings(BaseModel):
             examples=['["92b75fd0-34cc-451c-942f-3dd0f283bcbd@101.7.0"]'],
         )
     )
+    file_store: Annotated[str, BeforeValidator(places.address)] = Field(
+        default=places.VOLUME,
+        alias="fileStore",
+        description="Where DHIS2 keeps uploaded files and apps: volume, nfs://server/export/path, or s3://bucket?endpoint=https://s3.example.org&region=us-east-1, without endpoint on AWS",
+        examples=["nfs://nfs.example.org/srv/dhis2"],
+    )
+    file_store_access_key: Annotated[SecretStr | None, BeforeValidator(backup.access_key), Unset("none")] = Field(
+        default=None,
+        alias="fileStoreAccessKey",
+        description="Secret: access key id of a `fileStore` on S3",
+        repr=False,
+    )
+    file_store_secret_key: Annotated[SecretStr | None, BeforeValidator(backup.secret), Unset("none")] = Field(
+        default=None,
+        alias="fileStoreSecretKey",
+        description="Secret: secret access key of a `fileStore` on S3",
+        repr=False,
+    )
+    copy_image: Annotated[Image, Unset(PINNED, images.COPY)] = Field(
+        default="", alias="copyImage", description="Image with rclone, for `dhis2-cluster move-files`"
+    )
     admin_password: Annotated[
         SecretStr | None, BeforeValidator(validators.password), Unset("the dump's own, or generated")
     ] = Field(
@@ -296,6 +318,11 @@ class Settings(BaseModel):
     def host(self) -> str:
         """Where users reach the load balancer: the host name, or its address (loopback where published on all)."""
         return self.hostname or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)  # noqa: S104 - compared, not bound
+
+    @property
+    def files_place(self) -> places.Place:
+        """Where DHIS2 keeps uploaded files and apps; None: in the volume of the stack."""
+        return places.place_of(self.file_store)
 
     @property
     def backup_cron(self) -> str | None:

@@ -32,6 +32,7 @@ VALUES: dict[str, object] = {
     "base_url": "http://localhost:8080",
     "https": False,
     "extra": {},
+    "bucket": None,
 }
 NASTY = [
     "plain",

@@ -19,10 +19,10 @@ PINNED = {
     "load-balancer-image": images.LOAD_BALANCER,
     "backup-image": images.BACKUP,
 }
-ALL = (*PINNED.values(), images.ACME)
+ALL = (*PINNED.values(), images.ACME, images.COPY)
 OF_A_CA = {"tls": "acme", "hostname": "dhis2.example.org", "acmeEmail": "me@example.org"}
 # No digest of these could be verified.
-WITHOUT_DIGEST = {"ghcr.io/baosystems/postgis", "goacme/lego"}
+WITHOUT_DIGEST = {"ghcr.io/baosystems/postgis", "goacme/lego", "rclone/rclone"}
 
 
 def test_an_image_has_a_tag_and_a_digest() -> None:

@@ -236,6 +236,16 @@ INVALID: dict[str, list[object]] = {
         "x" * 12 + "\t" + "x" * 12,
         123456789012345678901234,
     ],
+    "fileStore": [
+        *("", "Volume", "files", "/srv/files", 7, True, "nfs:/srv/files", "nfs://server", "nfs://server/", "nfs://a b/c"),
+        *("nfs://server/a,b", "nfs://[1:2]/files", "nfs://user@server/files", "s3:bucket", "s3://", "s3://UPPER", "s3://a"),
+        *("s3://a..b", "s3://-abc", "s3://key:secret@bucket", "s3://bucket/folder", "s3://bucket?endpoint", "s3://bucket?a=b"),
+        *("s3://bucket?endpoint=ftp://x", "s3://bucket?endpoint=https://x/path", "s3://bucket?endpoint=https://u@x"),
+        *("s3://bucket?endpoint=https://x:y", "s3://bucket?region=a%20b", "s3://bucket?region=a&region=b", "s3://[x"),
+    ],
+    "fileStoreAccessKey": ["two words", "a\nb", True],
+    "fileStoreSecretKey": ["a\nb", " a", True],
+    "copyImage": ["rclone", 7],
     "readyTimeout": ["29", "86401", "25h", "1m30", "30m1h", "15M", "1.5h", "1d", "500ms", "h", "", True],
     "dockerHost": ["docker.example.org", "http://x", "ssh://", "unix://", "ssh://a:b@c", "tcp://x:y", "tcp://[x", "x"],
 }

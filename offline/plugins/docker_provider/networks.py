@@ -101,7 +101,9 @@ class Volume(Labelled):
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         with docker_errors("Unable to create volume"):
-            name = self.connection.api.create_volume(inputs["name"], labels=label_map(inputs))["Name"]
+            name = self.connection.api.create_volume(
+                inputs["name"], labels=label_map(inputs), driver_opts=inputs.get("driverOpts")
+            )["Name"]
         return name, {**(self.read(name, inputs) or {}), **inputs}
 
     def _outputs(self, inspected: Properties) -> Properties:

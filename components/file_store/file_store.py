@@ -1,0 +1,138 @@
+"""FileStore: where DHIS2 has uploaded files and apps, the stack's volume, an NFS export or a bucket of S3."""
+
+from collections.abc import Sequence
+
+import pulumi
+
+from components.dhis2.release import Release
+from components.orchestrator.container_paths import FILES, SECRETS
+from components.orchestrator.container_spec import Mount
+from components.orchestrator.docker import nfs_volume, volume
+from components.orchestrator.nfs import nfs_volume_name
+from components.orchestrator.readiness import NotReady, Watcher
+from components.orchestrator.short_lived import ShortLived, run_short_lived
+from components.settings.file_store import AWS_REGION, Bucket, NfsExport
+from components.stack_context import StackContext
+from components.templates.rendering import render
+
+UID = 65534  # the user of DHIS2's images, to whom all files belong
+TRIAL_FOLDER = "/files"
+TRIAL_MEMORY_MB = 64
+TRIAL_SECONDS = 120  # more than curl may take for all requests
+TRY_FOLDER = f"file=$(mktemp {TRIAL_FOLDER}/.trial.XXXXXX) && echo trial >$file && rm $file"
+CURL = f"{SECRETS}/curl"
+KEY_SETTINGS = "pulumi config set --secret fileStoreAccessKey, pulumi config set --secret fileStoreSecretKey"
+
+
+class FileStore:
+    """What the setting `fileStore` makes: mounts and keys of the cores, and a trial in each `up`.
+
+    The stack's volume is there with every setting, so that another one removes no files.
+    """
+
+    def __init__(self, context: StackContext, release: Release, parent: pulumi.Resource) -> None:
+        """Register the volumes."""
+        self._context, self._release = context, release
+        self._place = context.settings.files_place
+        self._volume = volume("files", context, parent)
+        self._export = None
+        if isinstance(self._place, NfsExport):
+            self._export = nfs_volume("files", self._place, context.naming, parent)
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """The bucket that files are in; None where they are in a volume."""
+        return self._place if isinstance(self._place, Bucket) else None
+
+    @property
+    def bucket_location(self) -> str:
+        """The region of the bucket as the release writes it; empty without a bucket."""
+        bucket = self.bucket
+        return self._release.s3_location(bucket.region, aws=not bucket.endpoint) if bucket else ""
+
+    @property
+    def keys(self) -> dict[str, pulumi.Output[str]]:
+        """The secrets of dhis.conf, by their names in the template; none without a bucket."""
+        return {name: pulumi.Output.secret(key) for name, key in self._plain_keys().items()}
+
+    def mounts(self, path: str, *, is_core: bool = True) -> tuple[Mount, ...]:
+        """Return the mounts of the files at a path of a container; none where they are in a bucket."""
+        if self.bucket:
+            return ()
+        if self._export is not None:
+            # Docker would copy as root, which is nobody on most servers. The id of a volume is its name.
+            return (Mount(volume=self._export.id, path=path, no_copy=True),)
+        files = Mount(volume=self._volume, path=path)
+        # The same volume at a second path, where every image has a folder open to all: a new volume takes its mode over.
+        # The folder of the first path is in no image, and would be owned by root.
+        return (files, Mount(volume=self._volume, path="/var/tmp")) if is_core else (files,)  # noqa: S108
+
+    def once_tried(
+        self, resources: Sequence[pulumi.CustomResource]
+    ) -> pulumi.Input[Sequence[pulumi.Input[pulumi.Resource]]]:
+        """Return a value for `depends_on`: the resources, once the file store was tried.
+
+        So the Pulumi engine neither creates, replaces nor deletes what depends on it before, and not where that fails.
+        """
+        if self._place is None:
+            return list(resources)
+        images = self._context.images
+        # The load balancer's has curl, which signs requests for S3.
+        image = images.load_balancer if self.bucket else images.core
+        values = [image.id, self._context.networks.app, *(resource.id for resource in resources)]
+        if self._export is not None:
+            values.append(self._export.id)
+
+        async def try_it(watcher: Watcher, known: Sequence[str]) -> None:
+            spec = self._trial(*known[:2])
+            code, output = await watcher.run(lambda client: run_short_lived(client, spec))
+            if code:
+                raise NotReady(self._failure(output))
+
+        return self._context.gates.when_known(values, try_it).apply(lambda _: list(resources))
+
+    def _trial(self, image: str, network: str) -> ShortLived:
+        """Return what a core does with its files: it writes and removes one; a bucket it creates before."""
+        name, secrets = self._context.naming.of("files-trial"), self._plain_keys()
+        common = {"name": name, "image": image, "uid": UID, "memory_mb": TRIAL_MEMORY_MB}
+        if isinstance(self._place, NfsExport):
+            mounts = {TRIAL_FOLDER: nfs_volume_name("files", self._place, self._context.naming)}
+            return ShortLived(command=("/bin/sh", "-c", TRY_FOLDER), mounts=mounts, no_copy=True, **common)
+        bucket = self._place
+        assert isinstance(bucket, Bucket)
+        return ShortLived(
+            command=("/bin/sh", f"{FILES}/try-bucket.sh"),
+            network=network,
+            environment={
+                "BUCKET_URL": f"{bucket.server}/{bucket.name}",
+                "BUCKET": bucket.name,
+                "LOCATION": "" if bucket.region == AWS_REGION else bucket.region,
+            },
+            secrets={
+                CURL: f'user = "{_quoted(secrets["file_store_access_key"])}:{_quoted(secrets["file_store_secret_key"])}"\n'
+                f'aws-sigv4 = "aws:amz:{bucket.region}:s3"\n',
+                f"{FILES}/try-bucket.sh": render("file_store/try-bucket.sh"),
+            },
+            timeout_seconds=TRIAL_SECONDS,
+            **common,
+        )
+
+    def _failure(self, reason: str) -> str:
+        place = self._place
+        if isinstance(place, NfsExport):
+            return f"the NFS export {place.path} of {place.server} cannot be used as fileStore: {reason}. No core was changed. Check that the Docker host reaches {place.server} at port 2049, that the server exports {place.path} over NFS 4 to the Docker host, and that user {UID} may write there: chown -R {UID}:{UID} {place.path} on the server. Another place: pulumi config set fileStore …"
+        return f"{place} cannot be used as fileStore: {reason}. No core was changed. Set what is wrong and try again: pulumi config set fileStore …, {KEY_SETTINGS}, then: pulumi up"
+
+    def _plain_keys(self) -> dict[str, str]:
+        settings = self._context.settings
+        if not (self.bucket and settings.file_store_access_key and settings.file_store_secret_key):
+            return {}
+        return {
+            "file_store_access_key": settings.file_store_access_key.get_secret_value(),
+            "file_store_secret_key": settings.file_store_secret_key.get_secret_value(),
+        }
+
+
+def _quoted(text: str) -> str:
+    """Return text for a quoted value of curl's configuration."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
