@@ -11,6 +11,7 @@ from cli.verbs.analytics import analytics
 from cli.verbs.backup import backup
 from cli.verbs.backups import backups
 from cli.verbs.logs import logs
+from cli.verbs.move_files import move_files
 from cli.verbs.open import open_browser
 from cli.verbs.psql import psql
 from cli.verbs.reset import reset
@@ -31,6 +32,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "backups": backups,
     "restore": restore,
     "reset": reset,
+    "move-files": move_files,
     "analytics": analytics,
     "restart": restart,
     "stop": stop,

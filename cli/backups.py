@@ -22,7 +22,8 @@ LATEST = "latest"
 class BackupSet:
     """One set: a snapshot of restic. `time` is ISO 8601 in UTC, `stack` the prefix of the stack's names.
 
-    `complete` sets have the rows of analytics tables, too; `secret` ones have DHIS2's encryption.password.
+    `complete` sets have the rows of analytics tables, too; `secret` ones have DHIS2's encryption.password. Of those with
+    a `bucket` uploaded files and apps were in it, and they have none.
     """
 
     set: str
@@ -34,6 +35,7 @@ class BackupSet:
     fingerprint: str
     complete: bool
     secret: bool
+    bucket: str
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
@@ -48,6 +50,11 @@ def backup_part(containers: StackContainers) -> Part:
             f"stack {stack} has no backup container (backupSchedule is off). Turn backups on: pulumi config set backupSchedule '0 2 * * *' -s {stack} && pulumi up -s {stack}"
         )
     return containers.running("backup")
+
+
+def bucket_of(containers: StackContainers) -> str:
+    """Return the bucket that the files of a stack with backups are in; empty where they are in a volume."""
+    return containers.environment(backup_part(containers)).get("BUCKET", "")
 
 
 def sets_of(containers: StackContainers) -> list[BackupSet]:
@@ -116,4 +123,5 @@ def _set(snapshot: Mapping[str, Any]) -> BackupSet:
         fingerprint=tags.get("fingerprint", ""),
         complete=ALL_TAG in tags,
         secret=SECRET_TAG in tags,
+        bucket=tags.get("bucket", ""),
     )

@@ -1,7 +1,7 @@
 """The containers of a stack, as Docker Engine reports them: the only module of `dhis2-cluster` with the docker SDK."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from cli.errors import CommandError
 from cli.target import Target
 from components.naming import STACK_LABEL
 from components.orchestrator.client import UNREACHABLE, connect, engine_address, unreachable
-from components.orchestrator.commands import NOT_RUNNING, execute, read_log
+from components.orchestrator.commands import NOT_RUNNING, execute, read_file, read_log
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, healthcheck_output
 from components.orchestrator.readiness import WaitTarget, inspect
 from components.orchestrator.restart import restart
@@ -176,6 +176,19 @@ class StackContainers:
             return execute(self.client, part.container, command)
         except APIError as error:
             return NOT_RUNNING, str(error.explanation)
+
+    def read_file(self, part: Part, path: str) -> str | None:
+        """Return the text of a file in a container, running or not; None where there is none."""
+        return read_file(self.client, part.container, path)
+
+    def volume_at(self, part: Part, path: str) -> str:
+        """Return the name of the volume that a container has at a path; empty where there is none."""
+        mounts = (inspect(self.client, part.container) or {}).get("Mounts") or []
+        return next((str(mount["Name"]) for mount in mounts if mount.get("Destination") == path), "")
+
+    def create_volume(self, name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> None:
+        """Create a volume of Docker's local driver, unless it exists."""
+        self.client.api.create_volume(name, driver_opts=dict(options), labels=dict(labels))
 
     def environment(self, part: Part) -> dict[str, str]:
         """Return the environment variables a container was created with."""

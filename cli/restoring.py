@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import inf, nan
 
-from cli.backups import BACKUP, BackupSet, backup_part
+from cli.backups import BACKUP, BackupSet, backup_part, bucket_of
 from cli.containers import StackContainers
 from cli.docker_command import follow, transfer
 from cli.errors import FAILED, CommandError
@@ -19,7 +19,7 @@ OWN_PASSWORD = "/var/tmp/unpacked/encryption-password"  # noqa: S105, S108 - in 
 
 @dataclass
 class Restore:
-    """The restore of one set; `parts` is all, database or files."""
+    """The restore of one set; `parts` is all, database or files, and less is restored where files are in a bucket."""
 
     source: StackContainers
     destination: StackContainers
@@ -29,6 +29,8 @@ class Restore:
     def check(self) -> None:
         """Raise CommandError where the restore cannot work. Changes nothing."""
         backup_part(self.destination)
+        if self.parts == "files" and self._without_files:
+            raise CommandError(self._without_files)
         self.destination.running("cache")
         if self.parts == "files":
             return
@@ -43,9 +45,16 @@ class Restore:
             self.destination.target.outputs()  # it must be possible to change the stack
 
     def warnings(self) -> Iterator[str]:
-        """Yield what changes besides database and files."""
+        """Yield what changes besides database and files, and what does not."""
+        if self._without_files:
+            yield f"the files stay as they are: {self._without_files}"
         if self._other_password:
             yield "the backup was made with another encryption.password: it becomes the setting encryptionPassword, and pulumi up runs"
+
+    @property
+    def restored(self) -> str:
+        """What is restored: all, database or files."""
+        return "database" if self._without_files else self.parts
 
     def run(self) -> None:
         """Restore. Raises CommandError with what failed; the database before is kept then."""
@@ -66,6 +75,18 @@ class Restore:
             )
 
     @cached_property
+    def _without_files(self) -> str:
+        """Why no files are restored although they should be: a bucket has them. Empty otherwise."""
+        if self.parts == "database":
+            return ""
+        if self.chosen.bucket:
+            return f"the backup {self.chosen.set} has none, they were in the bucket {self.chosen.bucket}, which DHIS2 uses where it is the fileStore"
+        stack, bucket = self.destination.target.stack, bucket_of(self.destination)
+        if bucket:
+            return f"stack {stack} has them in the bucket {bucket}, and a backup is not restored into a bucket. To get those of the backup into it: pulumi config set fileStore volume -s {stack} && pulumi up -s {stack}, then dhis2-cluster restore {self.chosen.set} --files-only -s {stack}, set fileStore again, and dhis2-cluster move-files -s {stack}"
+        return ""
+
+    @cached_property
     def _other_password(self) -> bool:
         """True where the set was made with another encryption.password than that of the stack it comes into."""
         if self.parts == "files" or not self.chosen.fingerprint:
@@ -76,7 +97,7 @@ class Restore:
 
     def _unpack(self) -> None:
         target, part = self.source.target, backup_part(self.source)
-        if follow(target, part, [*BACKUP, "unpack", self.chosen.set, self.parts])[0]:
+        if follow(target, part, [*BACKUP, "unpack", self.chosen.set, self.restored])[0]:
             raise CommandError("the backup could not be fetched; nothing was changed", FAILED)
         if self.destination is self.source:
             return
@@ -84,7 +105,7 @@ class Restore:
         try:
             self.destination.execute(there, [*BACKUP, "discard"])
             progress(f"copying the backup to stack {self.destination.target.stack}")
-            names = {"all": UNPACKED, "database": UNPACKED[:1], "files": UNPACKED}[self.parts]
+            names = {"all": UNPACKED, "database": UNPACKED[:1], "files": UNPACKED}[self.restored]
             failure = transfer((target, part), (self.destination.target, there), names)
             if failure:
                 raise CommandError(
@@ -94,9 +115,9 @@ class Restore:
             self.source.execute(part, [*BACKUP, "discard"])
 
     def _replace(self, exchange: Exchange) -> None:
-        if self.parts != "files":
+        if self.restored != "files":
             exchange.restore_database("backup", self.chosen.set, *(["own"] if self._other_password else []))
-        if self.parts != "database":
+        if self.restored != "database":
             exchange.must("backup", [*BACKUP, "exchange-files"], "the files could not be exchanged")
 
     def _take_over_password(self) -> None:

@@ -59,6 +59,15 @@ class Target:
         done = attempt(command, self.environment, stdin=value, folder=self.folder)
         return _last_line(done.stderr) if done.returncode else ""
 
+    def secret(self, key: str) -> str:
+        """Return a secret setting in plain text. Raises CommandError where there is none."""
+        done = attempt(["pulumi", "config", "get", "--stack", self.stack, key], self.environment, folder=self.folder)
+        if done.returncode:
+            raise CommandError(
+                f"the setting {key} cannot be read: {_last_line(done.stderr)}. Set it: pulumi config set --secret {key} -s {self.stack}"
+            )
+        return done.stdout.removesuffix("\n")
+
     def up(self) -> str:
         """Run `pulumi up` with its output on stderr; return why that failed, or nothing."""
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", self.stack]

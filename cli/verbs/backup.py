@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.backups import BACKUP, backup_part
+from cli.backups import BACKUP, backup_part, bucket_of
 from cli.containers import StackContainers
 from cli.docker_command import follow
 from cli.errors import FAILED, CommandError
@@ -22,8 +22,11 @@ def backup(
 ) -> None:
     """Back up database and files into the repository, also beside the schedule."""
     target = find(stack)
-    part = backup_part(StackContainers(target))
+    containers = StackContainers(target)
+    part, bucket = backup_part(containers), bucket_of(containers)
     code, made = follow(target, part, [*BACKUP, "create", *(["--all"] if everything else [])])
     if code:
         raise CommandError(f"the backup of stack {target.stack} has failed; the lines above have the reason", FAILED)
-    result(f"backup {made} of stack {target.stack} is complete", {"set": made}, as_json)
+    left_out = f"; uploaded files and apps are in the bucket {bucket}, and not in it" if bucket else ""
+    text = f"backup {made} of stack {target.stack} is complete{left_out}"
+    result(text, {"set": made} | ({"bucket": bucket} if bucket else {}), as_json)

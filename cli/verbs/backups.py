@@ -31,6 +31,7 @@ def _table(sets: list[BackupSet]) -> Table:
         noted = (["with analytics tables"] if item.complete else []) + (
             [] if item.secret else ["without encryption.password"]
         )
+        noted += [f"files in bucket {item.bucket}"] if item.bucket else []
         time = item.time[:16].replace("T", " ")
         table.add_row(item.set, time, item.stack, item.version, item.postgresql, ", ".join(noted))
     return table

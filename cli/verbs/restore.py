@@ -46,7 +46,7 @@ def restore(  # noqa: PLR0917 - typer passes them by name
     parts = "database" if database_only else "files" if files_only else "all"
     restoring = Restore(source, destination, chosen, parts)
     restoring.check()
-    progress(_summary(chosen, destination, parts))
+    progress(_summary(chosen, destination, restoring.restored))
     for warning in restoring.warnings():
         progress(f"warning: {warning}")
     if not yes:
@@ -54,7 +54,7 @@ def restore(  # noqa: PLR0917 - typer passes them by name
     restoring.run()
     name = destination.target.stack
     text = f"backup {chosen.set} is restored into stack {name}: {destination.target.settings.public_url}"
-    result(text, {"set": chosen.set, "stack": name, "parts": parts}, as_json)
+    result(text, {"set": chosen.set, "stack": name, "parts": restoring.restored}, as_json)
 
 
 def _summary(chosen: BackupSet, destination: StackContainers, parts: str) -> str:

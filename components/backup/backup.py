@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components.backup.sizing import MEMORY_MB, TOOLS_MEMORY_MB
-from components.file_store.file_store import FileStore
 from components.dhis2.release import Release
+from components.file_store.file_store import FileStore
 from components.orchestrator.commands import execute
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment

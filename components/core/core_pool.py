@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import pulumi
 
-from components.file_store.file_store import UID, FileStore
 from components.dhis2.release import ConnectionPool, Release
+from components.file_store.file_store import UID, FileStore
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_spec import ContainerSpec, File, NetworkAttachment
 from components.orchestrator.docker import service

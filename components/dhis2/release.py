@@ -98,7 +98,7 @@ class Release:
 
     @property
     def first_with_s3_endpoint(self) -> str:
-        """The first release, from this one on, whose files can be on an S3 server of your own; empty when it is this."""
+        """The first release, from this one on, that can use an S3 server of your own; empty when it is this."""
         first = _FIRST_WITH_S3_ENDPOINT.get(self.number.minor or 0)
         return f"2.{first[0]}.{first[1]}" if first and not self.number.at_least(*first) else ""
 

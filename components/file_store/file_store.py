@@ -8,7 +8,6 @@ from components.dhis2.release import Release
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import Mount
 from components.orchestrator.docker import nfs_volume, volume
-from components.orchestrator.nfs import nfs_volume_name
 from components.orchestrator.readiness import NotReady, Watcher
 from components.orchestrator.short_lived import ShortLived, run_short_lived
 from components.settings.file_store import AWS_REGION, Bucket, NfsExport
@@ -63,7 +62,7 @@ class FileStore:
             # Docker would copy as root, which is nobody on most servers. The id of a volume is its name.
             return (Mount(volume=self._export.id, path=path, no_copy=True),)
         files = Mount(volume=self._volume, path=path)
-        # The same volume at a second path, where every image has a folder open to all: a new volume takes its mode over.
+        # The same volume at a second path, where every image has a folder open to all: a new volume gets its mode.
         # The folder of the first path is in no image, and would be owned by root.
         return (files, Mount(volume=self._volume, path="/var/tmp")) if is_core else (files,)  # noqa: S108
 
@@ -79,28 +78,39 @@ class FileStore:
         images = self._context.images
         # The load balancer's has curl, which signs requests for S3.
         image = images.load_balancer if self.bucket else images.core
-        values = [image.id, self._context.networks.app, *(resource.id for resource in resources)]
+        values = [image.id, self._context.networks.app]
         if self._export is not None:
-            values.append(self._export.id)
+            values.append(self._export.id)  # of a volume: its name
+        count = len(values)
+        values += [resource.id for resource in resources]
 
         async def try_it(watcher: Watcher, known: Sequence[str]) -> None:
-            spec = self._trial(*known[:2])
+            spec = self._trial(*known[:count])
             code, output = await watcher.run(lambda client: run_short_lived(client, spec))
             if code:
                 raise NotReady(self._failure(output))
 
         return self._context.gates.when_known(values, try_it).apply(lambda _: list(resources))
 
-    def _trial(self, image: str, network: str) -> ShortLived:
+    def _trial(self, image: str, network: str, volume_name: str = "") -> ShortLived:
         """Return what a core does with its files: it writes and removes one; a bucket it creates before."""
         name, secrets = self._context.naming.of("files-trial"), self._plain_keys()
-        common = {"name": name, "image": image, "uid": UID, "memory_mb": TRIAL_MEMORY_MB}
-        if isinstance(self._place, NfsExport):
-            mounts = {TRIAL_FOLDER: nfs_volume_name("files", self._place, self._context.naming)}
-            return ShortLived(command=("/bin/sh", "-c", TRY_FOLDER), mounts=mounts, no_copy=True, **common)
-        bucket = self._place
-        assert isinstance(bucket, Bucket)
+        bucket = self.bucket
+        if bucket is None:
+            return ShortLived(
+                name=name,
+                image=image,
+                uid=UID,
+                memory_mb=TRIAL_MEMORY_MB,
+                command=("/bin/sh", "-c", TRY_FOLDER),
+                mounts={TRIAL_FOLDER: volume_name},
+                no_copy=True,
+            )
         return ShortLived(
+            name=name,
+            image=image,
+            uid=UID,
+            memory_mb=TRIAL_MEMORY_MB,
             command=("/bin/sh", f"{FILES}/try-bucket.sh"),
             network=network,
             environment={
@@ -114,7 +124,6 @@ class FileStore:
                 f"{FILES}/try-bucket.sh": render("file_store/try-bucket.sh"),
             },
             timeout_seconds=TRIAL_SECONDS,
-            **common,
         )
 
     def _failure(self, reason: str) -> str:

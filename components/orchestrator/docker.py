@@ -124,8 +124,8 @@ def volume(
 def nfs_volume(part: str, export: NfsExport, naming: Naming, parent: pulumi.Resource) -> pulumi.CustomResource:
     """Register the volume through which containers mount an NFS export; its name is that of `nfs_volume_name`.
 
-    Docker cannot change the options of a volume, so another export has another volume, which is there before anything
-    of the old one is deleted. Nothing is mounted before a container starts. Without the volume the export stays as it is.
+    Docker cannot change the options of a volume, so another export has another volume, which exists before the old one
+    is deleted. Nothing is mounted before a container starts, and what is exported stays when the volume is deleted.
     """
     name = nfs_volume_name(part, export, naming)
     return docker.Volume(

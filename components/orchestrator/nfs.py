@@ -7,7 +7,7 @@ from components.settings.file_store import NfsExport
 
 
 def nfs_options(export: NfsExport) -> dict[str, str]:
-    """Return the options of Docker's local driver that mount an export, over NFS 4: one port, and locks without daemons."""
+    """Return the options of Docker's local driver that mount an export, over NFS 4: one port, and no other daemons."""
     return {"type": "nfs", "o": f"addr={export.server},rw,nfsvers=4", "device": f":{export.path}"}
 
 

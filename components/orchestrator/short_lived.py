@@ -2,13 +2,13 @@
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import Mount
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ReadTimeout, RequestException
@@ -55,6 +55,15 @@ def run_short_lived(client: DockerClient, spec: ShortLived) -> tuple[int, str]:
             seconds = spec.timeout_seconds or client.api.timeout
             return NOT_STARTED, f"no answer within {seconds} s"
         return int(code), bytes(container.logs()).decode(errors="replace").strip()
+
+
+def pull_missing(client: DockerClient, image: str, report: Callable[[], None]) -> None:
+    """Pull an image that Docker Engine does not have. Raises docker.errors.APIError."""
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        report()
+        client.images.pull(image)
 
 
 @contextmanager

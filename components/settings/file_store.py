@@ -14,7 +14,7 @@ AWS_REGION = "us-east-1"  # S3's own default
 _NFS = re.compile(r"nfs://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*)(/\S*)")
 S3_FORM = "s3://bucket?endpoint=https://s3.example.org&region=us-east-1"
 _RESET = "pulumi config rm fileStore"  # a bucket is valid with its keys only
-_BUCKET = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:[.-]+[a-z0-9]+)*")
+_BUCKET = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -105,7 +105,9 @@ def _s3(line: str) -> str:
         parts = urlsplit(line)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        raise invalid("has invalid options behind its question mark; the form is {form}", form=S3_FORM, command=_RESET) from None
+        raise invalid(
+            "has invalid options behind its question mark; the form is {form}", form=S3_FORM, command=_RESET
+        ) from None
     if parts.username is not None or parts.password is not None:
         raise invalid("has a login in it: fileStoreAccessKey and fileStoreSecretKey are for the keys", command=_RESET)
     if not _BUCKET.fullmatch(parts.netloc):

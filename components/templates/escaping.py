@@ -9,6 +9,8 @@ import re
 _NAMED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 _PRINTABLE = range(0x20, 0x7F)
 # Without a closing brace somewhere after it DHIS2 sees no variable, and takes no doubled `$` away either.
+_DOUBLED = re.compile(r"\$\$\{(?=.*\})", re.DOTALL)
+_BY_NAME = {name[1]: char for char, name in _NAMED.items()}
 _VARIABLE = re.compile(r"\$\{(?=.*\})", re.DOTALL)
 
 
@@ -28,6 +30,18 @@ def property_value(text: str) -> str:
     # str: a template's undefined value says so here, where the expression would only complain of its type.
     written = "".join(_ascii(char) for char in _VARIABLE.sub("$${", str(text)))
     return f"\\{written}" if written.startswith(" ") else written
+
+
+def property_text(value: str) -> str:
+    """Return the text of which `property_value` has made a value."""
+
+    def char(match: re.Match[str]) -> str:
+        escaped = match[1]
+        return chr(int(escaped[1:], 16)) if len(escaped) > 1 else _BY_NAME.get(escaped, escaped)
+
+    units = re.sub(r"\\(u[0-9a-f]{4}|.)", char, value)
+    text = units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return _DOUBLED.sub("${", text)
 
 
 def valkey_string(text: str) -> str:

@@ -63,6 +63,7 @@ CATALOGUE = (
         sources=(artefacts.SUPERCRONIC,),
         fetch=(artefacts.put_supercronic,),
     ),
+    Recipe(name="rclone", image="rclone", versions={"1": ""}),
     Recipe(
         name="simulator",
         image="dhis2-simulator",

@@ -14,7 +14,7 @@ from components.core.core_pool import STOP_TIMEOUT_SECONDS
 from components.dhis2.release import ConnectionPool
 from components.load_balancer.load_balancer import nginx_conf
 from components.stack_context import Endpoint
-from components.templates.escaping import property_key, property_value
+from components.templates.escaping import property_key, property_text, property_value
 from components.templates.rendering import render
 from tests.unit.java_properties import load, substituted
 
@@ -89,6 +89,11 @@ def test_a_value_arrives_in_dhis2_unchanged(text: str) -> None:
     assert set(loaded) == {"a.key", "next"}, "the value must not swallow or begin a line"
     variables = {"HOME": "/replaced", "HO\nME": "/replaced"}
     assert substituted(loaded["a.key"], variables) == text.strip(), "DHIS2 must not replace variables in a password"
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_the_text_of_a_value_is_read_back(text: str) -> None:
+    assert property_text(property_value(text)) == text, "a command reads keys of a deployed dhis.conf"
 
 
 @pytest.mark.parametrize("text", NASTY)

@@ -31,7 +31,12 @@ create() {
         fatal "pg_dump failed: $(tail -n 3 "$run/pg_dump.log" | tr '\n' ' ')"
     [[ ! -f $secrets/encryption-password ]] || cp "$secrets/encryption-password" "$set"
     # After the database: what its rows refer to is there by then.
-    log 'storing the database and the files'
+    if [[ -n ${BUCKET:-} ]]; then
+        log 'storing the database'
+        log "uploaded files and apps are in the bucket $BUCKET, and in no backup"
+    else
+        log 'storing the database and the files'
+    fi
     store "$all"
     seconds=$(($(date +%s) - started))
     printf 'at=%s\nset=%s\nseconds=%s\nbytes=%s\n' "$started" "$id" "$seconds" "$(stat -c %s "$set/database.dump")" |
@@ -72,13 +77,14 @@ check_room() {
 
 # Store the set and the files in one snapshot: `id` of the caller. What restic cannot read makes the set no set.
 store() {
-    local code=0 tags=("dhis2-cluster" "version=$DHIS2_VERSION" "image=$DHIS2_IMAGE")
+    local code=0 paths=("$set") tags=("dhis2-cluster" "version=$DHIS2_VERSION" "image=$DHIS2_IMAGE")
     tags+=("postgresql=$(query 'SHOW server_version' | cut -d ' ' -f 1)")
     tags+=("fingerprint=$(query 'SELECT fingerprint FROM dhis2_cluster.encryption_password LIMIT 1')")
     [[ ! -f $set/encryption-password ]] || tags+=('encryption-password')
     [[ $1 != --all ]] || tags+=('all')
+    if [[ -n ${BUCKET:-} ]]; then tags+=("bucket=$BUCKET"); else paths+=("$files"); fi
     RESTIC_PROGRESS_FPS=0.1 restic backup --json --host "$STACK" "${tags[@]/#/--tag=}" --group-by host \
-        --exclude "$files/.unpacked" --exclude "$files/.before" "$set" "$files" >"$run/stored.$$" || code=$?
+        --exclude "$files/.unpacked" --exclude "$files/.before" "${paths[@]}" >"$run/stored.$$" || code=$?
     id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]*\)".*/\1/p' "$run/stored.$$")
     rm -f "$run/stored.$$"
     if ((code)); then

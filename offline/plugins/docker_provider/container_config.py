@@ -40,7 +40,11 @@ def create_body(inputs: Properties) -> dict[str, Any]:
             "LogConfig": {"Type": inputs.get("logDriver") or "", "Config": inputs.get("logOpts") or {}},
             "Mounts": [
                 {theirs: mount[ours] for ours, theirs in MOUNT.items() if ours in mount}
-                | ({"VolumeOptions": {"NoCopy": bool(options.get("noCopy"))}} if (options := mount.get("volumeOptions")) else {})
+                | (
+                    {"VolumeOptions": {"NoCopy": bool(options.get("noCopy"))}}
+                    if (options := mount.get("volumeOptions"))
+                    else {}
+                )
                 for mount in inputs.get("mounts") or []
             ],
             "NetworkMode": inputs["networkMode"],

@@ -6,15 +6,15 @@ import dhis2simulator.cache.SystemSettings;
 import dhis2simulator.conf.DhisConf;
 import dhis2simulator.conf.Release;
 import dhis2simulator.database.Pools;
+import dhis2simulator.files.FileStore;
 import dhis2simulator.jobs.Leadership;
 import dhis2simulator.session.Sessions;
-import java.nio.file.Path;
 
 /** Everything one running simulator consists of. `uuid` is new at each start, `id` is `node.id`. */
 public record Node(
         Release release,
         DhisConf conf,
-        Path files,
+        FileStore files,
         Pools pools,
         MetadataCache cache,
         SystemSettings settings,

@@ -9,6 +9,7 @@ import dhis2simulator.conf.Home;
 import dhis2simulator.conf.Release;
 import dhis2simulator.database.Extensions;
 import dhis2simulator.database.Pools;
+import dhis2simulator.files.FileStore;
 import dhis2simulator.jobs.Leadership;
 import dhis2simulator.jobs.Scheduler;
 import dhis2simulator.migration.Migrations;
@@ -20,7 +21,6 @@ import jakarta.servlet.ServletContext;
 import jakarta.servlet.ServletContextEvent;
 import jakarta.servlet.ServletContextListener;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.ArrayDeque;
@@ -66,7 +66,7 @@ public final class Simulator implements ServletContextListener {
         DhisConf conf = DhisConf.of(home);
         conf.warnings().forEach(LOG::warn);
         Thread.sleep(TimeUnit.SECONDS.toMillis(conf.number("simulator.boot.seconds", 0)));
-        Path files = fileStore(home.resolve(conf.get("filestore.container", "files")));
+        FileStore files = keep(FileStore.of(conf, home));
         Pools pools = keep(new Pools(conf, release));
         Extensions.check(pools.primary());
         Migrations.run(pools.primary(), conf, release);
@@ -94,17 +94,6 @@ public final class Simulator implements ServletContextListener {
         WebSetup.install(context, node);
         LOG.info("DHIS2 simulator {} is ready after {} ms", release,
                 TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started));
-    }
-
-    private static Path fileStore(Path folder) {
-        try {
-            Files.createDirectories(folder);
-            Files.delete(Files.createTempFile(folder, ".writable", ""));
-            return folder;
-        } catch (IOException error) {
-            throw new IllegalStateException("The file store " + folder + " cannot be written to by this process."
-                    + " Give it to the user the container runs as: chown -R 65534:65534 " + folder, error);
-        }
     }
 
     private <T extends AutoCloseable> T keep(T one) {

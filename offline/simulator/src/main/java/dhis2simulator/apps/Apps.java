@@ -1,18 +1,20 @@
 package dhis2simulator.apps;
 
 import dhis2simulator.conf.Release;
+import dhis2simulator.files.FileStore;
 import dhis2simulator.session.Redis;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
@@ -40,15 +42,17 @@ public final class Apps {
     private static final JsonMapper JSON = JsonMapper.builder().build();
     private static final String MANIFEST = "manifest.webapp";
     private static final String CACHE = "appCache:";
+    private static final int MANIFEST_DEPTH = 3; // apps/folder/manifest.webapp
     private static final int LONGEST_FOLDER = 32;
-    private final Path folder;
+    private static final String FOLDER = "apps/";
+    private final FileStore files;
     private final Release release;
     private final Redis redis;
     private final Map<String, ObjectNode> own = new ConcurrentHashMap<>();
 
     /** Finds the apps in a file store; `redis` is null where nodes do not share their list. */
-    public Apps(Path files, Release release, Redis redis) throws IOException {
-        folder = files.resolve("apps");
+    public Apps(FileStore files, Release release, Redis redis) throws IOException {
+        this.files = files;
         this.release = release;
         this.redis = redis;
         reload();
@@ -82,10 +86,8 @@ public final class Apps {
     }
 
     /** A file of an app, or null. */
-    public Path file(ObjectNode app, String name) {
-        Path root = folder.getParent().resolve(app.path("folderName").asString());
-        Path file = root.resolve(name).normalize();
-        return file.startsWith(root) && Files.isRegularFile(file) ? file : null;
+    public byte[] file(ObjectNode app, String name) throws IOException {
+        return isWithin(name) ? files.get(root(app) + name) : null;
     }
 
     /** Installs a zip file that was uploaded or downloaded under a name. */
@@ -105,19 +107,17 @@ public final class Apps {
                     && !key.equals(other.path("key").asString()))) {
                 throw new Refused("Namespace defined in manifest is already in use");
             }
-            app.put("folderName", "apps/" + folderName(key, name));
-            Path target = folder.getParent().resolve(app.path("folderName").asString());
+            app.put("folderName", FOLDER + folderName(key, name));
             for (ZipEntry entry : entries) {
-                Path file = target.resolve(entry.getName().substring(prefix.length())).normalize();
-                if (!file.startsWith(target)) {
+                String file = entry.getName().substring(prefix.length());
+                if (!isWithin(file)) {
                     throw new Refused("Zip file could not be read");
                 }
-                Files.createDirectories(file.getParent());
-                Files.write(file, content.getInputStream(entry).readAllBytes());
+                store(root(app) + file, content.getInputStream(entry));
             }
             removeOthers(app);
             cache(app);
-            LOG.info("New app {} installed, Install path: {}", app.path("name").asString(), target);
+            LOG.info("New app {} installed, Install path: {}", app.path("name").asString(), root(app));
             return app;
         } catch (ZipException error) {
             throw new Refused(release.namesAppsInAnswers() ? "Manifest file missing from zip file"
@@ -125,6 +125,25 @@ public final class Apps {
         } catch (JacksonException error) {
             throw new Refused("Invalid JSON in app manifest file");
         }
+    }
+
+    private void store(String key, InputStream content) throws IOException {
+        Path extracted = Files.createTempFile("app", "");
+        try {
+            Files.copy(content, extracted, StandardCopyOption.REPLACE_EXISTING);
+            files.put(key, extracted);
+        } finally {
+            Files.delete(extracted);
+        }
+    }
+
+    private static String root(ObjectNode app) {
+        return app.path("folderName").asString() + "/";
+    }
+
+    private static boolean isWithin(String name) {
+        Path path = Path.of(name).normalize();
+        return !path.isAbsolute() && !path.startsWith("..") && path.toString().equals(name);
     }
 
     private static String namespace(ObjectNode app) {
@@ -149,22 +168,16 @@ public final class Apps {
     }
 
     private List<ObjectNode> discover() throws IOException {
-        if (!Files.isDirectory(folder)) {
-            return List.of();
+        List<ObjectNode> found = new ArrayList<>();
+        for (String key : files.list(FOLDER)) {
+            Path path = Path.of(key);
+            if (path.getNameCount() == MANIFEST_DEPTH && path.endsWith(MANIFEST)) {
+                ObjectNode app = read(new ByteArrayInputStream(files.get(key)));
+                app.put("folderName", path.getParent().toString());
+                found.add(app);
+            }
         }
-        try (Stream<Path> folders = Files.list(folder)) {
-            return folders.filter(one -> Files.isRegularFile(one.resolve(MANIFEST))).map(Apps::installed).toList();
-        }
-    }
-
-    private static ObjectNode installed(Path one) {
-        try (InputStream manifest = Files.newInputStream(one.resolve(MANIFEST))) {
-            ObjectNode app = read(manifest);
-            app.put("folderName", "apps/" + one.getFileName());
-            return app;
-        } catch (IOException error) {
-            throw new java.io.UncheckedIOException(error);
-        }
+        return found;
     }
 
     private void removeOthers(ObjectNode app) throws IOException {
@@ -173,11 +186,8 @@ public final class Apps {
             // Before, the same version in another folder stays.
             String what = release.hasRandomAppFolders() ? "folderName" : "version";
             if (same && !other.path(what).equals(app.path(what))) {
-                Path root = folder.getParent().resolve(other.path("folderName").asString());
-                try (Stream<Path> content = Files.walk(root)) {
-                    for (Path path : content.sorted(Comparator.reverseOrder()).toList()) {
-                        Files.delete(path);
-                    }
+                for (String key : files.list(root(other))) {
+                    files.delete(key);
                 }
             }
         }

@@ -7,6 +7,7 @@ import jakarta.servlet.http.Part;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -59,11 +60,11 @@ final class AppsApi {
         if (app == null) {
             throw new ApiError(NOT_FOUND, "App '" + key + "' not found.");
         }
-        Path file = node.apps().file(app, exchange.path().get("page"));
+        byte[] file = node.apps().file(app, exchange.path().get("page"));
         if (file == null) {
             throw new ApiError(NOT_FOUND, "Not Found");
         }
-        exchange.send(OK, "text/html", Files.readString(file));
+        exchange.send(OK, "text/html", new String(file, StandardCharsets.UTF_8));
     }
 
     private void upload(Exchange exchange) throws IOException {

@@ -22,6 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import software.amazon.awssdk.core.exception.SdkException;
 
 /**
  * Uploads: the row in the database, the content in the file store all nodes share.
@@ -57,9 +58,7 @@ final class FilesApi {
             throw new ApiError(CONFLICT, "There is no such domain");
         }
         String key = domain.toLowerCase(Locale.ROOT).replace("_", "") + "/" + UUID.randomUUID();
-        Path target = node.files().resolve(key);
-        Files.createDirectories(target.getParent());
-        Path received = Files.createTempFile(target.getParent(), ".upload", "");
+        Path received = Files.createTempFile("upload", "");
         // DHIS2's column is for MD5; nothing depends on its strength.
         MessageDigest digest = MessageDigest.getInstance("MD5");
         try (InputStream content = new DigestInputStream(part.getInputStream(), digest)) {
@@ -74,18 +73,19 @@ final class FilesApi {
                 + " left(?, 255), ?, ?, ?, false, ?, ?, false)", uid, name, kind, part.getSize(),
                 HexFormat.of().formatHex(digest.digest()), key, domain, exchange.login().id());
         CompletableFuture.delayedExecutor(MILLISECONDS_PENDING, TimeUnit.MILLISECONDS)
-                .execute(() -> store(received, target));
+                .execute(() -> store(received, key));
         Map<String, Object> resource = Map.of("id", uid, "name", name, "contentType", kind,
                 "contentLength", part.getSize(), "domain", domain, "storageStatus", "PENDING");
         exchange.json(ACCEPTED, Map.of("httpStatus", "Accepted", "httpStatusCode", ACCEPTED, "status", "OK",
                 "response", Map.of("responseType", "FileResource", "fileResource", resource)));
     }
 
-    private static void store(Path received, Path target) {
+    private void store(Path received, String key) {
         try {
-            Files.move(received, target, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException error) {
-            LOG.error("{} was not stored", target, error);
+            node.files().put(key, received);
+            Files.delete(received);
+        } catch (IOException | SdkException error) {
+            LOG.error("{} was not stored", key, error);
         }
     }
 
@@ -105,20 +105,20 @@ final class FilesApi {
 
     private void show(Exchange exchange) throws SQLException, IOException {
         Map<String, Object> resource = new LinkedHashMap<>(found(exchange));
-        boolean stored = Files.exists(node.files().resolve((String) resource.get("storageKey")));
+        boolean stored = node.files().exists((String) resource.get("storageKey"));
         resource.put("storageStatus", stored ? "STORED" : "PENDING");
         exchange.json(OK, resource);
     }
 
     private void download(Exchange exchange) throws SQLException, IOException {
         Map<String, Object> row = found(exchange);
-        Path content = node.files().resolve((String) row.get("storageKey"));
-        if (!Files.exists(content)) {
+        byte[] content = node.files().get((String) row.get("storageKey"));
+        if (content == null) {
             throw new ApiError(ERROR, "Failed fetching the file from storage");
         }
         exchange.response().setContentType((String) row.get("contentType"));
-        exchange.response().setContentLengthLong(Files.size(content));
-        Files.copy(content, exchange.response().getOutputStream());
+        exchange.response().setContentLength(content.length);
+        exchange.response().getOutputStream().write(content);
     }
 
     private Map<String, Object> found(Exchange exchange) throws SQLException {
