@@ -22,8 +22,8 @@ LATEST = "latest"
 class BackupSet:
     """One set: a snapshot of restic. `time` is ISO 8601 in UTC, `stack` the prefix of the stack's names.
 
-    `complete` sets have the rows of analytics tables, too; `secret` ones have DHIS2's encryption.password. Of those with
-    a `bucket` uploaded files and apps were in it, and they have none.
+    `complete` sets have the rows of analytics tables, too; `secret` ones have DHIS2's encryption.password. Those with a
+    `bucket` have no uploaded files and apps: these were in it.
     """
 
     set: str

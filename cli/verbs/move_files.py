@@ -19,8 +19,8 @@ def move_files(
 ) -> None:
     """Copy uploaded files and apps to the fileStore that is set, check them, and deploy it.
 
-    The cores run while files are copied and compared, and stop for what came since. Where it fails before pulumi up, they
-    start with the files they had. Nothing is removed from where the files were.
+    The cores run while files are copied and compared, and stop for what came since. Where it fails before pulumi up,
+    they start with the files they had. Nothing is removed from where the files were.
     """
     containers = StackContainers(find(stack))
     name, source, destination = containers.target.stack, deployed_store(containers), wanted_store(containers)

@@ -70,20 +70,19 @@ def pull_missing(client: DockerClient, image: str, report: Callable[[], None]) -
 def _container(client: DockerClient, spec: ShortLived) -> Iterator[Any]:
     with suppress(NotFound):
         client.api.remove_container(spec.name, force=True)
-    container = client.containers.create(
-        spec.image,
-        name=spec.name,
-        entrypoint=list(spec.command),
-        user=f"{spec.uid}:{spec.uid}",
-        environment=dict(spec.environment),
-        mounts=[Mount(path, volume, type="volume", no_copy=spec.no_copy) for path, volume in spec.mounts.items()],
-        network=spec.network,
-        mem_limit=f"{spec.memory_mb}m",
-        memswap_limit=f"{spec.memory_mb}m",
-        cap_drop=list(DROPPED_CAPABILITIES),
-        security_opt=list(SECURITY_OPTIONS),
-        init=True,
-    )
+    options: dict[str, Any] = {
+        "entrypoint": list(spec.command),
+        "user": f"{spec.uid}:{spec.uid}",
+        "environment": dict(spec.environment),
+        "mounts": [Mount(path, volume, type="volume", no_copy=spec.no_copy) for path, volume in spec.mounts.items()],
+        "network": spec.network,
+        "mem_limit": f"{spec.memory_mb}m",
+        "memswap_limit": f"{spec.memory_mb}m",
+        "cap_drop": list(DROPPED_CAPABILITIES),
+        "security_opt": list(SECURITY_OPTIONS),
+        "init": True,
+    }
+    container = client.containers.create(spec.image, name=spec.name, **options)
     try:
         if spec.secrets:
             container.put_archive("/", _packed(spec.secrets, spec.uid))

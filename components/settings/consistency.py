@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
+from pydantic import SecretStr
+
 from components.settings.dhis_conf import remove_command
 from components.settings.errors import SettingError, secret_command, set_command
 from components.settings.file_store import Bucket
@@ -29,9 +31,8 @@ def consistency_warnings(settings: Settings) -> Iterator[str]:
     for key, value in (("backupSshKey", settings.backup_ssh_key), ("backupKnownHosts", settings.backup_known_hosts)):
         if value is not None and not settings.backup_on_sftp:
             yield f"{key} has no effect, since backupRepository is not on SFTP: pulumi config rm {key}"
-    keys = {"fileStoreAccessKey": settings.file_store_access_key, "fileStoreSecretKey": settings.file_store_secret_key}
-    for key, value in keys.items():
-        if value is not None and not isinstance(settings.files_place, Bucket):
+    for key, secret in _keys_of_bucket(settings).items():
+        if secret is not None and not isinstance(settings.files_place, Bucket):
             yield f"{key} has no effect, since fileStore is not on S3: pulumi config rm {key}"
     if (settings.backup_repository or "").startswith("s3:") and not (
         settings.backup_access_key and settings.backup_secret_key
@@ -115,12 +116,18 @@ def _sftp_has_host_keys(settings: Settings, _: set[str]) -> Iterator[SettingErro
         yield SettingError("backupKnownHosts", text, set_command("backupKnownHosts"))
 
 
+def _keys_of_bucket(settings: Settings) -> dict[str, SecretStr | None]:
+    return {
+        "fileStoreAccessKey": settings.file_store_access_key,
+        "fileStoreSecretKey": settings.file_store_secret_key,
+    }
+
+
 def _s3_has_both_keys(settings: Settings, _: set[str]) -> Iterator[SettingError]:
     if not isinstance(settings.files_place, Bucket):
         return
-    keys = {"fileStoreAccessKey": settings.file_store_access_key, "fileStoreSecretKey": settings.file_store_secret_key}
-    for key, value in keys.items():
-        if value is None:
+    for key, secret in _keys_of_bucket(settings).items():
+        if secret is None:
             yield SettingError(key, "is not set, and a fileStore on S3 needs it", secret_command(key))
 
 
