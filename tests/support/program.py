@@ -13,7 +13,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
@@ -78,6 +78,37 @@ class Registered:
 
 
 @dataclass
+class FakeShortLived:
+    """A short-lived container: its options, its files, and what it ends with."""
+
+    options: dict[str, Any]
+    code: int
+    output: str
+    files: dict[str, str] = field(default_factory=dict)
+    removed: bool = False
+
+    def put_archive(self, path: str, packed: bytes) -> None:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for entry in archive.getmembers():
+                content = archive.extractfile(entry)
+                assert entry.mode == 0o400 and content
+                self.files[f"{path}{entry.name}"] = content.read().decode()
+
+    def start(self) -> None:
+        if self.code < 0:
+            raise APIError("not started", explanation=self.output)
+
+    def wait(self, timeout: int | None) -> dict[str, int]:
+        return {"StatusCode": self.code}
+
+    def logs(self) -> bytes:
+        return self.output.encode()
+
+    def remove(self, force: bool) -> None:
+        self.removed = force
+
+
+@dataclass
 class FakeEngine(FakeExec):
     """A Docker Engine whose containers run since `started_at`, and print `printed` for every command.
 
@@ -100,7 +131,22 @@ class FakeEngine(FakeExec):
     # What api.sh prints for its arguments.
     respond: Callable[[Sequence[str]], str] = lambda _: ""
 
+    # How a short-lived container ends; Docker Engine does not start it where the code is negative.
+    short_lived: tuple[int, str] = (0, "")
+    created: list[FakeShortLived] = field(default_factory=list)
+
     _answer: tuple[int, str] = (0, "")
+
+    @property
+    def containers(self) -> "FakeEngine":
+        return self
+
+    def create(self, image: str, **options: Any) -> FakeShortLived:  # noqa: ANN401 - those of docker's create
+        self.created.append(FakeShortLived({"image": image, **options}, *self.short_lived))
+        return self.created[-1]
+
+    def remove_container(self, name: str, force: bool) -> None:
+        raise NotFound(name)
 
     @property
     def api(self) -> "FakeEngine":

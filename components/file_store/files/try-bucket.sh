@@ -5,6 +5,8 @@ set -eu
 
 work=$(mktemp -d)
 object=$BUCKET_URL/.dhis2-cluster-trial
+# Of no content. curl before 8 signs another one.
+empty='x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 fatal() {
     echo "$*"
@@ -40,7 +42,7 @@ if [ -n "$LOCATION" ]; then
         "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>$LOCATION</LocationConstraint></CreateBucketConfiguration>" \
         "$BUCKET_URL"
 else
-    request -X PUT --data-binary '' "$BUCKET_URL"
+    request -X PUT -H "$empty" --data-binary '' "$BUCKET_URL"
 fi
 case $status$(element Code) in
 2* | 409BucketAlreadyOwnedByYou) ;;
@@ -48,10 +50,10 @@ case $status$(element Code) in
 esac
 request -X PUT -H 'Content-Type: text/plain' --data-binary trial "$object"
 [ "$status" = 200 ] || refused "store an object in the bucket $BUCKET"
-request "$object"
+request -H "$empty" "$object"
 [ "$status" = 200 ] || refused "return an object of the bucket $BUCKET"
 [ "$(cat "$work/answer")" = trial ] || fatal "$BUCKET_URL has not returned what was stored; is it an S3 server?"
-request -X DELETE "$object"
+request -X DELETE -H "$empty" "$object"
 case $status in
 2*) ;;
 *) refused "remove an object of the bucket $BUCKET" ;;

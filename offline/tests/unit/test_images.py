@@ -266,5 +266,6 @@ def test_the_images_carry_the_names_the_program_asks_for() -> None:
         NGINX_TAG,
         "dhis2-cluster/lego:4",
         "dhis2-cluster/restic:0.18",
+        "dhis2-cluster/rclone:1",
         *(f"dhis2-cluster/dhis2-simulator:{version}" for version in ("2.41.4", "2.42.5", "2.43.1")),
     ], "stack files name them"
