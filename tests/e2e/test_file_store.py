@@ -81,7 +81,7 @@ def test_an_export_that_cannot_be_mounted_costs_nothing(stack: Stack) -> None:
 def test_a_wrong_key_costs_nothing(stack: Stack, server: S3Server) -> None:
     before = ids(stack)
     stack.set(fileStore=f"s3://{BUCKET}?endpoint={server.url}")
-    stack.set_secret(fileStoreAccessKey=server.access_key, fileStoreSecretKey="another")  # noqa: S106 - a wrong one
+    stack.set_secret(fileStoreAccessKey=server.access_key, fileStoreSecretKey="another")
     text = stack.failing_up()
     assert "SignatureDoesNotMatch (fileStoreSecretKey)" in text and server.url in text
     assert ids(stack) == before and not server.buckets()

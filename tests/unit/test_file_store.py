@@ -65,7 +65,7 @@ def test_the_volume_is_the_default_and_is_not_tried(built: Run) -> None:
     assert registrations(default) == registrations(named)
     assert mounts(default, "core-2") == {
         "/opt/dhis2/files": (f"{PREFIX}-files", True),
-        "/var/tmp": (f"{PREFIX}-files", True),
+        "/var/tmp": (f"{PREFIX}-files", True),  # noqa: S108
     }
     assert filestore(default) == {"provider": "filesystem"}
     assert default.watcher.engine.created == [], "it cannot be wrong"

@@ -200,7 +200,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setattr(containers, "execute", engine.execute)
     monkeypatch.setattr(containers, "read_log", engine.read_log)
     for verb in app.VERBS:
-        monkeypatch.setattr(f"cli.verbs.{verb}.find", line.find)
+        monkeypatch.setattr(f"cli.verbs.{verb.replace('-', '_')}.find", line.find)
     for module in (containers, __import__("components.orchestrator.readiness", fromlist=["connect"])):
         monkeypatch.setattr(module, "connect", lambda *_, **__: engine)
     return line

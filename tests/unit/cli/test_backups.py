@@ -319,3 +319,47 @@ def test_a_load_balancer_that_stays_stopped_is_named(line: CommandLine, monkeypa
     assert line.run("reset", "--yes") == FAILED
     assert "DHIS2 refuses the login; the load balancer stays stopped" in line.error
     assert "start lb" not in line.engine.done
+
+
+def in_bucket(line: CommandLine) -> None:
+    """Have the stack keep its files in a bucket."""
+    line.engine.parts["backup"]["Config"]["Env"] = ["DHIS2_VERSION=2.43.1", "BUCKET=dhis2-files"]
+
+
+def test_a_backup_beside_a_bucket_says_what_it_has_not(line: CommandLine) -> None:
+    in_bucket(line)
+    assert line.run("backup") == 0
+    assert "uploaded files and apps are in the bucket dhis2-files, and not in it" in line.out
+    assert line.run("backup", "--json") == 0
+    assert json.loads(line.out) == {"set": "bbbbbbbb", "bucket": "dhis2-files"}
+
+
+def of_bucket(line: CommandLine) -> None:
+    """Have the newest set of the stack made beside a bucket."""
+    sets = [SETS[0] | {"tags": [*TAGS, "bucket=dhis2-files"]}, *SETS[1:]]
+    line.engine.answers["list"] = json.dumps(sets)
+
+
+def test_the_bucket_of_a_backup_is_listed(line: CommandLine) -> None:
+    of_bucket(line)
+    assert line.run("backups") == 0 and "files in bucket dhis2-files" in line.out
+    assert line.run("backups", "--json") == 0
+    assert [item["bucket"] for item in json.loads(line.out)] == ["", "dhis2-files", ""]
+
+
+@pytest.mark.parametrize("prepare", [of_bucket, in_bucket])
+def test_only_the_database_is_restored_where_files_are_in_a_bucket(line: CommandLine, prepare: Any) -> None:  # noqa: ANN401 - one of the two
+    prepare(line)
+    assert line.run("restore", "--yes", "--json") == 0, line.error
+    assert json.loads(line.out)["parts"] == "database"
+    assert "warning: the files stay as they are" in line.error and "dhis2-files" in line.error
+    assert "backup backup.sh unpack bbbbbbbb database" in line.engine.done
+    assert not any("exchange-files" in step for step in line.engine.done)
+
+
+@pytest.mark.parametrize("prepare", [of_bucket, in_bucket])
+def test_files_alone_are_not_restored_where_they_are_in_a_bucket(line: CommandLine, prepare: Any) -> None:  # noqa: ANN401 - one of the two
+    prepare(line)
+    assert line.run("restore", "--files-only", "--yes") == NOT_RUN
+    assert "dhis2-files" in line.error
+    assert not any("unpack" in step for step in line.engine.done)
