@@ -28,6 +28,11 @@ INCONSISTENT: dict[str, tuple[dict[str, object], str]] = {
     "secure cookies in capitals": ({"dhisConf": {"server.https": "ON"}}, "dhisConf"),
     "analytics database beside replicas": ({"dhisConf": ANALYTICS}, "dhisConf"),
     "the Docker host as a proxy, reached by all": ({"trustedProxies": "host", "bind": ALL}, "trustedProxies"),
+    "a bucket without one of its keys": (
+        {"fileStore": "s3://dhis2-files", "fileStoreAccessKey": "key"},
+        "fileStoreSecretKey",
+    ),
+    "a bucket without the other": ({"fileStore": "s3://dhis2-files", "fileStoreSecretKey": "s"}, "fileStoreAccessKey"),
     "its user alone": ({"dhisConf": {"analytics.connection.username": "x"}}, "dhisConf"),
 }
 

@@ -28,6 +28,13 @@ REDIS = (
     "redis.password = ${NOBODY:-kept-secret}",
     "redis.cache.invalidation.enabled = on",
 )
+NO_SERVER = (
+    "filestore.provider = s3",
+    "filestore.container = dhis2-files",
+    "filestore.endpoint = http://localhost:1",
+    "filestore.identity = key",
+    "filestore.secret = kept-secret",
+)
 REPLICA_READS = "read1.connection.url = jdbc:postgresql://postgres-replica-1/{}"
 OWN = (
     "SELECT format('ALTER TABLE %s OWNER TO dhis;', oid::regclass) FROM pg_class c WHERE relkind IN ('r', 'S', 'v')"
@@ -91,6 +98,7 @@ def cores(containers: Containers, replica: Container, cache: Container) -> dict[
             containers, "2.41.4", "old-2", "line-41", *REDIS, "apphub.api.url = http://localhost:1"
         ),
         "dead": start_simulator(containers, "2.43.1", "dead", "nowhere"),
+        "bucketless": start_simulator(containers, "2.43.1", "bucketless", "nowhere", *NO_SERVER),
         "aging": start_simulator(
             containers, "2.42.5", "aging", "aging", REPLICA_READS.format("aging"), java="-Dc3p0.maxConnectionAge=3"
         ),
@@ -227,6 +235,12 @@ def test_an_upload_is_pending_until_it_is_stored(cores: dict[str, Simulator], se
     path = f"/api/fileResources/{resource['id']}"
     until(lambda: cores["core-1"].ask(path, *session).json["storageStatus"] == "STORED", "the upload to be stored")
     assert "Debian" in cores["core-1"].ask(f"{path}/data", *session).text, "it is in the file store"
+
+
+def test_a_core_does_not_start_without_its_bucket(cores: dict[str, Simulator]) -> None:
+    log = cores["bucketless"].failed()
+    assert "provider: 's3', container: 'dhis2-files' could not be configured" in log
+    assert "kept-secret" not in log and "FATAL" not in log, "nor does it ask the database"
 
 
 def test_a_setting_changed_at_one_node_is_stale_at_the_others_from_2_42_on(

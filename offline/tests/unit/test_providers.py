@@ -34,7 +34,10 @@ def test_inputs_become_the_request_of_docker_engine() -> None:
         logOpts={"max-size": "1m"},
         memory=64,
         memorySwap=-1,
-        mounts=[{"type": "volume", "source": "v", "target": "/v", "readOnly": True}],
+        mounts=[
+            {"type": "volume", "source": "v", "target": "/v", "readOnly": True},
+            {"type": "volume", "source": "n", "target": "/n", "volumeOptions": {"noCopy": True}},
+        ],
         ports=[{"internal": 80, "external": 8080, "ip": "127.0.0.1"}],
         user="1:1",
     )
@@ -44,7 +47,10 @@ def test_inputs_become_the_request_of_docker_engine() -> None:
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
         "Memory": 64 * 2**20,
         "MemorySwap": -1,
-        "Mounts": [{"Type": "volume", "Source": "v", "Target": "/v", "ReadOnly": True}],
+        "Mounts": [
+            {"Type": "volume", "Source": "v", "Target": "/v", "ReadOnly": True},
+            {"Type": "volume", "Source": "n", "Target": "/n", "VolumeOptions": {"NoCopy": True}},
+        ],
         "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]},
     }
     assert {name: request["HostConfig"][name] for name in host} == host
@@ -199,3 +205,20 @@ def test_a_random_id_is_the_same_bytes_in_every_encoding() -> None:
     assert outputs["b64Url"] == identifier
     with pytest.raises(ProviderError, match="replaces it"):
         RandomId().update(identifier, {}, {})
+
+
+def test_a_volume_is_created_with_the_options_of_its_driver() -> None:
+    class Api:
+        def create_volume(self, name: str, **request: Any) -> dict[str, str]:  # noqa: ANN401 - as wide as JSON
+            self.made = {"Name": name, "Driver": "local", "Mountpoint": "/v", "Options": request["driver_opts"]}
+            return {"Name": name}
+
+        def inspect_volume(self, _: str) -> dict[str, Any]:
+            return self.made
+
+    connection, options = Connection(), {"type": "nfs", "o": "addr=server", "device": ":/export"}
+    connection.api = Api()
+    identifier, outputs = Volume(connection).create({"name": "v", "driverOpts": options})
+    assert (identifier, connection.api.made["Options"], outputs["driverOpts"]) == ("v", options, options)
+    assert Volume(connection).create({"name": "v"})[1]["mountpoint"] == "/v"
+    assert connection.api.made["Options"] is None

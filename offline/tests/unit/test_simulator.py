@@ -63,7 +63,9 @@ def test_nothing_is_built_from_a_repository_of_its_own() -> None:
 def test_a_class_is_short_and_has_a_comment(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= MOST_LINES, "split it"
-    first = next(index for index, line in enumerate(lines) if re.match(r"(public )?(final )?(class|record|enum)", line))
+    first = next(
+        index for index, line in enumerate(lines) if re.match(r"(public )?(final )?(class|record|enum|interface)", line)
+    )
     described = any(line.startswith(("/**", " */")) for line in lines[max(0, first - 2) : first])
     assert described, "a reader learns from its first line what a class is for"
 

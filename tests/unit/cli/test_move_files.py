@@ -12,7 +12,7 @@ from cli.target import Target
 from components.orchestrator import short_lived
 from components.orchestrator.short_lived import ShortLived
 from components.templates.escaping import property_value
-from tests.unit.cli.engine import PREFIX, CommandLine, volume
+from tests.unit.cli.engine import PREFIX, CommandLine
 
 S3 = {
     "fileStore": "s3://dhis2-files?endpoint=https://s3.example.org&region=eu-1",
