@@ -121,6 +121,16 @@ def test_a_restore_brings_rows_and_files_back_and_again(container: Container, pr
         ), "once"
 
 
+def test_a_set_beside_a_bucket_has_the_database_alone_and_names_the_bucket(container: Container) -> None:
+    code, output = execute(container, "env", "BUCKET=dhis2-files", "bash", f"{FILES}/backup.sh", "create")
+    assert code == 0 and "are in the bucket dhis2-files, and in no backup" in output
+    made = sets(container)[-1]
+    assert "bucket=dhis2-files" in made["tags"] and made["paths"] == [f"{DATA}/set"]
+    assert attempt(container, "unpack", made["short_id"], "database")[0] == 0
+    code, output = attempt(container, "unpack", made["short_id"], "files")
+    assert code != 0 and f"the files of the backup {made['short_id']} cannot be fetched" in output
+
+
 def test_a_set_with_analytics_tables_has_their_rows(container: Container, primary: Container) -> None:
     sql(primary, "INSERT INTO analytics_2025 VALUES (1), (2)")
     identifier = create(container, "--all")
