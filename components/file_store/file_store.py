@@ -18,7 +18,13 @@ UID = 65534  # the user of DHIS2's images, to whom all files belong
 TRIAL_FOLDER = "/files"
 TRIAL_MEMORY_MB = 64
 TRIAL_SECONDS = 120  # more than curl may take for all requests
-TRY_FOLDER = f"file=$(mktemp {TRIAL_FOLDER}/.trial.XXXXXX) && echo trial >$file && rm $file"
+OLD_FOLDER = "/volume"  # the stack's volume
+# It prints EMPTY where the cores would not find the files they have had so far.
+EMPTY = "no files are there"
+TRY_FOLDER = f"""\
+file=$(mktemp {TRIAL_FOLDER}/.trial.XXXXXX) && echo trial >$file && rm $file || exit 1
+[ -n "$(ls -A {TRIAL_FOLDER})" ] || [ -z "$(ls -A {OLD_FOLDER})" ] || echo {EMPTY}
+"""
 CURL = f"{SECRETS}/curl"
 KEY_SETTINGS = "pulumi config set --secret fileStoreAccessKey, pulumi config set --secret fileStoreSecretKey"
 
@@ -78,7 +84,7 @@ class FileStore:
         images = self._context.images
         # The load balancer's has curl, which signs requests for S3.
         image = images.load_balancer if self.bucket else images.core
-        values = [image.id, self._context.networks.app]
+        values = [image.id, self._context.networks.app, self._volume]
         if self._export is not None:
             values.append(self._export.id)  # of a volume: its name
         count = len(values)
@@ -89,10 +95,14 @@ class FileStore:
             code, output = await watcher.run(lambda client: run_short_lived(client, spec))
             if code:
                 raise NotReady(self._failure(output))
+            if EMPTY in output:
+                pulumi.log.warn(
+                    f"{self._place} has no files, and the volume {self._context.naming.of('files')} has: DHIS2 does not find these any more. To have them: pulumi config set fileStore volume && pulumi up, then set fileStore again and run dhis2-cluster move-files"
+                )
 
         return self._context.gates.when_known(values, try_it).apply(lambda _: list(resources))
 
-    def _trial(self, image: str, network: str, volume_name: str = "") -> ShortLived:
+    def _trial(self, image: str, network: str, old_volume: str, export_volume: str = "") -> ShortLived:
         """Return what a core does with its files: it writes and removes one; a bucket it creates before."""
         name, secrets = self._context.naming.of("files-trial"), self._plain_keys()
         bucket = self.bucket
@@ -103,7 +113,7 @@ class FileStore:
                 uid=UID,
                 memory_mb=TRIAL_MEMORY_MB,
                 command=("/bin/sh", "-c", TRY_FOLDER),
-                mounts={TRIAL_FOLDER: volume_name},
+                mounts={TRIAL_FOLDER: export_volume, OLD_FOLDER: old_volume},
                 no_copy=True,
             )
         return ShortLived(
@@ -113,9 +123,13 @@ class FileStore:
             memory_mb=TRIAL_MEMORY_MB,
             command=("/bin/sh", f"{FILES}/try-bucket.sh"),
             network=network,
+            mounts={OLD_FOLDER: old_volume},
+            no_copy=True,
             environment={
                 "BUCKET_URL": f"{bucket.server}/{bucket.name}",
                 "BUCKET": bucket.name,
+                "OLD_FOLDER": OLD_FOLDER,
+                "EMPTY": EMPTY,
                 "LOCATION": "" if bucket.region == AWS_REGION else bucket.region,
             },
             secrets={

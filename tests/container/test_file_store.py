@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.file_store.file_store import CURL, TRIAL_FOLDER, TRY_FOLDER, UID
+from components.file_store.file_store import CURL, EMPTY, OLD_FOLDER, TRIAL_FOLDER, TRY_FOLDER, UID
 from components.naming import Naming
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.nfs import nfs_options, nfs_volume_name
@@ -20,15 +20,16 @@ pytestmark = pytest.mark.container
 EXPORT = NfsExport("127.0.0.1", "/srv/no-such-export")
 
 
-def try_folder(containers: Containers, volume: str, uid: int = UID) -> tuple[int, str]:
+def try_folder(containers: Containers, volume: str, old: str = "") -> tuple[int, str]:
     """Return what the trial of a folder reports; nothing of it is left."""
+    old = old or containers.volume("old")
     spec = ShortLived(
         name=f"{containers.prefix}-trial",
         image=POSTGRES,
-        uid=uid,
+        uid=UID,
         memory_mb=64,
         command=("/bin/sh", "-c", TRY_FOLDER),
-        mounts={TRIAL_FOLDER: volume},
+        mounts={TRIAL_FOLDER: volume, OLD_FOLDER: old},
         no_copy=True,
     )
     result = run_short_lived(containers.client, spec)
@@ -36,9 +37,60 @@ def try_folder(containers: Containers, volume: str, uid: int = UID) -> tuple[int
     return result
 
 
+@pytest.fixture(scope="module")
+def server(containers: Containers) -> Iterator[S3Server]:
+    """Run an S3 server that containers reach."""
+    with s3_server(gateway_of(containers.network)) as server:
+        yield server
+
+
+def try_bucket(
+    containers: Containers,
+    server: S3Server,
+    bucket: str = "dhis2-files",
+    url: str = "",
+    key: str = "",
+    secret: str = "",
+    old: str = "",
+) -> tuple[int, str]:
+    """Return what the trial of a bucket reports."""
+    spec = ShortLived(
+        name=f"{containers.prefix}-trial",
+        image=NGINX,
+        uid=UID,
+        memory_mb=64,
+        command=("/bin/sh", f"{FILES}/try-bucket.sh"),
+        network=str(containers.network.name),
+        environment={
+            "BUCKET_URL": f"{url or server.url}/{bucket}",
+            "BUCKET": bucket,
+            "LOCATION": "",
+            "OLD_FOLDER": OLD_FOLDER,
+            "EMPTY": EMPTY,
+        },
+        mounts={OLD_FOLDER: old or containers.volume("old")},
+        no_copy=True,
+        secrets={
+            CURL: f'user = "{key or server.access_key}:{secret or server.secret_key}"\naws-sigv4 = "aws:amz:us-east-1:s3"\n',
+            f"{FILES}/try-bucket.sh": render("file_store/try-bucket.sh"),
+        },
+    )
+    return run_short_lived(containers.client, spec)
+
+
 def test_a_folder_that_the_cores_may_write_to_is_accepted(containers: Containers) -> None:
     volume = containers.volume("files", type="tmpfs", device="tmpfs", o=f"uid={UID},mode=700")
     assert try_folder(containers, volume) == (0, "")
+
+
+def test_files_that_would_not_be_found_are_noticed(containers: Containers, server: S3Server) -> None:
+    old, new = containers.volume("old"), containers.volume("new", type="tmpfs", device="tmpfs", o=f"uid={UID}")
+    mounted = {old: {"bind": "/old", "mode": "rw"}}
+    containers.remove(containers.start(POSTGRES, "sh", "-c", "echo file >/old/file", volumes=mounted, user="0"))
+    assert try_folder(containers, new, old) == (0, EMPTY)
+    assert try_bucket(containers, server, "without-files", old=old) == (0, EMPTY)
+    server.put("without-files", "key", b"content")
+    assert try_bucket(containers, server, "without-files", old=old) == (0, "")
 
 
 def test_a_folder_of_another_user_is_refused(containers: Containers) -> None:
@@ -53,38 +105,6 @@ def test_an_export_that_cannot_be_mounted_is_reported_with_docker_s_reason(conta
     code, output = try_folder(containers, containers.volume("export", **nfs_options(EXPORT)))
     assert code == NOT_STARTED
     assert "mount" in output and EXPORT.path in output, "Docker's own words"
-
-
-@pytest.fixture(scope="module")
-def server(containers: Containers) -> Iterator[S3Server]:
-    """Run an S3 server that containers reach."""
-    with s3_server(gateway_of(containers.network)) as server:
-        yield server
-
-
-def try_bucket(  # noqa: PLR0917 - what can be wrong
-    containers: Containers,
-    server: S3Server,
-    bucket: str = "dhis2-files",
-    url: str = "",
-    key: str = "",
-    secret: str = "",
-) -> tuple[int, str]:
-    """Return what the trial of a bucket reports."""
-    spec = ShortLived(
-        name=f"{containers.prefix}-trial",
-        image=NGINX,
-        uid=UID,
-        memory_mb=64,
-        command=("/bin/sh", f"{FILES}/try-bucket.sh"),
-        network=str(containers.network.name),
-        environment={"BUCKET_URL": f"{url or server.url}/{bucket}", "BUCKET": bucket, "LOCATION": ""},
-        secrets={
-            CURL: f'user = "{key or server.access_key}:{secret or server.secret_key}"\naws-sigv4 = "aws:amz:us-east-1:s3"\n',
-            f"{FILES}/try-bucket.sh": render("file_store/try-bucket.sh"),
-        },
-    )
-    return run_short_lived(containers.client, spec)
 
 
 def test_a_bucket_is_created_and_nothing_is_left_in_it(containers: Containers, server: S3Server) -> None:

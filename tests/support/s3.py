@@ -49,6 +49,10 @@ class S3Server:
         listed = self._client.list_objects_v2(Bucket=bucket).get("Contents", [])
         return {item["Key"]: self._client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
 
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Store an object."""
+        self._client.put_object(Bucket=bucket, Key=key, Body=content)
+
     def buckets(self) -> set[str]:
         """Return the names of all buckets."""
         return {item["Name"] for item in self._client.list_buckets()["Buckets"]}

@@ -5,7 +5,7 @@ import json
 import pulumi
 import pytest
 
-from components.file_store.file_store import CURL, UID
+from components.file_store.file_store import CURL, EMPTY, UID
 from tests.support.program import (
     CONTAINER,
     PREFIX,
@@ -149,8 +149,10 @@ def test_an_export_is_tried_as_the_user_of_the_cores_in_every_up(built: Run) -> 
     options = trial.options
     assert options["user"] == f"{UID}:{UID}" and options["image"] == "sha256:core-image"
     assert (options["network"], options["cap_drop"]) == ("none", ["ALL"])
-    (mount,) = options["mounts"]
-    assert mount["VolumeOptions"] == {"NoCopy": True}
+    assert [(mount["Target"], mount["VolumeOptions"]) for mount in options["mounts"]] == [
+        ("/files", {"NoCopy": True}),
+        ("/volume", {"NoCopy": True}),
+    ]
     assert "mktemp /files/" in options["entrypoint"][-1] and "rm" in options["entrypoint"][-1]
 
 
@@ -162,6 +164,8 @@ def test_a_bucket_is_tried_with_its_keys_in_a_file(built: Run) -> None:
         "BUCKET_URL": "https://s3.eu-north-1.amazonaws.com/dhis2-files",
         "BUCKET": "dhis2-files",
         "LOCATION": "eu-north-1",
+        "OLD_FOLDER": "/volume",
+        "EMPTY": EMPTY,
     }
     assert trial.files[CURL] == 'user = "an-access-key:a\\"secret\\\\key"\naws-sigv4 = "aws:amz:eu-north-1:s3"\n'
 
@@ -191,6 +195,15 @@ def test_no_core_is_registered_where_the_trial_fails(
     assert not any(key in text for key in KEYS.values())
     registered = {item.name for item in recorded.of(CONTAINER)}
     assert not {"core-1", "core-2"} & registered, "the Pulumi engine would delete the old ones first"
+
+
+@pytest.mark.parametrize("settings", [S3, NFS], ids=["S3", "NFS"])
+def test_files_that_dhis2_would_not_find_are_warned_of(run: Run, settings: dict[str, str]) -> None:
+    warned = [
+        any("dhis2-cluster move-files" in warning for warning in run(watcher=watcher, **settings).warnings)
+        for watcher in (failing(EMPTY, 0).watcher, failing("", 0).watcher)
+    ]
+    assert warned == [True, False]
 
 
 @pytest.mark.parametrize(("version", "first"), [("2.38.5", "2.39.6"), ("2.39.5", "2.39.6"), ("2.40.4", "2.40.5")])

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What a core does with its bucket, before one is changed: it creates it, unless it is there and its own, and writes, reads
-# and removes an object. Prints why that is not possible. The keys are in a file of curl's.
+# and removes an object. Prints why that is not possible, and EMPTY where the bucket has nothing and OLD_FOLDER, where files
+# were so far, has. The keys are in a file of curl's.
 set -eu
 
 work=$(mktemp -d)
@@ -58,3 +59,9 @@ case $status in
 2*) ;;
 *) refused "remove an object of the bucket $BUCKET" ;;
 esac
+
+[ -n "$(ls -A "$OLD_FOLDER")" ] || exit 0
+request -H "$empty" "$BUCKET_URL?list-type=2&max-keys=1"
+if [ "$status" = 200 ] && [ -z "$(element Key)" ]; then
+    echo "$EMPTY"
+fi
