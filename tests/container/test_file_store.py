@@ -14,6 +14,7 @@ from components.templates.rendering import render
 from tests.support.containers import Containers, gateway_of
 from tests.support.project import NGINX, POSTGRES
 from tests.support.s3 import S3Server, s3_server
+from tests.support.waiting import until_exited
 
 pytestmark = pytest.mark.container
 
@@ -48,6 +49,7 @@ def try_bucket(
     containers: Containers,
     server: S3Server,
     bucket: str = "dhis2-files",
+    *,
     url: str = "",
     key: str = "",
     secret: str = "",
@@ -86,7 +88,8 @@ def test_a_folder_that_the_cores_may_write_to_is_accepted(containers: Containers
 def test_files_that_would_not_be_found_are_noticed(containers: Containers, server: S3Server) -> None:
     old, new = containers.volume("old"), containers.volume("new", type="tmpfs", device="tmpfs", o=f"uid={UID}")
     mounted = {old: {"bind": "/old", "mode": "rw"}}
-    containers.remove(containers.start(POSTGRES, "sh", "-c", "echo file >/old/file", volumes=mounted, user="0"))
+    writes = ["sh", "-c", "echo file >/old/file"]
+    until_exited(containers.start(POSTGRES, entrypoint=writes, volumes=mounted, user="0"))
     assert try_folder(containers, new, old) == (0, EMPTY)
     assert try_bucket(containers, server, "without-files", old=old) == (0, EMPTY)
     server.put("without-files", "key", b"content")
