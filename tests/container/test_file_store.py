@@ -135,7 +135,7 @@ def test_what_is_wrong_with_a_bucket_is_named(
 
 
 def test_one_that_was_killed_is_replaced(containers: Containers) -> None:
-    left = containers.client.containers.create(POSTGRES, name=f"{containers.prefix}-trial")
+    left = containers.client.api.create_container(POSTGRES, name=f"{containers.prefix}-trial")["Id"]
     volume = containers.volume("files", type="tmpfs", device="tmpfs", o=f"uid={UID},mode=700")
     assert try_folder(containers, volume)[0] == 0
-    assert left.id not in [container.id for container in containers.client.containers.list(all=True)]
+    assert left not in [container.id for container in containers.client.containers.list(all=True)]

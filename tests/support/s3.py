@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import requests
 from moto import settings
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 ACCESS_KEY, SECRET_KEY = "key", "secret"
@@ -46,16 +46,15 @@ class S3Server:
 
     def objects(self, bucket: str) -> dict[str, bytes]:
         """Return the content of all objects of a bucket by key."""
-        listed = self._client.list_objects_v2(Bucket=bucket).get("Contents", [])
-        return {item["Key"]: self._client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+        return {name: bytes(item.value) for name, item in _storage().buckets[bucket].keys.items()}
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         """Store an object."""
-        self._client.put_object(Bucket=bucket, Key=key, Body=content)
+        _storage().put_object(bucket, key, content)
 
     def buckets(self) -> set[str]:
         """Return the names of all buckets."""
-        return {item["Name"] for item in self._client.list_buckets()["Buckets"]}
+        return {*_storage().buckets}
 
     def add_key(self) -> "S3Server":
         """Return the server with a further key of its user."""
@@ -64,11 +63,6 @@ class S3Server:
     def remove_key(self) -> None:
         """Refuse its key from now on."""
         _users().delete_access_key(self.access_key, USER)
-
-    @property
-    def _client(self) -> Any:  # noqa: ANN401 - boto3 has no types
-        keys = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key}
-        return boto3.client("s3", endpoint_url=self.url, region_name="us-east-1", **keys)
 
 
 USER = "dhis2"
@@ -95,6 +89,10 @@ def s3_server(address: str) -> Iterator[S3Server]:
 
 def _users() -> Any:  # noqa: ANN401 - moto's own
     return iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
+
+
+def _storage() -> Any:  # noqa: ANN401 - moto's own
+    return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
 
 def _with_key(url: str) -> S3Server:

@@ -7,7 +7,7 @@ set -eu
 work=$(mktemp -d)
 object=$BUCKET_URL/.dhis2-cluster-trial
 # Of no content. curl before 8 signs another one.
-empty='x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+no_content='x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 fatal() {
     echo "$*"
@@ -43,7 +43,7 @@ if [ -n "$LOCATION" ]; then
         "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>$LOCATION</LocationConstraint></CreateBucketConfiguration>" \
         "$BUCKET_URL"
 else
-    request -X PUT -H "$empty" --data-binary '' "$BUCKET_URL"
+    request -X PUT -H "$no_content" --data-binary '' "$BUCKET_URL"
 fi
 case $status$(element Code) in
 2* | 409BucketAlreadyOwnedByYou) ;;
@@ -51,17 +51,17 @@ case $status$(element Code) in
 esac
 request -X PUT -H 'Content-Type: text/plain' --data-binary trial "$object"
 [ "$status" = 200 ] || refused "store an object in the bucket $BUCKET"
-request -H "$empty" "$object"
+request -H "$no_content" "$object"
 [ "$status" = 200 ] || refused "return an object of the bucket $BUCKET"
 [ "$(cat "$work/answer")" = trial ] || fatal "$BUCKET_URL has not returned what was stored; is it an S3 server?"
-request -X DELETE -H "$empty" "$object"
+request -X DELETE -H "$no_content" "$object"
 case $status in
 2*) ;;
 *) refused "remove an object of the bucket $BUCKET" ;;
 esac
 
 [ -n "$(ls -A "$OLD_FOLDER")" ] || exit 0
-request -H "$empty" "$BUCKET_URL?list-type=2&max-keys=1"
+request -H "$no_content" "$BUCKET_URL?list-type=2&max-keys=1"
 if [ "$status" = 200 ] && [ -z "$(element Key)" ]; then
     echo "$EMPTY"
 fi
