@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from cli.containers import Part, StackContainers
+from cli.containers import REPORTED, Part, StackContainers
 from cli.errors import FAILED, CommandError
 from cli.exchange import Exchange
 from cli.output import progress
@@ -128,7 +128,12 @@ class Move:
         from components.orchestrator.short_lived import pull_missing  # noqa: PLC0415 - imports Pulumi
 
         image = self.containers.target.settings.copy_image
-        pull_missing(self.containers.client, image, partial(progress, f"pulling {image}"))
+        try:
+            pull_missing(self.containers.client, image, partial(progress, f"pulling {image}"))
+        except REPORTED as error:
+            raise CommandError(
+                f"{image} is not on the Docker host, and cannot be pulled: {error}. Nothing was changed. Choose another image with rclone: pulumi config set copyImage … -s {self.containers.target.stack}"
+            ) from error
 
 
 def deployed_store(containers: StackContainers) -> Store:

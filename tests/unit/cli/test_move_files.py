@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from docker.errors import APIError
 
 from cli.errors import FAILED, NOT_RUN
 from cli.moving import CONFIGURATION
@@ -137,6 +138,18 @@ def test_files_that_are_there_are_not_moved(engine: Engine) -> None:
     same = {"fileStore": "s3://old-files", "fileStoreAccessKey": "another", "fileStoreSecretKey": "another"}
     assert engine.move(**same) == NOT_RUN, "another key is no other bucket"
     assert engine.done == []
+
+
+def test_an_image_that_cannot_be_pulled_is_named_with_its_setting(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise APIError("no route to the registry")
+
+    monkeypatch.setattr(short_lived, "pull_missing", refuse)
+    assert engine.move(**S3, copyImage="example.org/rclone:1") == NOT_RUN
+    assert "example.org/rclone:1 is not on the Docker host, and cannot be pulled: no route" in engine.line.error
+    assert "pulumi config set copyImage" in engine.line.error and engine.done == []
 
 
 @pytest.mark.parametrize("verb", ["copy", "check"])

@@ -185,3 +185,12 @@ def test_a_shell_completes_no_part_where_docker_engine_does_not_answer() -> None
 def test_an_unknown_option_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["status", "--no-such-option"]) == 2
     assert "--no-such-option" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_a_secret_setting_is_read_with_pulumi(pulumi: FakePulumi) -> None:
+    pulumi.answers["config get"] = " with a space \n"
+    assert find("dev").secret("fileStoreSecretKey") == " with a space "
+    pulumi.answers["config get"] = None
+    with pytest.raises(CommandError, match="pulumi config set --secret fileStoreSecretKey -s dev"):
+        find("dev").secret("fileStoreSecretKey")
