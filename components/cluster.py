@@ -14,6 +14,7 @@ from components.database.database_pair import BackupAccess, DatabasePair, Databa
 from components.database.passwords import AdminPassword, AdminPasswords, EncryptionPassword
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
+from components.file_store.file_store import FileStore
 from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.naming import NETWORKS, Naming
 from components.orchestrator.docker import image, network, volume
@@ -65,6 +66,7 @@ class Cluster(pulumi.ComponentResource):
         )
         networks = Networks(**{part: network(part, naming, self, mtu, internal=part == "data") for part in NETWORKS})
         context = StackContext(naming=naming, gates=args.gates, settings=settings, networks=networks, images=images)
+        self.files = FileStore(context, args.release, self)
         encryption, passwords = settings.encryption_password, self._admin_passwords(settings)
         generated = self._password("encryption")  # kept in the state, where the setting replaces it too
         database_password, cache_password = self._password("database"), self._password("cache")
@@ -96,6 +98,7 @@ class Cluster(pulumi.ComponentResource):
                     from_setting=encryption is not None,
                 ),
                 backup=backup,
+                files_tried=self.files.tried,
             ),
             child,
         )
@@ -108,6 +111,7 @@ class Cluster(pulumi.ComponentResource):
                 primary=self.database.primary,
                 replicas=self.database.replicas,
                 cache=self.cache.service,
+                files=self.files,
                 core_replacement=self.database.core_replacement,
                 restored_at=self.database.restored_at,
                 flush_cache=self.cache.flush,
@@ -148,7 +152,7 @@ class Cluster(pulumi.ComponentResource):
             release=release,
             cron=context.settings.backup_cron or "",
             volume=access.volume,
-            files=self.cores.files,
+            files=self.files,
             primary=self.database.primary,
             core=self.cores.services[0],
             password=password,
@@ -227,7 +231,13 @@ class Cluster(pulumi.ComponentResource):
 
     def _password(self, use: str) -> pulumi.Output[str]:
         """Return a generated password, letters and digits only: it goes into files of four syntaxes."""
-        options = pulumi.ResourceOptions(parent=self, delete_before_replace=use in OF_CONNECTIONS)
+        of_connections = use in OF_CONNECTIONS
+        options = pulumi.ResourceOptions(
+            parent=self,
+            delete_before_replace=of_connections,
+            # What may fail is tried before the cores are deleted.
+            depends_on=self.files.once_tried([]) if of_connections else None,
+        )
         return random.RandomPassword(f"{use}-password", length=PASSWORD_LENGTH, special=False, opts=options).result
 
 

@@ -49,6 +49,7 @@ class CorePoolArgs:
     primary: Service
     replicas: Sequence[Service]
     cache: Service
+    files: FileStore
     core_replacement: pulumi.CustomResource
     restored_at: Callable[[], int]
     flush_cache: Callable[[Watcher], Awaitable[None]]
@@ -58,22 +59,21 @@ class CorePoolArgs:
 
 
 class CorePool(pulumi.ComponentResource):
-    """The cores, exposed as `services`; `endpoint` resolves to all of them, `files` is where their files are."""
+    """The cores, exposed as `services`; `endpoint` resolves to all of them."""
 
     endpoint: ClassVar[Endpoint] = Endpoint("core", 8080)
     services: list[Service]
-    files: FileStore
 
     def __init__(self, name: str, args: CorePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the shared file store and the cores."""
         super().__init__("dhis2-cluster:index:CorePool", name, None, opts)
         self._args = args
-        self.files = FileStore(args.context, args.release, self)
+        args.files.register_volume(self)
         self._backends = [args.primary, *args.replicas, args.cache]
         gates, cores = args.context.gates, args.context.settings.cores
         first = self._core(
             1,
-            depends_on=self.files.once_tried([backend.resource for backend in self._backends]),
+            depends_on=args.files.once_tried([backend.resource for backend in self._backends]),
             hooks=gates.before_create("core-1", [backend.wait_target for backend in self._backends]),
         )
         # Not a hook: when all are replaced, core-1 has to serve before the next one is deleted.
@@ -154,7 +154,7 @@ class CorePool(pulumi.ComponentResource):
                 *(File(path=f"{TOMCAT}/{path}", content=render(f"core/{name}")) for name, path in TOMCAT_FILES.items()),
                 *(File(path=f"{FILES}/{name}", content=render(f"core/{name}"), executable=True) for name in SCRIPTS),
             ),
-            mounts=self.files.mounts(f"{home}/files"),
+            mounts=args.files.mounts(f"{home}/files"),
             tmpfs={"/tmp": 64},  # noqa: S108
             healthcheck=("/bin/bash", f"{FILES}/health.sh"),
             start_period_seconds=600,
@@ -174,14 +174,14 @@ class CorePool(pulumi.ComponentResource):
             "base_url": settings.public_url,
             "https": settings.https and "server.https" not in settings.dhis_conf,
             "extra": settings.dhis_conf,
-            "bucket": self.files.bucket,
-            "bucket_location": self.files.bucket_location,
+            "bucket": args.files.bucket,
+            "bucket_location": args.files.bucket_location,
         }
         passwords = pulumi.Output.all(
             database_password=args.database_password,
             cache_password=args.cache_password,
             encryption_password=args.encryption_password,
-            **self.files.keys,
+            **args.files.keys,
         )
         # Further keys may be other systems' secrets.
         return pulumi.Output.secret(passwords.apply(lambda secrets: render("core/dhis.conf.j2", **values, **secrets)))

@@ -48,7 +48,7 @@ class BackupAccess:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabasePairArgs:
-    """What the databases take."""
+    """What the databases take. `files_tried` holds back what deletes cores, until their files were tried."""
 
     context: StackContext
     dump: DumpSource
@@ -57,6 +57,7 @@ class DatabasePairArgs:
     encryption_password: EncryptionPassword
     admin_passwords: AdminPasswords
     backup: BackupAccess | None = None
+    files_tried: pulumi.Output[bool] | None = None
 
 
 class DatabasePair(pulumi.ComponentResource):
@@ -85,6 +86,7 @@ class DatabasePair(pulumi.ComponentResource):
         fetched = (
             fetch_dump(dump, self._dump_cache, context, self) if self._dump_cache else pulumi.Output.from_input([])
         )
+        tried = [args.files_tried] if args.files_tried is not None else []
         self.core_replacement = random.RandomId(
             "core-replacement",
             byte_length=4,
@@ -92,7 +94,7 @@ class DatabasePair(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                depends_on=pulumi.Output.all(fetched, self.encryption_password).apply(
+                depends_on=pulumi.Output.all(fetched, self.encryption_password, *tried).apply(
                     lambda done: [*done[0], *(image.resource for image in context.images)]
                 ),
                 # Its name in version 0.1: stacks deployed by it are taken over with their cores deleted first, too.

@@ -8,6 +8,7 @@ from components.dhis2.release import Release
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import Mount
 from components.orchestrator.docker import nfs_volume, volume
+from components.orchestrator.engine_info import volume_exists
 from components.orchestrator.readiness import NotReady, Watcher
 from components.orchestrator.short_lived import ShortLived, run_short_lived
 from components.settings.file_store import AWS_REGION, Bucket, NfsExport
@@ -23,7 +24,7 @@ OLD_FOLDER = "/volume"  # the stack's volume
 EMPTY = "no files are there"
 TRY_FOLDER = f"""\
 file=$(mktemp {TRIAL_FOLDER}/.trial.XXXXXX) && echo trial >$file && rm $file || exit 1
-[ -n "$(ls -A {TRIAL_FOLDER})" ] || [ -z "$(ls -A {OLD_FOLDER})" ] || echo {EMPTY}
+[ -n "$(ls -A {TRIAL_FOLDER})" ] || [ -z "$(ls -A {OLD_FOLDER} 2>/dev/null)" ] || echo {EMPTY}
 """
 CURL = f"{SECRETS}/curl"
 KEY_SETTINGS = "pulumi config set --secret fileStoreAccessKey, pulumi config set --secret fileStoreSecretKey"
@@ -32,17 +33,26 @@ KEY_SETTINGS = "pulumi config set --secret fileStoreAccessKey, pulumi config set
 class FileStore:
     """What the setting `fileStore` makes: mounts and keys of the cores, and a trial in each `up`.
 
-    The stack's volume is there with every setting, so that another one removes no files.
+    `tried` is true once the trial has succeeded, None where nothing has to be tried. The stack's volume is there with
+    every setting, so that another one removes no files.
     """
 
+    tried: pulumi.Output[bool] | None = None
+
     def __init__(self, context: StackContext, release: Release, parent: pulumi.Resource) -> None:
-        """Register the volumes."""
+        """Register the volume of an export, and try export or bucket."""
         self._context, self._release = context, release
         self._place = context.settings.files_place
-        self._volume = volume("files", context, parent)
+        self._volume: pulumi.Output[str] | None = None
         self._export = None
         if isinstance(self._place, NfsExport):
             self._export = nfs_volume("files", self._place, context.naming, parent)
+        if self._place is not None:
+            self.tried = self._try()
+
+    def register_volume(self, parent: pulumi.Resource) -> None:
+        """Register the stack's volume."""
+        self._volume = volume("files", self._context, parent)
 
     @property
     def bucket(self) -> Bucket | None:
@@ -67,42 +77,40 @@ class FileStore:
         if self._export is not None:
             # Docker would copy as root, which is nobody on most servers. The id of a volume is its name.
             return (Mount(volume=self._export.id, path=path, no_copy=True),)
-        files = Mount(volume=self._volume, path=path)
+        name = self._volume if self._volume is not None else self._context.naming.of("files")
         # The same volume at a second path, where every image has a folder open to all: a new volume gets its mode.
         # The folder of the first path is in no image, and would be owned by root.
-        return (files, Mount(volume=self._volume, path="/var/tmp")) if is_core else (files,)  # noqa: S108
+        paths = (path, "/var/tmp") if is_core else (path,)  # noqa: S108
+        return tuple(Mount(volume=name, path=each) for each in paths)
 
-    def once_tried(
-        self, resources: Sequence[pulumi.CustomResource]
-    ) -> pulumi.Input[Sequence[pulumi.Input[pulumi.Resource]]]:
+    def once_tried(self, resources: Sequence[pulumi.Resource]) -> pulumi.Input[Sequence[pulumi.Input[pulumi.Resource]]]:
         """Return a value for `depends_on`: the resources, once the file store was tried.
 
         So the Pulumi engine neither creates, replaces nor deletes what depends on it before, and not where that fails.
         """
-        if self._place is None:
-            return list(resources)
-        images = self._context.images
+        return list(resources) if self.tried is None else self.tried.apply(lambda _: list(resources))
+
+    def _try(self) -> pulumi.Output[bool]:
+        images, old = self._context.images, self._context.naming.of("files")
         # The load balancer's has curl, which signs requests for S3.
-        image = images.load_balancer if self.bucket else images.core
-        values = [image.id, self._context.networks.app, self._volume]
+        values = [(images.load_balancer if self.bucket else images.core).id, self._context.networks.app]
         if self._export is not None:
             values.append(self._export.id)  # of a volume: its name
-        count = len(values)
-        values += [resource.id for resource in resources]
 
         async def try_it(watcher: Watcher, known: Sequence[str]) -> None:
-            spec = self._trial(*known[:count])
+            has_old = await watcher.run(lambda client: volume_exists(client, old))
+            spec = self._trial(*known, mounts={OLD_FOLDER: old} if has_old else {})
             code, output = await watcher.run(lambda client: run_short_lived(client, spec))
             if code:
                 raise NotReady(self._failure(output))
             if EMPTY in output:
                 pulumi.log.warn(
-                    f"{self._place} has no files, and the volume {self._context.naming.of('files')} has: DHIS2 does not find these any more. To have them: pulumi config set fileStore volume && pulumi up, then set fileStore again and run dhis2-cluster move-files"
+                    f"{self._place} has no files, and the volume {old} has: DHIS2 does not find these any more. To have them: pulumi config set fileStore volume && pulumi up, then set fileStore again and run dhis2-cluster move-files"
                 )
 
-        return self._context.gates.when_known(values, try_it).apply(lambda _: list(resources))
+        return self._context.gates.when_known(values, try_it)
 
-    def _trial(self, image: str, network: str, old_volume: str, export_volume: str = "") -> ShortLived:
+    def _trial(self, image: str, network: str, export: str = "", *, mounts: dict[str, str]) -> ShortLived:
         """Return what a core does with its files: it writes and removes one; a bucket it creates before."""
         name, secrets = self._context.naming.of("files-trial"), self._plain_keys()
         bucket = self.bucket
@@ -113,7 +121,7 @@ class FileStore:
                 uid=UID,
                 memory_mb=TRIAL_MEMORY_MB,
                 command=("/bin/sh", "-c", TRY_FOLDER),
-                mounts={TRIAL_FOLDER: export_volume, OLD_FOLDER: old_volume},
+                mounts={TRIAL_FOLDER: export, **mounts},
                 no_copy=True,
             )
         return ShortLived(
@@ -123,7 +131,7 @@ class FileStore:
             memory_mb=TRIAL_MEMORY_MB,
             command=("/bin/sh", f"{FILES}/try-bucket.sh"),
             network=network,
-            mounts={OLD_FOLDER: old_volume},
+            mounts=mounts,
             no_copy=True,
             environment={
                 "BUCKET_URL": f"{bucket.server}/{bucket.name}",

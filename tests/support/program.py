@@ -145,6 +145,9 @@ class FakeEngine(FakeExec):
         self.created.append(FakeShortLived({"image": image, **options}, *self.short_lived))
         return self.created[-1]
 
+    def inspect_volume(self, name: str) -> dict[str, str]:
+        return {"Name": name}
+
     def remove_container(self, name: str, force: bool) -> None:
         raise NotFound(name)
 

@@ -74,7 +74,7 @@ def test_the_volume_is_the_default_and_is_not_tried(built: Run) -> None:
 @pytest.mark.parametrize("settings", [S3, NFS], ids=["S3", "NFS"])
 def test_another_file_store_changes_the_cores_and_no_other_part(built: Run, settings: dict[str, str]) -> None:
     before, after = registrations(built(cores=2)), registrations(built(cores=2, **settings))
-    changed = {name for kind, name in before if before[kind, name] != after.get((kind, name))}
+    changed = {name for kind, name in before if before[kind, name][0] != after[kind, name][0]}
     assert changed == {"core-1", "core-2"}, (
         "the volume stays too: its files are to be moved, or the setting is a mistake"
     )
@@ -193,8 +193,10 @@ def test_no_core_is_registered_where_the_trial_fails(
     place = "nfs.example.org" if settings is NFS else "s3://dhis2-files of https://s3.example.org"
     assert place in text
     assert not any(key in text for key in KEYS.values())
-    registered = {item.name for item in recorded.of(CONTAINER)}
+    registered = {item.name for item in recorded.resources}
     assert not {"core-1", "core-2"} & registered, "the Pulumi engine would delete the old ones first"
+    deleting = {"core-replacement", "database-password", "cache-password"}
+    assert not deleting & registered, "cores are deleted before these are replaced"
 
 
 @pytest.mark.parametrize("settings", [S3, NFS], ids=["S3", "NFS"])

@@ -60,7 +60,7 @@ case $status in
 *) refused "remove an object of the bucket $BUCKET" ;;
 esac
 
-[ -n "$(ls -A "$OLD_FOLDER")" ] || exit 0
+[ -n "$(ls -A "$OLD_FOLDER" 2>/dev/null)" ] || exit 0
 request -H "$no_content" "$BUCKET_URL?list-type=2&max-keys=1"
 if [ "$status" = 200 ] && [ -z "$(element Key)" ]; then
     echo "$EMPTY"
