@@ -29,5 +29,5 @@ def outputs_of(
         "status": f"dhis2-cluster status -s {naming.stack}",
         "logs": f"dhis2-cluster logs -f -s {naming.stack}",
         "psql": f"dhis2-cluster psql -s {naming.stack}",
-        "otherCommands": "dhis2-cluster analytics, backup, backups, open, reset, restart, restore, shell, start, stop; their options: --help",
+        "otherCommands": "dhis2-cluster analytics, backup, backups, move-files, open, reset, restart, restore, shell, start, stop; their options: --help",
     }

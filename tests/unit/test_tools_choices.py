@@ -169,6 +169,7 @@ def test_the_images_and_the_dump_that_a_stack_file_names_are_built() -> None:
         "dhis2-cluster/dhis2-simulator:2.43.1",
         "dhis2-cluster/nginx:1.31",
         "dhis2-cluster/postgres:17",
+        "dhis2-cluster/rclone:1",
         "dhis2-cluster/restic:0.18",
         "dhis2-cluster/valkey:8",
     ], "one simulator, not those that only tests need"
