@@ -25,6 +25,10 @@ WALLS = {
     "components.core": Wall(("components.cluster", "cli.after_restore", *MEASURED), PART),
     "components.database": Wall(("components.cluster", "cli.after_restore", *MEASURED), PART),
     "components.database.sizing": Wall(("components.database", "components.preflight", *MEASURED), PART),
+    "components.file_store": Wall(
+        ("components.cluster", "components.core", "components.backup", *MEASURED),
+        "components/cluster.py wires the parts; the cores and the backups have the files",
+    ),
     "components.load_balancer": Wall(("components.cluster", *MEASURED), PART),
     "components.load_balancer.sizing": Wall(("components.load_balancer", "components.preflight", *MEASURED), PART),
     "components.tls": Wall(("components.cluster", "components.preflight", *MEASURED), PART),
