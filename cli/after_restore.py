@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from cli.target import Target
-from components.orchestrator.readiness import Watcher
+from components.orchestrator.watcher import Watcher
 from tools.naming import naming
 
 
@@ -21,7 +21,7 @@ async def finish(
     from components.core.core_pool import CorePool  # noqa: PLC0415
     from components.database.analytics import build_analytics  # noqa: PLC0415
     from components.database.passwords import verify_admin_password  # noqa: PLC0415
-    from components.stack_context import Endpoint  # noqa: PLC0415
+    from components.orchestrator.interface import Endpoint  # noqa: PLC0415
 
     names, settings = naming(target.stack), target.settings
     core = Endpoint("core-1", CorePool.endpoint.port)

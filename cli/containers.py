@@ -18,8 +18,8 @@ from components.naming import STACK_LABEL
 from components.orchestrator.client import UNREACHABLE, connect, engine_address, unreachable
 from components.orchestrator.commands import NOT_RUNNING, execute, read_file, read_log
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, healthcheck_output
-from components.orchestrator.readiness import WaitTarget, inspect
-from components.orchestrator.restart import restart
+from components.orchestrator.containers import inspect, restart
+from components.orchestrator.watcher import WaitTarget
 
 REPORTED = (DockerException, RequestException)  # what Docker Engine can report while a verb works
 HEALTH_SECONDS = 15
@@ -244,7 +244,7 @@ class StackContainers:
 
     def restart(self, part: Part) -> None:
         """Restart a container within the stop timeout it was created with."""
-        restart(part.container, self.client)
+        restart(self.client, part.container)
 
 
 def names_of(parts: Sequence[Part]) -> list[str]:

@@ -13,7 +13,7 @@ from cli.output import progress
 from cli.waiting import watcher_of
 from components.orchestrator.commands import marker_of
 from components.orchestrator.container_paths import FILES
-from components.orchestrator.readiness import NotReady
+from components.orchestrator.watcher import NotReady
 
 REQUEST = ("bash", f"{FILES}/restore-request.sh")
 SET_ADMIN = ("bash", f"{FILES}/passwords.sh", "set-admin", "open")

@@ -10,6 +10,7 @@ from cli.output import progress
 from components.dhis2.release import Release
 from components.orchestrator.container_paths import SECRETS
 from components.orchestrator.nfs import nfs_options, nfs_volume_name
+from components.orchestrator.short_lived import ShortLived, pull_missing, run_short_lived
 from components.settings.file_store import AWS_REGION, Bucket, NfsExport
 from components.templates.escaping import property_text
 from tools.naming import naming
@@ -97,8 +98,6 @@ class Move:
             )
 
     def _rclone(self, verb: str, *options: str) -> None:
-        from components.orchestrator.short_lived import ShortLived, run_short_lived  # noqa: PLC0415 - imports Pulumi
-
         target = self.containers.target
         names = naming(target.stack)
         stores = {SOURCE: self.source, DESTINATION: self.destination}
@@ -125,8 +124,6 @@ class Move:
             raise CommandError(f"the files could not be moved, rclone {verb} failed: {reason}", FAILED)
 
     def _pull(self) -> None:
-        from components.orchestrator.short_lived import pull_missing  # noqa: PLC0415 - imports Pulumi
-
         image = self.containers.target.settings.copy_image
         try:
             pull_missing(self.containers.client, image, partial(progress, f"pulling {image}"))

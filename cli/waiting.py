@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from cli.containers import Part
 from cli.output import progress
 from cli.target import Target
-from components.orchestrator.readiness import Watcher
+from components.orchestrator.readiness import DockerWatcher
 
 
-def watcher_of(target: Target, timeout_seconds: int | None = None) -> Watcher:
+def watcher_of(target: Target, timeout_seconds: int | None = None) -> DockerWatcher:
     """Return what waits for containers of a stack, by default its `readyTimeout`, and prints what they do meanwhile."""
     seconds = timeout_seconds or target.settings.ready_timeout_seconds
-    return Watcher(target.docker_host, seconds, lambda line: progress(f"  {line}"))
+    return DockerWatcher(target.docker_host, seconds, lambda line: progress(f"  {line}"))
 
 
 def stages(parts: Sequence[Part], order: Sequence[Sequence[str]]) -> Iterator[list[Part]]:

@@ -17,9 +17,9 @@ from components.dhis2.release import Release
 from components.file_store.file_store import FileStore
 from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.naming import NETWORKS, Naming
-from components.orchestrator.docker import image, network, volume
 from components.orchestrator.gates import Gates
-from components.orchestrator.readiness import Watcher
+from components.orchestrator.interface import Orchestrator
+from components.orchestrator.watcher import Watcher
 from components.settings.model import LETS_ENCRYPT, Settings, Tls
 from components.stack_context import Images, Networks, Part, StackContext
 from components.tls.acme_client import AcmeClient, AcmeClientArgs
@@ -34,11 +34,11 @@ OTHER_PASSWORD = "not known to the program: it is the dump's own, or was changed
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
-    """A stack: its names, its gates, its networks' MTU, its settings, and what these resolve to."""
+    """A stack: its names, what runs it, its gates, its settings, and what these resolve to."""
 
     naming: Naming
+    orchestrator: Orchestrator
     gates: Gates
-    mtu: int
     settings: Settings
     release: Release
     dump: DumpSource
@@ -57,15 +57,22 @@ class Cluster(pulumi.ComponentResource):
         """Register all resources of the stack."""
         super().__init__("dhis2-cluster:index:Cluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        naming, settings, mtu = args.naming, args.settings, args.mtu
+        orchestrator, settings = args.orchestrator, args.settings
         images = Images(
-            load_balancer=image("load-balancer-image", settings.load_balancer_image, self),
-            database=image("database-image", settings.database_image, self),
-            cache=image("cache-image", settings.cache_image, self),
-            core=image("core-image", args.release.image, self),
+            load_balancer=orchestrator.image("load-balancer-image", settings.load_balancer_image, self),
+            database=orchestrator.image("database-image", settings.database_image, self),
+            cache=orchestrator.image("cache-image", settings.cache_image, self),
+            core=orchestrator.image("core-image", args.release.image, self),
         )
-        networks = Networks(**{part: network(part, naming, self, mtu, internal=part == "data") for part in NETWORKS})
-        context = StackContext(naming=naming, gates=args.gates, settings=settings, networks=networks, images=images)
+        networks = Networks(**{part: orchestrator.network(part, self, internal=part == "data") for part in NETWORKS})
+        context = StackContext(
+            naming=args.naming,
+            orchestrator=orchestrator,
+            gates=args.gates,
+            settings=settings,
+            networks=networks,
+            images=images,
+        )
         self.files = FileStore(context, args.release, self)
         encryption, passwords = settings.encryption_password, self._admin_passwords(settings)
         generated = self._password("encryption")  # kept in the state, where the setting replaces it too
@@ -141,7 +148,7 @@ class Cluster(pulumi.ComponentResource):
         """Return what other parts know of the backups; None without them. Their volume outlives the stack."""
         if context.settings.backup_cron is None:
             return None
-        repository = volume("backup", context, self, kept=True)
+        repository = context.orchestrator.volume("backup", self, kept=True)
         return BackupAccess(volume=repository, role_password=self._password("backup-role"))
 
     def _backup(

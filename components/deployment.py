@@ -12,9 +12,9 @@ from components.cluster import Cluster, ClusterArgs
 from components.dhis2.dump_source import resolve_dump_source
 from components.dhis2.release import resolve_release
 from components.naming import Naming
-from components.orchestrator.docker import providers
+from components.orchestrator.docker import DockerOrchestrator, providers
 from components.orchestrator.gates import Gates
-from components.orchestrator.readiness import Watcher
+from components.orchestrator.readiness import DockerWatcher
 from components.outputs import outputs_of
 from components.preflight import PreflightError, check, check_certificate, check_disk, check_release
 from components.settings.consistency import consistency_warnings
@@ -45,10 +45,17 @@ def deploy() -> dict[str, pulumi.Input[object]]:
             pulumi.log.warn(warning)
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)
-        gates = Gates(Watcher(settings.docker_host, settings.ready_timeout_seconds, report))
+        gates = Gates(DockerWatcher(settings.docker_host, settings.ready_timeout_seconds, report))
         cluster = Cluster(
             "cluster",
-            ClusterArgs(naming=naming, gates=gates, mtu=engine.mtu, settings=settings, release=release, dump=dump),
+            ClusterArgs(
+                naming=naming,
+                orchestrator=DockerOrchestrator(naming=naming, keep_data=settings.keep_data, mtu=engine.mtu),
+                gates=gates,
+                settings=settings,
+                release=release,
+                dump=dump,
+            ),
             pulumi.ResourceOptions(providers=providers(settings.docker_host)),
         )
         return outputs_of(cluster, settings, release, dump, naming)

@@ -1,4 +1,4 @@
-"""What travels through the components as one value: the stack's context with its networks and images, and services."""
+"""What travels through the components as one value: the stack's context with its networks and images."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
@@ -7,7 +7,8 @@ import pulumi
 
 from components.naming import Naming
 from components.orchestrator.gates import Gates
-from components.orchestrator.readiness import WaitTarget, Watcher
+from components.orchestrator.interface import Image, Orchestrator, Service
+from components.orchestrator.watcher import Watcher
 from components.settings.model import Settings
 
 
@@ -18,14 +19,6 @@ class Networks:
     edge: pulumi.Output[str]
     app: pulumi.Output[str]
     data: pulumi.Output[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """An image on the Docker host: its resource and its id."""
-
-    resource: pulumi.CustomResource
-    id: pulumi.Output[str]
 
 
 class Images(NamedTuple):
@@ -42,30 +35,11 @@ class StackContext:
     """What every part takes: how the stack's objects are named, what holds them back, and what they are made from."""
 
     naming: Naming
+    orchestrator: Orchestrator
     gates: Gates
     settings: Settings
     networks: Networks
     images: Images
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a service listens: its host name within the stack's networks and its port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Service:
-    """A running container of a component: its resource, what to wait for, and where it listens."""
-
-    resource: pulumi.CustomResource
-    wait_target: WaitTarget
-    endpoint: Endpoint
 
 
 @dataclass(frozen=True)

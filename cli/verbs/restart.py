@@ -11,8 +11,8 @@ from cli.options import JsonOption, StackOption, complete_part
 from cli.output import result
 from cli.target import find
 from cli.waiting import watcher_of
-from components.orchestrator.readiness import NotReady
 from components.orchestrator.restart import restart_in_turn, restart_one
+from components.orchestrator.watcher import NotReady
 
 
 def restart(

@@ -8,7 +8,7 @@ from cli.options import JsonOption, StackOption
 from cli.output import progress, result
 from cli.target import find
 from cli.waiting import stages, watcher_of
-from components.orchestrator.readiness import NotReady
+from components.orchestrator.watcher import NotReady
 
 # The load balancer first: it serves a page while DHIS2 starts. Then what others need.
 ORDER = (("lb", "primary"), ("cache", "replica"), ("core-1",), ("core",))

@@ -9,15 +9,13 @@ import pulumi
 from components.backup.sizing import MEMORY_MB, TOOLS_MEMORY_MB
 from components.dhis2.release import Release
 from components.file_store.file_store import FileStore
-from components.orchestrator.commands import execute
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.container_state import Condition
-from components.orchestrator.docker import container, image, service, volume
-from components.orchestrator.dump_upload import restart_failed
-from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from components.orchestrator.interface import Endpoint, Service
+from components.orchestrator.watcher import NotReady, WaitTarget, Watcher
 from components.settings.backup import longest_gap_seconds
-from components.stack_context import Endpoint, Service, StackContext
+from components.stack_context import StackContext
 from components.templates.rendering import render
 
 UID = 65534  # that of the cores, whose files it reads and restores
@@ -60,13 +58,14 @@ class Backup(pulumi.ComponentResource):
         """Register the volume of the tools and both containers."""
         super().__init__("dhis2-cluster:index:Backup", name, None, opts)
         self._args = args
-        tools = volume("backup-tools", args.context, self, kept=False)
+        tools = args.context.orchestrator.volume("backup-tools", self, kept=False)
         copied = self._copy_tools(tools)
         opts = pulumi.ResourceOptions(
             parent=self, depends_on=copied.apply(lambda resources: [*resources, args.core.resource])
         )
         endpoint = Endpoint("backup", 0)
-        self.services = [service("backup", self._spec(tools), "the backup container", endpoint, opts)]
+        service = args.context.orchestrator.service("backup", self._spec(tools), "the backup container", endpoint, opts)
+        self.services = [service]
         self.register_outputs({"schedule": args.cron})
 
     async def until_ready(self, watcher: Watcher) -> None:
@@ -89,7 +88,7 @@ class Backup(pulumi.ComponentResource):
     async def _problem(self, watcher: Watcher) -> str:
         target = self.services[0].wait_target
         try:
-            code, output = await watcher.run(lambda client: execute(client, target.container, HEALTH))
+            code, output = await watcher.execute(target.container, HEALTH)
         except NotReady:
             return f"{target.container} does not run; see why: docker logs {target.container}"
         return str(output).strip() if code else ""
@@ -97,8 +96,7 @@ class Backup(pulumi.ComponentResource):
     async def _is_new(self, watcher: Watcher) -> bool:
         name = self.services[0].wait_target.container
         try:
-            command = ["/bin/sh", "-c", NEW_REPOSITORY]
-            _, output = await watcher.run(lambda client: execute(client, name, command))
+            _, output = await watcher.execute(name, ["/bin/sh", "-c", NEW_REPOSITORY])
         except NotReady:
             return False
         return str(output).strip() == "new"
@@ -108,7 +106,7 @@ class Backup(pulumi.ComponentResource):
         name = context.naming.of("backup-tools")
         spec = ContainerSpec(
             name=name,
-            image=image("backup-image", context.settings.backup_image, self).id,
+            image=context.orchestrator.image("backup-image", context.settings.backup_image, self).id,
             uid=UID,
             memory_mb=TOOLS_MEMORY_MB,
             labels=context.naming.labels("backup-tools"),
@@ -119,10 +117,10 @@ class Backup(pulumi.ComponentResource):
             mounts=(Mount(volume=tools, path=DATA),),
             one_shot=True,
         )
-        resource = container("backup-tools", spec, pulumi.ResourceOptions(parent=self))
+        resource = context.orchestrator.container("backup-tools", spec, pulumi.ResourceOptions(parent=self))
 
         async def until_copied(watcher: Watcher) -> None:
-            await watcher.run(lambda client: restart_failed(client, name))
+            await watcher.restart_failed(name)
             completed = Condition.SERVICE_COMPLETED_SUCCESSFULLY
             await watcher.until_ready([WaitTarget(name, "the copy of the backup's tools", completed)])
 

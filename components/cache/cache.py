@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.orchestrator.commands import execute, marker_of
+from components.orchestrator.commands import marker_of
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
-from components.orchestrator.docker import service, volume
-from components.orchestrator.readiness import NotReady, Watcher
-from components.stack_context import Endpoint, Service, StackContext
+from components.orchestrator.interface import Endpoint, Service
+from components.orchestrator.watcher import NotReady, Watcher
+from components.stack_context import StackContext
 from components.templates.rendering import render
 
 UID = 999
@@ -42,7 +42,7 @@ class Cache(pulumi.ComponentResource):
         """Register the volume and the container."""
         super().__init__("dhis2-cluster:index:Cache", name, None, opts)
         context, memory_mb = args.context, args.context.settings.cache_memory_mb
-        data = volume("cache-data", context, self)
+        data = context.orchestrator.volume("cache-data", self)
         conf = pulumi.Output.all(password=args.password, sessions=args.core_replacement.id).apply(
             lambda values: render("cache/valkey.conf.j2", endpoint=ENDPOINT, memory_mb=memory_mb, **values)
         )
@@ -66,7 +66,8 @@ class Cache(pulumi.ComponentResource):
             start_period_seconds=60,
             stop_timeout_seconds=20,
         )
-        self.service = service("cache", spec, "the cache", ENDPOINT, pulumi.ResourceOptions(parent=self))
+        options = pulumi.ResourceOptions(parent=self)
+        self.service = context.orchestrator.service("cache", spec, "the cache", ENDPOINT, options)
         self.services = [self.service]
         self.register_outputs({"container": spec.name})
 
@@ -74,7 +75,7 @@ class Cache(pulumi.ComponentResource):
         """Return when the server is healthy, and warn once when it has dropped the sessions. Raises NotReady."""
         target = self.service.wait_target
         await watcher.until_ready([target])
-        _, output = await watcher.run(lambda client: execute(client, target.container, ["/bin/sh", "-c", READ_MARKER]))
+        _, output = await watcher.execute(target.container, ["/bin/sh", "-c", READ_MARKER])
         marker = marker_of(output)
         if marker:
             pulumi.log.warn(
@@ -84,6 +85,6 @@ class Cache(pulumi.ComponentResource):
     async def flush(self, watcher: Watcher) -> None:
         """Drop the sessions and cached objects of a database that no longer exists. Raises NotReady when refused."""
         target = self.service.wait_target
-        _, output = await watcher.run(lambda client: execute(client, target.container, ["/bin/sh", "-c", FLUSH]))
+        _, output = await watcher.execute(target.container, ["/bin/sh", "-c", FLUSH])
         if output.strip() != "OK":
             raise NotReady(f"{target.display_name} refused FLUSHALL: {output.strip()}. Try again: pulumi up --refresh")

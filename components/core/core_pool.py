@@ -10,10 +10,10 @@ from components.dhis2.release import ConnectionPool, Release
 from components.file_store.file_store import UID, FileStore
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_spec import ContainerSpec, File, NetworkAttachment
-from components.orchestrator.docker import service
-from components.orchestrator.readiness import Watcher
+from components.orchestrator.interface import Endpoint, Service
 from components.orchestrator.restart import any_started_before, restart_all
-from components.stack_context import Endpoint, Service, StackContext
+from components.orchestrator.watcher import Watcher
+from components.stack_context import StackContext
 from components.templates.rendering import render
 
 TOMCAT = "/usr/local/tomcat"
@@ -119,7 +119,9 @@ class CorePool(pulumi.ComponentResource):
             parent=self, depends_on=depends_on, hooks=hooks, replace_with=[self._args.core_replacement]
         )
         endpoint = Endpoint(name, self.endpoint.port)
-        return service(name, self._spec(name, number), f"core {number}", endpoint, options, backends=self._backends)
+        return self._args.context.orchestrator.service(
+            name, self._spec(name, number), f"core {number}", endpoint, options, backends=self._backends
+        )
 
     def _spec(self, name: str, number: int) -> ContainerSpec:
         args, context, home = self._args, self._args.context, self._args.release.home

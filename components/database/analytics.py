@@ -6,10 +6,9 @@ import pulumi
 
 from components.database.passwords import AdminPassword
 from components.naming import Naming
-from components.orchestrator.commands import execute
 from components.orchestrator.container_paths import FILES
-from components.orchestrator.readiness import NotReady, Watcher
-from components.stack_context import Endpoint
+from components.orchestrator.interface import Endpoint
+from components.orchestrator.watcher import NotReady, Watcher
 
 SCRIPT = f"{FILES}/analytics.sh"
 
@@ -38,7 +37,7 @@ async def build_analytics(
     elif state == "due" and admin is not None:
         command = ["/bin/bash", SCRIPT, "start", core.host, str(core.port), admin]
         try:
-            code, output = await watcher.run(lambda client: execute(client, primary, command))
+            code, output = await watcher.execute(primary, command)
         except NotReady as error:
             code, output = 1, str(error)
         if code:

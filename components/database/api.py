@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from components.database.passwords import AdminPassword
-from components.orchestrator.commands import execute
 from components.orchestrator.container_paths import FILES
-from components.orchestrator.readiness import Watcher
-from components.stack_context import Endpoint
+from components.orchestrator.interface import Endpoint
+from components.orchestrator.watcher import Watcher
 
 SCRIPT = f"{FILES}/api.sh"
 REQUEST_SECONDS = 60
@@ -43,7 +42,7 @@ class Api:
     ) -> Answer:
         """Return the answer of a core. `body` is a file in the primary, and its content type. Raises NotReady."""
         command = ["/bin/bash", SCRIPT, core.host, str(core.port), self.admin, str(seconds), method, path, *body]
-        _, output = await self.watcher.run(lambda client: execute(client, self.primary, command))
+        _, output = await self.watcher.execute(self.primary, command)
         head, _, text = str(output).partition("\r\n\r\n")
         status = re.match(r"HTTP/[0-9.]+ ([0-9]{3})", head)
         try:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -15,10 +16,9 @@ from components.database.passwords import AdminPassword
 from components.dhis2.apps import AppEntry, AppError, app_key, choose_version, parse_entry, read_zip, setting_of
 from components.dhis2.release import Release
 from components.naming import Naming
-from components.orchestrator.commands import read_file, write_file
-from components.orchestrator.readiness import NotReady, Watcher
+from components.orchestrator.interface import Endpoint
+from components.orchestrator.watcher import NotReady, Watcher, in_thread
 from components.settings.model import Settings
-from components.stack_context import Endpoint
 
 # In the file store, which has the apps: it is backed up, restored and lost with them.
 RECORD = f"{Release.home}/files/.dhis2-cluster-apps"
@@ -116,7 +116,7 @@ class _Apps:
         if known and self._has(known["app"], known["version"]):
             self._take(known["app"], entry)
             return
-        app = read_zip(await self.watcher.run(lambda _: _content(entry)))
+        app = read_zip(await in_thread(partial(_content, entry)))
         self._take(app.key, entry)
         if entry.path:
             recorded_as = f"file of {app.key}"
@@ -131,7 +131,7 @@ class _Apps:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: application/zip\r\n\r\n'
         body = b"".join((head.encode(), app.content, f"\r\n--{boundary}--\r\n".encode()))
         primary = self.naming.of("primary")
-        await self.watcher.run(lambda client: write_file(client, primary, UPLOAD, body, DATABASE_UID))
+        await self.watcher.write_file(primary, UPLOAD, body, DATABASE_UID)
         await self._post("/api/apps", UPLOAD, f"multipart/form-data; boundary={boundary}")
         await self._installed_as(app.key if self._has(app.key, app.version) else "", recorded_as, entry, app.digest)
 
@@ -201,7 +201,7 @@ class _Apps:
 
     async def _read_record(self) -> None:
         core = self.naming.of(self.cores[0].host)
-        text = await self.watcher.run(lambda client: read_file(client, core, RECORD))
+        text = await self.watcher.read_file(core, RECORD)
         try:
             record = json.loads(text or "{}")
         except ValueError:  # apps are installed again
@@ -216,7 +216,7 @@ class _Apps:
 
     async def _write_record(self) -> None:
         core, text = self.naming.of(self.cores[0].host), json.dumps({"apps": self._recorded, "stale": self._stale})
-        await self.watcher.run(lambda client: write_file(client, core, RECORD, text, CORE_UID))
+        await self.watcher.write_file(core, RECORD, text, CORE_UID)
 
 
 def _content(entry: AppEntry) -> bytes:

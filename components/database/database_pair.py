@@ -20,12 +20,12 @@ from components.database.passwords import (
 )
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
-from components.orchestrator.commands import execute, marker_of
+from components.orchestrator.commands import marker_of
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
-from components.orchestrator.docker import dump_cache_volume, service, volume
-from components.orchestrator.readiness import NotReady, Watcher
-from components.stack_context import Endpoint, Service, StackContext
+from components.orchestrator.interface import Endpoint, Service
+from components.orchestrator.watcher import NotReady, Watcher
+from components.stack_context import StackContext
 from components.templates.rendering import file_names, render
 
 UID = 999  # postgres in the official images and those built from them
@@ -80,7 +80,7 @@ class DatabasePair(pulumi.ComponentResource):
         self._args, context, dump = args, args.context, args.dump
         self._restore_marker: Mapping[str, str] = {}
         self._began = int(time.time())
-        self._dump_cache = dump_cache_volume(self) if dump.key != NO_DUMP else None
+        self._dump_cache = context.orchestrator.dump_cache_volume(self) if dump.key != NO_DUMP else None
         self.encryption_password = args.encryption_password.value.apply(self._checked_encryption_password)
         # What may fail is there before anything of an existing database changes: the dump and all images of the stack.
         fetched = (
@@ -151,7 +151,7 @@ class DatabasePair(pulumi.ComponentResource):
     async def _read_restore_marker(self, watcher: Watcher) -> tuple[dict[str, str], list[str]]:
         """Return the primary's record of its restore (`restored_at` and others) and the warnings of its last start."""
         name = self.primary.wait_target.container
-        code, text = await watcher.run(lambda client: execute(client, name, ["cat", MARKER, WARNINGS]))
+        code, text = await watcher.execute(name, ["cat", MARKER, WARNINGS])
         if code:
             return {}, []
         return marker_of(text), re.findall(r"^warning=(.*)", text, re.MULTILINE)
@@ -253,7 +253,7 @@ class DatabasePair(pulumi.ComponentResource):
                 File(path=f"{FILES}/pg_hba.conf", content=render("database/pg_hba.conf")),
                 *(File(path=f"{SECRETS}/{name}", content=secret) for name, secret in secrets.items()),
             ),
-            mounts=(Mount(volume=volume(f"{part}-data", context, self), path=DATA), *mounts),
+            mounts=(Mount(volume=context.orchestrator.volume(f"{part}-data", self), path=DATA), *mounts),
             tmpfs={"/var/run/postgresql": 16, "/tmp": 64},  # noqa: S108
             shared_memory_mb=sizing.shared_memory_mb(memory_mb),
             healthcheck=("/bin/sh", f"{FILES}/health.sh", role),
@@ -261,7 +261,7 @@ class DatabasePair(pulumi.ComponentResource):
             stop_signal="SIGINT",
             stop_timeout_seconds=60,  # a fast shutdown writes a checkpoint
         )
-        return service(part, spec, display_name, endpoint, opts, backends=backends)
+        return context.orchestrator.service(part, spec, display_name, endpoint, opts, backends=backends)
 
 
 def scripts_of(role: str) -> list[str]:

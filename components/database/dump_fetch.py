@@ -10,9 +10,7 @@ from components.dhis2.dump_source import DumpSource
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
 from components.orchestrator.container_state import Condition
-from components.orchestrator.docker import container
-from components.orchestrator.dump_upload import restart_failed, upload_dump
-from components.orchestrator.readiness import WaitTarget, Watcher
+from components.orchestrator.watcher import DumpUpload, WaitTarget, Watcher
 from components.stack_context import StackContext
 from components.templates.rendering import render
 
@@ -54,19 +52,15 @@ def fetch_dump(
         mounts=(Mount(volume=dump_cache, path=CACHE_PATH),),
         one_shot=True,
     )
-    resource = container("dump", spec, pulumi.ResourceOptions(parent=parent))
+    resource = context.orchestrator.container("dump", spec, pulumi.ResourceOptions(parent=parent))
     return context.gates.after(resource, partial(_until_fetched, dump, name))
 
 
 async def _until_fetched(dump: DumpSource, name: str, watcher: Watcher) -> None:
-    running = await watcher.run(lambda client: restart_failed(client, name))
-    path = dump.path
-    if path and running:
-        await watcher.run(
-            lambda client: upload_dump(
-                client, name, path, folder=CACHE_PATH, key=dump.key, uid=UID, make_room=_remove_copies
-            )
-        )
+    running = await watcher.restart_failed(name)
+    if dump.path and running:
+        upload = DumpUpload(path=dump.path, folder=CACHE_PATH, key=dump.key, uid=UID, make_room=_remove_copies)
+        await watcher.upload_dump(name, upload)
     completed = Condition.SERVICE_COMPLETED_SUCCESSFULLY
     await watcher.until_ready([WaitTarget(name, f"the dump {dump.name}", completed)])
 

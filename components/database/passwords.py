@@ -9,10 +9,10 @@ from enum import StrEnum
 import pulumi
 
 from components.dhis2.release import Release
-from components.orchestrator.commands import execute, marker_of, read_file
+from components.orchestrator.commands import marker_of
 from components.orchestrator.container_paths import FILES
-from components.orchestrator.readiness import NotReady, Watcher
-from components.stack_context import Endpoint
+from components.orchestrator.interface import Endpoint
+from components.orchestrator.watcher import NotReady, Watcher
 from components.templates.escaping import property_value
 
 _SCRIPT = ("/bin/bash", f"{FILES}/passwords.sh")
@@ -69,10 +69,10 @@ async def check_encryption_password(
     `core` and `primary` are the Docker names of what is deployed now, `is_kept` tells by the marker whether this update
     keeps the database: a restore does its own check. Only reads, so a preview may call it too.
     """
-    conf = await watcher.run(lambda client: read_file(client, core, f"{Release.home}/dhis.conf"))
+    conf = await watcher.read_file(core, f"{Release.home}/dhis.conf")
     if conf is None or f"encryption.password = {property_value(password)}" in conf.splitlines():
         return
-    if not is_kept(marker_of(await watcher.run(lambda client: read_file(client, primary, marker_path)))):
+    if not is_kept(marker_of(await watcher.read_file(primary, marker_path))):
         return
     recorded = await _recorded_fingerprint(watcher, primary)
     if recorded == "" or (recorded and has_fingerprint(password, recorded)):
@@ -109,7 +109,7 @@ async def verify_admin_password(
     disabled: set[str] = set()
 
     async def run(*command: str) -> tuple[int, dict[str, str]]:
-        code, output = await watcher.run(lambda client: execute(client, primary, (*_SCRIPT, *command, *openness)))
+        code, output = await watcher.execute(primary, (*_SCRIPT, *command, *openness))
         lines = str(output).splitlines()
         disabled.update(line.removeprefix("disabled=") for line in lines if line.startswith("disabled="))
         return int(code), marker_of(output) or {"problem": str(output).strip()}
@@ -136,7 +136,7 @@ async def verify_admin_password(
 async def _recorded_fingerprint(watcher: Watcher, primary: str) -> str | None:
     """Return what the primary has recorded; None where it does not run, or its script is an older one."""
     try:
-        code, output = await watcher.run(lambda client: execute(client, primary, (*_SCRIPT, "fingerprint")))
+        code, output = await watcher.execute(primary, (*_SCRIPT, "fingerprint"))
     except NotReady:
         return None
     return str(output).strip() if code == 0 else None

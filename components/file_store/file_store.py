@@ -7,10 +7,8 @@ import pulumi
 from components.dhis2.release import Release
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import Mount
-from components.orchestrator.docker import nfs_volume, volume
-from components.orchestrator.engine_info import volume_exists
-from components.orchestrator.readiness import NotReady, Watcher
-from components.orchestrator.short_lived import ShortLived, run_short_lived
+from components.orchestrator.short_lived import ShortLived
+from components.orchestrator.watcher import NotReady, Watcher
 from components.settings.file_store import AWS_REGION, Bucket, NfsExport
 from components.stack_context import StackContext
 from components.templates.rendering import render
@@ -44,15 +42,15 @@ class FileStore:
         self._context, self._release = context, release
         self._place = context.settings.files_place
         self._volume: pulumi.Output[str] | None = None
-        self._export = None
+        self._export: pulumi.Output[str] | None = None
         if isinstance(self._place, NfsExport):
-            self._export = nfs_volume("files", self._place, context.naming, parent)
+            self._export = context.orchestrator.nfs_volume("files", self._place, parent)
         if self._place is not None:
             self.tried = self._try()
 
     def register_volume(self, parent: pulumi.Resource) -> None:
         """Register the stack's volume."""
-        self._volume = volume("files", self._context, parent)
+        self._volume = self._context.orchestrator.volume("files", parent)
 
     @property
     def bucket(self) -> Bucket | None:
@@ -76,7 +74,7 @@ class FileStore:
             return ()
         if self._export is not None:
             # Docker would copy as root, which is nobody on most servers. The id of a volume is its name.
-            return (Mount(volume=self._export.id, path=path, no_copy=True),)
+            return (Mount(volume=self._export, path=path, no_copy=True),)
         name = self._volume if self._volume is not None else self._context.naming.of("files")
         # The same volume at a second path, where every image has a folder open to all: a new volume gets its mode.
         # The folder of the first path is in no image, and would be owned by root.
@@ -95,12 +93,12 @@ class FileStore:
         # The load balancer's has curl, which signs requests for S3.
         values = [(images.load_balancer if self.bucket else images.core).id, self._context.networks.app]
         if self._export is not None:
-            values.append(self._export.id)  # of a volume: its name
+            values.append(self._export)
 
         async def try_it(watcher: Watcher, known: Sequence[str]) -> None:
-            has_old = await watcher.run(lambda client: volume_exists(client, old))
+            has_old = await watcher.volume_exists(old)
             spec = self._trial(*known, mounts={OLD_FOLDER: old} if has_old else {})
-            code, output = await watcher.run(lambda client: run_short_lived(client, spec))
+            code, output = await watcher.run_short_lived(spec)
             if code:
                 raise NotReady(self._failure(output))
             if EMPTY in output:

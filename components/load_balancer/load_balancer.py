@@ -8,11 +8,11 @@ import pulumi
 from components.load_balancer.sizing import memory_mb
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, PublishedPort
-from components.orchestrator.docker import service, volume
-from components.orchestrator.readiness import Watcher
+from components.orchestrator.interface import Endpoint, Service
+from components.orchestrator.watcher import Watcher
 from components.settings.model import Settings, Tls
 from components.settings.validators import HOST
-from components.stack_context import CertificateVolume, Endpoint, Service, StackContext
+from components.stack_context import CertificateVolume, StackContext
 from components.templates.rendering import render
 
 UID = 101
@@ -73,7 +73,7 @@ class LoadBalancer(pulumi.ComponentResource):
         super().__init__("dhis2-cluster:index:LoadBalancer", name, None, opts)
         context, settings = args.context, args.context.settings
         on_volume = settings.tls in (Tls.CERTIFICATE, Tls.ACME)
-        self.certificates = CertificateVolume(volume("certificates", context, self)) if on_volume else None
+        self.certificates = CertificateVolume(context.orchestrator.volume("certificates", self)) if on_volume else None
         conf = nginx_conf(
             str(args.core_endpoint),
             settings.public_url,
@@ -117,7 +117,7 @@ class LoadBalancer(pulumi.ComponentResource):
         )
         self._cores = args.cores
         options = pulumi.ResourceOptions(parent=self, depends_on=args.depends_on, hooks=args.hooks)
-        self.service = service("lb", spec, "the load balancer", ENDPOINT, options)
+        self.service = context.orchestrator.service("lb", spec, "the load balancer", ENDPOINT, options)
         self.services = [self.service]
         self.register_outputs({"container": spec.name})
 

@@ -5,10 +5,6 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-# How all containers are hardened, those of the tests too.
-DROPPED_CAPABILITIES = ("ALL",)
-SECURITY_OPTIONS = ("no-new-privileges:true",)
-
 
 @dataclass(frozen=True, kw_only=True)
 class File:

@@ -1,22 +1,22 @@
-"""The only module that registers docker resources: containers of a ContainerSpec, volumes, networks, images.
+"""DockerOrchestrator: containers, volumes, networks and images as resources of the docker plugin.
 
 What the plugin needs was observed on the real one: values are written in the form Docker Engine reports them in (Go
 durations, `CAP_…`), or each refresh would show a diff.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_docker as docker
 
 from components.naming import DUMP_CACHE_VOLUME, Naming
-from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURITY_OPTIONS, ContainerSpec
+from components.orchestrator.container_spec import ContainerSpec
 from components.orchestrator.engine_info import ETHERNET_MTU, MTU_OPTION
+from components.orchestrator.hardening import DROPPED_CAPABILITIES, SECURITY_OPTIONS
+from components.orchestrator.interface import Image, Orchestrator
 from components.orchestrator.nfs import nfs_options, nfs_volume_name
-from components.orchestrator.readiness import WaitTarget
 from components.orchestrator.ssh import shared_options
 from components.settings.file_store import NfsExport
-from components.stack_context import Endpoint, Image, Service, StackContext
 
 # The plugin updates these in the state and never in the container, unless it is replaced.
 STATE_ONLY = ["healthcheck", "init", "tmpfs"]
@@ -31,139 +31,138 @@ def providers(docker_host: str | None) -> list[pulumi.ProviderResource]:
     return [docker.Provider("docker", host=docker_host, ssh_opts=ssh_options or None)]
 
 
-def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    """Register the hardened container of a spec: unprivileged user, no capabilities, limits, rotated logs.
+@dataclass(frozen=True, kw_only=True)
+class DockerOrchestrator(Orchestrator):
+    """Registers containers of one Docker Engine; `mtu` is that of its networks."""
 
-    Root file systems stay writable, because files cannot be uploaded into a read-only one. `memory` and `memory_swap`
-    are equal: no swap, and the memory limit can be changed in place.
-    """
-    replacement = pulumi.ResourceOptions(delete_before_replace=True, replace_on_changes=STATE_ONLY)
-    return docker.Container(
-        name,
-        name=spec.name,
-        image=spec.image,
-        entrypoints=list(spec.entrypoint) or None,
-        hostname=spec.hostname or None,
-        user=f"{spec.uid}:{spec.uid}",
-        envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(spec.environment.items())],
-        labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in sorted(spec.labels.items())],
-        uploads=[
-            docker.ContainerUploadArgs(
-                file=file.path, content=file.content, permissions="0555" if file.executable else "0444"
-            )
-            for file in spec.files
-        ],
-        mounts=[
-            docker.ContainerMountArgs(
-                type="volume",
-                source=mount.volume,
-                target=mount.path,
-                read_only=mount.read_only,
-                volume_options=docker.ContainerMountVolumeOptionsArgs(no_copy=True) if mount.no_copy else None,
-            )
-            for mount in spec.mounts
-        ],
-        tmpfs={path: f"uid={spec.uid},gid={spec.uid},mode=1770,size={size}m" for path, size in spec.tmpfs.items()},
-        ports=[
-            docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=port.address, protocol="tcp")
-            for port in spec.ports
-        ],
-        # Beside networks_advanced, or each refresh shows a diff.
-        network_mode="bridge",
-        networks_advanced=[
-            docker.ContainerNetworksAdvancedArgs(name=attachment.network, aliases=list(attachment.aliases))
-            for attachment in spec.networks
-        ],
-        healthcheck=_healthcheck(spec) if spec.healthcheck else None,
-        memory=spec.memory_mb,
-        memory_swap=spec.memory_mb,
-        shm_size=spec.shared_memory_mb,
-        capabilities=docker.ContainerCapabilitiesArgs(drops=list(DROPPED_CAPABILITIES)),
-        security_opts=list(SECURITY_OPTIONS),
-        init=True,
-        restart="no" if spec.one_shot else "unless-stopped",
-        must_run=not spec.one_shot,
-        stop_signal=spec.stop_signal,
-        stop_timeout=spec.stop_timeout_seconds,
-        # Without it the plugin kills containers at once.
-        destroy_grace_seconds=spec.stop_timeout_seconds,
-        log_driver="json-file",
-        log_opts={"max-size": "10m", "max-file": "3"},
-        opts=pulumi.ResourceOptions.merge(replacement, opts),
-    )
+    naming: Naming
+    keep_data: bool
+    mtu: int
 
+    def container(self, name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+        """Register the hardened container of a spec: unprivileged user, no capabilities, limits, rotated logs.
 
-def service(
-    part: str,
-    spec: ContainerSpec,
-    display_name: str,
-    endpoint: Endpoint,
-    opts: pulumi.ResourceOptions,
-    *,
-    backends: Sequence[Service] = (),
-) -> Service:
-    """Register the container of a spec that runs until it is stopped; it does not serve without its `backends`."""
-    target = WaitTarget(spec.name, display_name, depends_on=tuple(backend.wait_target for backend in backends))
-    return Service(resource=container(part, spec, opts), wait_target=target, endpoint=endpoint)
+        Root file systems stay writable, because files cannot be uploaded into a read-only one. `memory` and
+        `memory_swap` are equal: no swap, and the memory limit can be changed in place.
+        """
+        replacement = pulumi.ResourceOptions(delete_before_replace=True, replace_on_changes=STATE_ONLY)
+        return docker.Container(
+            name,
+            name=spec.name,
+            image=spec.image,
+            entrypoints=list(spec.entrypoint) or None,
+            hostname=spec.hostname or None,
+            user=f"{spec.uid}:{spec.uid}",
+            envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(spec.environment.items())],
+            labels=[
+                docker.ContainerLabelArgs(label=label, value=value) for label, value in sorted(spec.labels.items())
+            ],
+            uploads=[
+                docker.ContainerUploadArgs(
+                    file=file.path, content=file.content, permissions="0555" if file.executable else "0444"
+                )
+                for file in spec.files
+            ],
+            mounts=[
+                docker.ContainerMountArgs(
+                    type="volume",
+                    source=mount.volume,
+                    target=mount.path,
+                    read_only=mount.read_only,
+                    volume_options=docker.ContainerMountVolumeOptionsArgs(no_copy=True) if mount.no_copy else None,
+                )
+                for mount in spec.mounts
+            ],
+            tmpfs={path: f"uid={spec.uid},gid={spec.uid},mode=1770,size={size}m" for path, size in spec.tmpfs.items()},
+            ports=[
+                docker.ContainerPortArgs(
+                    internal=port.internal, external=port.external, ip=port.address, protocol="tcp"
+                )
+                for port in spec.ports
+            ],
+            # Beside networks_advanced, or each refresh shows a diff.
+            network_mode="bridge",
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(name=attachment.network, aliases=list(attachment.aliases))
+                for attachment in spec.networks
+            ],
+            healthcheck=_healthcheck(spec) if spec.healthcheck else None,
+            memory=spec.memory_mb,
+            memory_swap=spec.memory_mb,
+            shm_size=spec.shared_memory_mb,
+            capabilities=docker.ContainerCapabilitiesArgs(drops=list(DROPPED_CAPABILITIES)),
+            security_opts=list(SECURITY_OPTIONS),
+            init=True,
+            restart="no" if spec.one_shot else "unless-stopped",
+            must_run=not spec.one_shot,
+            stop_signal=spec.stop_signal,
+            stop_timeout=spec.stop_timeout_seconds,
+            # Without it the plugin kills containers at once.
+            destroy_grace_seconds=spec.stop_timeout_seconds,
+            log_driver="json-file",
+            log_opts={"max-size": "10m", "max-file": "3"},
+            opts=pulumi.ResourceOptions.merge(replacement, opts),
+        )
 
+    def volume(self, part: str, parent: pulumi.Resource, *, kept: bool | None = None) -> pulumi.Output[str]:
+        """Register a volume of a part and return its name; `kept` ones outlive the stack, by default with keepData."""
+        kept = self.keep_data if kept is None else kept
+        return docker.Volume(
+            part,
+            name=self.naming.of(part),
+            labels=[
+                docker.VolumeLabelArgs(label=label, value=value) for label, value in self.naming.object_labels().items()
+            ],
+            # A volume is never replaced for a label.
+            opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=kept, ignore_changes=["labels"]),
+        ).name
 
-def volume(
-    part: str, context: StackContext, parent: pulumi.Resource, *, kept: bool | None = None
-) -> pulumi.Output[str]:
-    """Register a data volume of a part and return its name; `kept` ones outlive the stack, by default with keepData."""
-    naming, kept = context.naming, context.settings.keep_data if kept is None else kept
-    return docker.Volume(
-        part,
-        name=naming.of(part),
-        labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
-        # A volume is never replaced for a label.
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=kept, ignore_changes=["labels"]),
-    ).name
+    def nfs_volume(self, part: str, export: NfsExport, parent: pulumi.Resource) -> pulumi.Output[str]:
+        """Register the volume through which containers mount an NFS export, and return its id, which is its name.
 
+        Docker cannot change the options of a volume, so another export has another volume, which exists before the old
+        one is deleted. Nothing is mounted before a container starts, and what is exported stays when it is deleted.
+        """
+        name = nfs_volume_name(part, export, self.naming)
+        labels = self.naming.object_labels()
+        return docker.Volume(
+            name.removeprefix(self.naming.of("")),
+            name=name,
+            driver_opts=nfs_options(export),
+            labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
+            opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
+        ).id
 
-def nfs_volume(part: str, export: NfsExport, naming: Naming, parent: pulumi.Resource) -> pulumi.CustomResource:
-    """Register the volume through which containers mount an NFS export; its name is that of `nfs_volume_name`.
+    def dump_cache_volume(self, parent: pulumi.Resource) -> pulumi.Output[str]:
+        """Register the dump cache that all stacks of a Docker Engine share and return its name; no stack removes it."""
+        return docker.Volume(
+            "dumps",
+            name=DUMP_CACHE_VOLUME,
+            labels=[docker.VolumeLabelArgs(label="dhis2-cluster.shared", value="dumps")],
+            opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=True),
+        ).name
 
-    Docker cannot change the options of a volume, so another export has another volume, which exists before the old one
-    is deleted. Nothing is mounted before a container starts, and what is exported stays when the volume is deleted.
-    """
-    name = nfs_volume_name(part, export, naming)
-    return docker.Volume(
-        name.removeprefix(naming.of("")),
-        name=name,
-        driver_opts=nfs_options(export),
-        labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
-        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
-    )
+    def network(self, part: str, parent: pulumi.Resource, *, internal: bool) -> pulumi.Output[str]:
+        """Register a network and return its id, not its name: when it is recreated its containers are replaced."""
+        return docker.Network(
+            part,
+            name=self.naming.of(part),
+            internal=internal,
+            # Docker gives it Ethernet's MTU, also where the daemon and the host's link have a smaller one.
+            options={MTU_OPTION: str(self.mtu)} if self.mtu < ETHERNET_MTU else None,
+            labels=[
+                docker.NetworkLabelArgs(label=label, value=value)
+                for label, value in self.naming.object_labels().items()
+            ],
+            opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
+        ).id
 
-
-def dump_cache_volume(parent: pulumi.Resource) -> pulumi.Output[str]:
-    """Register the dump cache that all stacks of a Docker Engine share and return its name; no stack removes it."""
-    return docker.Volume(
-        "dumps",
-        name=DUMP_CACHE_VOLUME,
-        labels=[docker.VolumeLabelArgs(label="dhis2-cluster.shared", value="dumps")],
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=True),
-    ).name
-
-
-def network(part: str, naming: Naming, parent: pulumi.Resource, mtu: int, *, internal: bool) -> pulumi.Output[str]:
-    """Register a network and return its id, not its name: when it is recreated its containers are replaced."""
-    return docker.Network(
-        part,
-        name=naming.of(part),
-        internal=internal,
-        # Docker gives it Ethernet's MTU, also where the daemon and the host's link have a smaller one.
-        options={MTU_OPTION: str(mtu)} if mtu < ETHERNET_MTU else None,
-        labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in naming.object_labels().items()],
-        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["labels"]),
-    ).id
-
-
-def image(name: str, reference: str, parent: pulumi.Resource) -> Image:
-    """Register an image, used by its id; the new one is pulled before anything that runs from the old one stops."""
-    resource = docker.RemoteImage(name, name=reference, keep_locally=True, opts=pulumi.ResourceOptions(parent=parent))
-    return Image(resource=resource, id=resource.image_id)
+    def image(self, name: str, reference: str, parent: pulumi.Resource) -> Image:
+        """Register an image, used by its id; the new one is pulled before anything that runs from the old one stops."""
+        resource = docker.RemoteImage(
+            name, name=reference, keep_locally=True, opts=pulumi.ResourceOptions(parent=parent)
+        )
+        return Image(resource=resource, id=resource.image_id)
 
 
 def go_duration(seconds: int) -> str:

@@ -1,50 +1,30 @@
-"""Upload a local dump file into the dump cache of a Docker Engine, wherever that is, and restart a failed fetch."""
+"""Upload a local dump file into the dump cache of a Docker Engine, wherever that is."""
 
 import io
 import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from docker import DockerClient
 
 from components.orchestrator.commands import execute
 from components.orchestrator.engine_info import MAKE_ROOM
-from components.orchestrator.readiness import NotReady, inspect
+from components.orchestrator.watcher import DumpUpload, NotReady
 
 
-def restart_failed(client: DockerClient, container: str) -> bool:
-    """Restart a one-shot container that has failed before; tell whether it is running now."""
-    state = (inspect(client, container) or {}).get("State") or {}
-    if state.get("Status") == "exited" and state.get("ExitCode"):
-        client.api.start(container)
-        return True
-    return state.get("Status") == "running"
+def upload_dump(client: DockerClient, container: str, upload: DumpUpload) -> None:
+    """Copy a dump file into a container, then mark it complete.
 
-
-def upload_dump(
-    client: DockerClient,
-    container: str,
-    path: Path,
-    *,
-    folder: str,
-    key: str,
-    uid: int,
-    make_room: Callable[[int], Sequence[str]],
-) -> None:
-    """Copy a dump file to `<folder>/<key>.incoming` in a container, then mark it complete with `<key>.delivered`.
-
-    Through Docker's API, because an Engine on another machine or in a virtual one cannot read local files. Both files
-    belong to `uid`, the container's user, who renames them. `make_room` returns the command that frees room
-    for so many bytes. Raises NotReady when the volume has no room for the dump.
+    Through Docker's API, because an Engine on another machine or in a virtual one cannot read local files. The user of
+    the container renames the file. Raises NotReady when the volume has no room for the dump.
     """
+    path, folder, key, uid = upload.path, upload.folder, upload.key, upload.uid
     with path.open("rb") as dump, tempfile.TemporaryFile() as packed:
         size = os.fstat(dump.fileno()).st_size
         free = _free_bytes(client, container, folder)
         if free is not None and size > free:
-            execute(client, container, make_room(size))
+            execute(client, container, upload.make_room(size))
             free = _free_bytes(client, container, folder)
         if free is not None and size > free:
             raise NotReady(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from components.orchestrator.watcher import NotReady, WaitTarget, Watcher
 
 Check = Callable[[Watcher], Awaitable[None]]
 

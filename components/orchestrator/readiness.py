@@ -1,20 +1,30 @@
-"""Wait for containers to become ready, and report what they are doing meanwhile."""
+"""DockerWatcher: wait for containers of a Docker Engine, report what they do meanwhile, ask and restart them."""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, NotFound
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
+from components.orchestrator import commands
 from components.orchestrator.client import UNREACHABLE, connect, engine_address
-from components.orchestrator.commands import execute
-from components.orchestrator.container_state import FATAL, Condition, evaluate, failure_lines, healthcheck_output
+from components.orchestrator.container_state import (
+    FATAL,
+    Condition,
+    epoch_seconds,
+    evaluate,
+    failure_lines,
+    healthcheck_output,
+)
+from components.orchestrator.containers import inspect, log_lines, probe, restart, restart_failed
+from components.orchestrator.dump_upload import upload_dump
+from components.orchestrator.engine_info import volume_exists
+from components.orchestrator.short_lived import ShortLived, run_short_lived
+from components.orchestrator.watcher import DumpUpload, NotReady, Result, WaitTarget, Watcher, in_thread
 
 POLL_SECONDS = 0.5
 PROBE_SECONDS = 1.0
@@ -22,39 +32,10 @@ REPORT_SECONDS = 5.0
 LOG_LINES = 400
 LONGEST_LINE = 200
 
-# Not the event loop's default executor: the SDK's registrations occupy that one until the Pulumi engine has answered,
-# and the Pulumi engine may be waiting for us.
-_EXECUTOR = ThreadPoolExecutor(max_workers=16, thread_name_prefix="readiness")
-
-
-class NotReady(Exception):
-    """A container that did not become ready: which, why, its last log lines, and what to do."""
-
-
-@dataclass(frozen=True)
-class WaitTarget:
-    """A container by its Docker name, its display name, and the condition it is waited for.
-
-    It does not become ready without those it `depends_on`. Where it fails and one of them is not ready, that one is
-    reported as the cause.
-    """
-
-    container: str
-    display_name: str
-    condition: Condition = Condition.SERVICE_HEALTHY
-    depends_on: tuple["WaitTarget", ...] = ()
-
-    @property
-    def dependencies(self) -> Iterator["WaitTarget"]:
-        """What it depends on, also through others; what others depend on comes first."""
-        for dependency in self.depends_on:
-            yield from dependency.dependencies
-            yield dependency
-
 
 @dataclass
-class Watcher:
-    """Watches the containers of one Docker Engine. `report` takes a line of progress for the console."""
+class DockerWatcher(Watcher):
+    """Watches the containers of one Docker Engine."""
 
     docker_host: str | None
     timeout_seconds: int
@@ -70,15 +51,60 @@ class Watcher:
     async def until_succeeds(self, target: WaitTarget, command: Sequence[str], failure: str) -> None:
         """Return when a command succeeds in a container. Raises NotReady with `failure` after the timeout."""
         deadline = time.monotonic() + self.timeout_seconds
-        while (await self.run(lambda client: execute(client, target.container, command)))[0]:
+        while (await self.execute(target.container, command))[0]:
             if time.monotonic() > deadline:
                 raise NotReady(await self._failure(target, failure))
             await asyncio.sleep(POLL_SECONDS)
 
-    async def run(self, action: Callable[[DockerClient], Any]) -> Any:  # noqa: ANN401 - the action's result
+    async def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
+        """Return exit code and output of a command in a container; NOT_RUNNING where the container ended before it."""
+        return await self.run(lambda client: commands.execute(client, container, command))
+
+    async def read_file(self, container: str, path: str) -> str | None:
+        """Return the text of a file in a container, running or not; None when there is no such container or file."""
+        return await self.run(lambda client: commands.read_file(client, container, path))
+
+    async def write_file(self, container: str, path: str, content: str | bytes, uid: int) -> None:
+        """Replace a file in a running container, atomically; only `uid`, the container's user, can read it."""
+        await self.run(lambda client: commands.write_file(client, container, path, content, uid))
+
+    async def started_at(self, container: str) -> float:
+        """Return when a running container was started, in epoch seconds; infinity when it does not run."""
+        state = (await self.run(lambda client: inspect(client, container)) or {}).get("State") or {}
+        return epoch_seconds(str(state["StartedAt"])) if state.get("Status") == "running" else math.inf
+
+    async def stop(self, container: str, timeout_seconds: int) -> None:
+        """Stop a container; it has `timeout_seconds` before it is killed."""
+        await self.run(lambda client: client.api.stop(container, timeout=timeout_seconds))
+
+    async def start(self, container: str) -> None:
+        """Start a container that was stopped."""
+        await self.run(lambda client: client.api.start(container))
+
+    async def restart(self, container: str) -> None:
+        """Restart a container within the stop timeout it was created with."""
+        await self.run(lambda client: restart(client, container))
+
+    async def restart_failed(self, container: str) -> bool:
+        """Restart a one-shot container that has failed before; tell whether it is running now."""
+        return await self.run(lambda client: restart_failed(client, container))
+
+    async def upload_dump(self, container: str, upload: DumpUpload) -> None:
+        """Copy a dump file into a container. Raises NotReady when the disk has no room for it."""
+        await self.run(lambda client: upload_dump(client, container, upload))
+
+    async def volume_exists(self, name: str) -> bool:
+        """Tell whether a volume exists."""
+        return await self.run(lambda client: volume_exists(client, name))
+
+    async def run_short_lived(self, spec: ShortLived) -> tuple[int, str]:
+        """Return exit code and output of a command in a container of its own, which is removed."""
+        return await self.run(lambda client: run_short_lived(client, spec))
+
+    async def run(self, action: Callable[[DockerClient], Result]) -> Result:
         """Return an action's result with a Docker client, off the event loop. Raises NotReady if unreachable."""
 
-        def act() -> Any:  # noqa: ANN401
+        def act() -> Result:
             if self._client is None:
                 self._client = connect(self.docker_host)
             try:
@@ -91,7 +117,7 @@ class Watcher:
             return action(self._client)
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(_EXECUTOR, act)
+            return await in_thread(act)
         except UNREACHABLE as error:
             raise NotReady(f"Docker Engine at {engine_address(self.docker_host)}: {error}") from error
 
@@ -180,30 +206,6 @@ class Watcher:
 
     async def _log(self, target: WaitTarget, count: int) -> list[str]:
         return list(await self.run(lambda client: log_lines(client, target.container, count)))
-
-
-def inspect(client: DockerClient, name: str) -> dict[str, Any] | None:
-    """Return a container's inspection; None when there is no container of that name."""
-    with suppress(NotFound):
-        return dict(client.api.inspect_container(name))
-    return None
-
-
-def log_lines(client: DockerClient, name: str, count: int) -> list[str]:
-    """Return the last lines of a container's log without blank ones; none when there is no container of that name."""
-    with suppress(NotFound):
-        text = bytes(client.api.logs(name, tail=count)).decode(errors="replace")
-        return [line for line in text.splitlines() if line.strip()]
-    return []
-
-
-def probe(client: DockerClient, name: str, inspected: dict[str, Any]) -> tuple[bool, str]:
-    """Return whether a container's healthcheck succeeds now, and what it prints."""
-    try:
-        code, output = execute(client, name, inspected["Config"]["Healthcheck"]["Test"][1:])
-    except APIError as error:
-        return False, str(error.explanation)  # it has just exited, and the next inspection has the reason
-    return code == 0, output.strip()
 
 
 def _missing(target: WaitTarget) -> str:

@@ -1,21 +1,14 @@
 """Restart containers that have outlived what they work on."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
-from docker import DockerClient
-
-from components.orchestrator.container_state import epoch_seconds
-from components.orchestrator.readiness import WaitTarget, Watcher, inspect
-
-DOCKER_STOP_TIMEOUT_SECONDS = 10  # Docker Engine's own
+from components.orchestrator.watcher import WaitTarget, Watcher
 
 
 async def any_started_before(watcher: Watcher, targets: Sequence[WaitTarget], moment: float) -> bool:
     """Tell whether one of the containers has run since before a moment, in epoch seconds."""
-    moments = await asyncio.gather(*(watcher.run(partial(_started_at, target.container)) for target in targets))
+    moments = await asyncio.gather(*(watcher.started_at(target.container) for target in targets))
     return any(started < moment for started in moments)
 
 
@@ -26,10 +19,10 @@ async def restart_all(
 
     Raises NotReady when one does not become ready.
     """
-    await asyncio.gather(*(watcher.run(partial(_stop, target.container, stop_timeout_seconds)) for target in targets))
+    await asyncio.gather(*(watcher.stop(target.container, stop_timeout_seconds) for target in targets))
     await between()
     for group in (targets[:1], targets[1:]):
-        await asyncio.gather(*(watcher.run(partial(_start, target.container)) for target in group))
+        await asyncio.gather(*(watcher.start(target.container) for target in group))
         await watcher.until_ready(group)
 
 
@@ -42,31 +35,11 @@ async def restart_in_turn(watcher: Watcher, targets: Sequence[WaitTarget]) -> No
     for number, target in enumerate(targets, 1):
         await watcher.until_ready(targets)
         watcher.report(f"{target.display_name} ({number} of {len(targets)})")
-        await watcher.run(partial(restart, target.container))
+        await watcher.restart(target.container)
     await watcher.until_ready(targets)
 
 
 async def restart_one(watcher: Watcher, target: WaitTarget) -> None:
     """Restart a container in whatever state it is. Raises NotReady when it does not become ready."""
-    await watcher.run(partial(restart, target.container))
+    await watcher.restart(target.container)
     await watcher.until_ready([target])
-
-
-def _started_at(name: str, client: DockerClient) -> float:
-    """Return when a running container was started, in epoch seconds; infinity when it does not run."""
-    state = (inspect(client, name) or {}).get("State") or {}
-    return epoch_seconds(str(state["StartedAt"])) if state.get("Status") == "running" else math.inf
-
-
-def _stop(name: str, stop_timeout_seconds: int, client: DockerClient) -> None:
-    client.api.stop(name, timeout=stop_timeout_seconds)
-
-
-def restart(name: str, client: DockerClient) -> None:
-    """Have Docker Engine restart a container within the stop timeout it was created with."""
-    config = (inspect(client, name) or {}).get("Config") or {}
-    client.api.restart(name, timeout=int(config.get("StopTimeout") or DOCKER_STOP_TIMEOUT_SECONDS))
-
-
-def _start(name: str, client: DockerClient) -> None:
-    client.api.start(name)

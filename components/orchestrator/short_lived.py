@@ -13,7 +13,7 @@ from docker.types import Mount
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ReadTimeout, RequestException
 
-from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURITY_OPTIONS
+from components.orchestrator.hardening import DROPPED_CAPABILITIES, SECURITY_OPTIONS
 
 NOT_STARTED = -1
 NO_NETWORK = "none"

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 
 import pulumi
 
-from components.orchestrator.commands import execute, read_file
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
-from components.orchestrator.docker import image, service
-from components.orchestrator.readiness import NotReady, Watcher
+from components.orchestrator.interface import Endpoint, Service
+from components.orchestrator.watcher import NotReady, Watcher
 from components.settings.model import Settings
-from components.stack_context import CertificateVolume, Endpoint, Service, StackContext
+from components.stack_context import CertificateVolume, StackContext
 from components.templates.rendering import render
 from components.tls.sizing import MEMORY_MB
 
@@ -47,7 +46,7 @@ class AcmeClient(pulumi.ComponentResource):
         server_certificate = settings.acme_server_certificate
         spec = ContainerSpec(
             name=context.naming.of("certificates"),
-            image=image("acme-image", settings.acme_image, self).id,
+            image=context.orchestrator.image("acme-image", settings.acme_image, self).id,
             uid=args.volume.uid,
             memory_mb=MEMORY_MB,
             hostname="certificates",
@@ -72,7 +71,9 @@ class AcmeClient(pulumi.ComponentResource):
         options = pulumi.ResourceOptions(parent=self, depends_on=[args.load_balancer.resource])
         display_name = f"the certificate of {settings.hostname}"
         # It listens on no port.
-        self.service = service("certificates", spec, display_name, Endpoint("certificates", 0), options)
+        self.service = context.orchestrator.service(
+            "certificates", spec, display_name, Endpoint("certificates", 0), options
+        )
         self.services = [self.service]
         self._load_balancer, self._hostname = args.load_balancer, settings.hostname
         self.register_outputs({"container": spec.name})
@@ -88,11 +89,11 @@ class AcmeClient(pulumi.ComponentResource):
         target = self.service.wait_target
         with suppress(NotReady):  # of a container that does not run; the wait reports it
             if await self._failure(watcher):
-                await watcher.run(lambda client: client.api.restart(target.container))
+                await watcher.restart(target.container)
         await watcher.until_ready([target])
         failure = await self._failure(watcher)
         path = CertificateVolume.certificate
-        text = await watcher.run(lambda client: read_file(client, self._load_balancer.wait_target.container, path))
+        text = await watcher.read_file(self._load_balancer.wait_target.container, path)
         until = parse_chain(text or "").until
         if until <= datetime.now(UTC):
             raise NotReady(
@@ -104,7 +105,7 @@ class AcmeClient(pulumi.ComponentResource):
     async def _failure(self, watcher: Watcher) -> str:
         """Return why the last attempt has failed; empty where it has not."""
         container = self.service.wait_target.container
-        _, output = await watcher.run(lambda client: execute(client, container, HEALTHCHECK))
+        _, output = await watcher.execute(container, HEALTHCHECK)
         return str(output).strip() if "certificate" in output else ""
 
 

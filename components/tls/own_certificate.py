@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.orchestrator.commands import read_file, write_file
-from components.orchestrator.readiness import Watcher
+from components.orchestrator.interface import Service
+from components.orchestrator.watcher import Watcher
 from components.settings.model import Settings
-from components.stack_context import CertificateVolume, Service
+from components.stack_context import CertificateVolume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class OwnCertificate:
         wanted = pair(certificate, key)
         await watcher.until_ready([target])
         path, uid = CertificateVolume.certificate, CertificateVolume.uid
-        if await watcher.run(lambda client: read_file(client, target.container, path)) == wanted:
+        if await watcher.read_file(target.container, path) == wanted:
             return
-        await watcher.run(lambda client: write_file(client, target.container, path, wanted, uid))
+        await watcher.write_file(target.container, path, wanted, uid)
         until = parse_chain(certificate).until
         pulumi.log.info(f"the certificate of {settings.hostname} is installed; it is valid until {until:%Y-%m-%d}")

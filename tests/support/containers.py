@@ -12,7 +12,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from components.orchestrator.container_spec import DROPPED_CAPABILITIES, SECURITY_OPTIONS
+from components.orchestrator.hardening import DROPPED_CAPABILITIES, SECURITY_OPTIONS
 from tests.support.archive import packed
 
 DOCKER_SECONDS = 600

@@ -18,7 +18,8 @@ from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
 from components import deployment
-from components.orchestrator.readiness import NotReady, WaitTarget
+from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.watcher import NotReady, WaitTarget
 from components.settings.model import is_secret, setting_fields
 from components.settings.parsing import parse_settings
 from components.tls.pem import self_signed
@@ -200,7 +201,7 @@ class FakeEngine(FakeExec):
                 )
                 self.done.append(f"put {path} of {entry.uid} with mode {entry.mode:o}")
 
-    def restart(self, name: str) -> None:
+    def restart(self, name: str, timeout: int) -> None:
         self.done.append(f"restart {name.removeprefix(f'{PREFIX}-')}")
 
     def stop(self, name: str, timeout: int) -> None:
@@ -211,9 +212,12 @@ class FakeEngine(FakeExec):
 
 
 @dataclass
-class FakeWatcher:
+class FakeWatcher(DockerWatcher):
     """Finds everything ready at once, and records what it was called with."""
 
+    docker_host: str | None = None
+    timeout_seconds: int = 900
+    report: Callable[[str], None] = lambda _: None
     waited: list[str] = field(default_factory=list)
     failing: Callable[[WaitTarget], None] = lambda _: None
     commands: list[Sequence[str]] = field(default_factory=list)
@@ -229,7 +233,7 @@ class FakeWatcher:
         self.failing(target)
         self.commands.append(command)
 
-    async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - as the real one
+    async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - of a fake Docker client
         await asyncio.sleep(0)
         return action(self.engine)
 
@@ -244,7 +248,7 @@ class Recorded:
     warnings: list[str] = field(default_factory=list)
     watcher: FakeWatcher = field(default_factory=FakeWatcher)
     gates: dict[str, Callable[[Any], Coroutine[Any, Any, None]]] = field(default_factory=dict)
-    # What `check` and `Watcher` of components/deployment.py were called with.
+    # What `check` and `DockerWatcher` of components/deployment.py were called with.
     called: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Registered]:
@@ -340,7 +344,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             return SimpleNamespace(mtu=mtu, warnings=warnings), arguments[0]
 
         def watch(*arguments: object) -> FakeWatcher:
-            recorded.called["Watcher"] = arguments
+            recorded.called["DockerWatcher"] = arguments
             return recorded.watcher
 
         def hook(name: str, gate: Callable[[Any], Coroutine[Any, Any, None]]) -> pulumi.ResourceHook:
@@ -349,7 +353,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
         monkeypatch.setattr(deployment, "check", check)
         monkeypatch.setattr(deployment, "check_disk", lambda *arguments: recorded.called.update(check_disk=arguments))
-        monkeypatch.setattr(deployment, "Watcher", watch)
+        monkeypatch.setattr(deployment, "DockerWatcher", watch)
         monkeypatch.setattr(pulumi, "ResourceHook", hook)
         monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))
         monkeypatch.setattr(pulumi, "export", recorded.outputs.__setitem__)

@@ -5,7 +5,7 @@ import re
 import jinja2
 import pytest
 
-from components.stack_context import Endpoint
+from components.orchestrator.interface import Endpoint
 from components.templates.escaping import valkey_string
 from components.templates.rendering import render
 

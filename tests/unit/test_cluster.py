@@ -7,7 +7,7 @@ import re
 import pulumi
 import pytest
 
-from components.orchestrator.readiness import NotReady, WaitTarget
+from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.program import (
     CONTAINER,
     IMAGE,

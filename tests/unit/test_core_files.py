@@ -13,7 +13,7 @@ import pytest
 from components.core.core_pool import STOP_TIMEOUT_SECONDS
 from components.dhis2.release import ConnectionPool
 from components.load_balancer.load_balancer import nginx_conf
-from components.stack_context import Endpoint
+from components.orchestrator.interface import Endpoint
 from components.templates.escaping import property_key, property_text, property_value
 from components.templates.rendering import render
 from tests.unit.java_properties import load, substituted

@@ -13,8 +13,9 @@ from docker.errors import NotFound
 
 from components import deployment
 from components.orchestrator.container_state import Condition
-from components.orchestrator.dump_upload import restart_failed, upload_dump
-from components.orchestrator.readiness import NotReady, WaitTarget
+from components.orchestrator.containers import restart_failed
+from components.orchestrator.dump_upload import upload_dump
+from components.orchestrator.watcher import DumpUpload, NotReady, WaitTarget
 from tests.support.program import PREFIX, FakeEngine, FakeWatcher, Run
 
 
@@ -53,7 +54,7 @@ def dump(tmp_path: Path) -> Path:
 
 def upload(engine: Any, dump: Path, make_room: Callable[[int], list[str]] = lambda _: []) -> None:  # noqa: ANN401
     """Upload a dump to the container `dump` of a fake Docker Engine."""
-    upload_dump(engine, "dump", dump, folder="/cache", key="5eed", uid=101, make_room=make_room)
+    upload_dump(engine, "dump", DumpUpload(path=dump, folder="/cache", key="5eed", uid=101, make_room=make_room))
 
 
 DISK = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 100 {} {} 50% /var/tmp"

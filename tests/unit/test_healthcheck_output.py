@@ -7,7 +7,8 @@ import pytest
 
 from components.orchestrator import readiness
 from components.orchestrator.container_state import healthcheck_output
-from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.fake_exec import FakeExec
 
 LINE = "DHIS2 is starting or migrating the database: port 8090 is not open yet"
@@ -62,5 +63,5 @@ def test_a_core_that_migrates_longer_than_ready_timeout_is_reported_as_migrating
 ) -> None:
     monkeypatch.setattr(readiness, "connect", lambda _: Engine())
     with pytest.raises(NotReady) as error:
-        asyncio.run(Watcher(None, 0, print).until_ready([WaitTarget("stack-core-1", "core 1")]))
+        asyncio.run(DockerWatcher(None, 0, print).until_ready([WaitTarget("stack-core-1", "core 1")]))
     assert f"core 1 was not ready after 0 s (starting: {LINE}); to wait longer: " in str(error.value)

@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components.database.passwords import has_fingerprint
-from components.orchestrator.readiness import NotReady
+from components.orchestrator.watcher import NotReady
 from components.settings import validators
 from tests.support.program import CONTAINER, GENERATED, PREFIX, FakeEngine, FakeWatcher, Recorded, Run
 

@@ -9,7 +9,8 @@ from requests.exceptions import ReadTimeout
 
 from components.orchestrator import readiness
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, failure_lines
-from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.fake_exec import FakeExec
 
 STOPPED = " and was stopped by hand; start it: pulumi up --refresh"
@@ -169,7 +170,7 @@ def wait(
     monkeypatch.setattr(readiness, "PROBE_SECONDS", 0)
     monkeypatch.setattr(readiness, "REPORT_SECONDS", 0)
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
-    waits = Watcher(None, seconds, reported.append).until_ready([WaitTarget("stack-core-1", "core 1", condition)])
+    waits = DockerWatcher(None, seconds, reported.append).until_ready([WaitTarget("stack-core-1", "core 1", condition)])
     asyncio.run(asyncio.wait_for(waits, ENDLESS_SECONDS))
     return reported
 
@@ -206,7 +207,7 @@ def test_two_waits_for_one_container_probe_it_once(monkeypatch: pytest.MonkeyPat
     engine = Engine(state("running", "starting"), codes=[0])
     monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
-    asyncio.run(Watcher(None, 5, print).until_ready([WaitTarget("stack-core-1", "core 1")] * 2))
+    asyncio.run(DockerWatcher(None, 5, print).until_ready([WaitTarget("stack-core-1", "core 1")] * 2))
     assert len(engine.commands) == 1
 
 
@@ -261,7 +262,7 @@ def after_command(monkeypatch: pytest.MonkeyPatch, *codes: int | None, seconds: 
     monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
     target = WaitTarget("stack-lb", "the load balancer")
-    waits = Watcher(None, seconds, print).until_succeeds(target, ["ping"], "does not answer")
+    waits = DockerWatcher(None, seconds, print).until_succeeds(target, ["ping"], "does not answer")
     asyncio.run(asyncio.wait_for(waits, ENDLESS_SECONDS))
     return engine
 
@@ -296,4 +297,4 @@ def test_a_docker_engine_that_does_not_answer_is_named(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(readiness, "connect", refuse)
     with pytest.raises(NotReady, match=r"tcp://there:1.*Connection refused"):
-        asyncio.run(Watcher("tcp://there:1", 1, print).until_ready([WaitTarget("x", "x")]))
+        asyncio.run(DockerWatcher("tcp://there:1", 1, print).until_ready([WaitTarget("x", "x")]))

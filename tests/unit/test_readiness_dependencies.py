@@ -8,7 +8,8 @@ import pytest
 from docker.errors import APIError, NotFound
 
 from components.orchestrator import readiness
-from components.orchestrator.readiness import NotReady, WaitTarget, Watcher
+from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.fake_exec import FakeExec
 
 ENDLESS_SECONDS = 10  # a wait that would not end fails its test
@@ -70,7 +71,7 @@ def failure(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, target: WaitTar
     """Return the message of a wait that fails."""
     monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
-    waits = Watcher(None, seconds, lambda _: None).until_ready([target])
+    waits = DockerWatcher(None, seconds, lambda _: None).until_ready([target])
     with pytest.raises(NotReady) as error:
         asyncio.run(asyncio.wait_for(waits, ENDLESS_SECONDS))
     return str(error.value)
@@ -127,7 +128,7 @@ def test_a_wait_ends_as_soon_as_a_dependency_has_failed(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("state", [RESTARTING, STOPPED, UNHEALTHY, None])
 def test_a_core_is_ready_whatever_it_depends_on(monkeypatch: pytest.MonkeyPatch, state: dict[str, Any] | None) -> None:
     monkeypatch.setattr(readiness, "connect", lambda _: FakeEngine({"replica-1": state}))
-    asyncio.run(asyncio.wait_for(Watcher(None, 60, print).until_ready([CORE]), ENDLESS_SECONDS))
+    asyncio.run(asyncio.wait_for(DockerWatcher(None, 60, print).until_ready([CORE]), ENDLESS_SECONDS))
 
 
 def test_a_core_that_becomes_ready_first_ends_the_wait_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +144,7 @@ def test_a_core_that_becomes_ready_first_ends_the_wait_for_the_others(monkeypatc
     engine = Starting({"replica-1": UNHEALTHY}, {"core-1": "", "replica-1": "takes a base backup"})
     monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
-    asyncio.run(asyncio.wait_for(Watcher(None, 60, print).until_ready([CORE]), ENDLESS_SECONDS))
+    asyncio.run(asyncio.wait_for(DockerWatcher(None, 60, print).until_ready([CORE]), ENDLESS_SECONDS))
 
 
 def test_a_healthcheck_after_which_no_wait_helps_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,7 @@ def test_a_healthcheck_after_which_no_wait_helps_ends_the_wait(monkeypatch: pyte
 def test_a_healthcheck_that_passes_again_ends_the_wait_too(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine({"cache": {**UNHEALTHY, "output": "fatal: the cache is full"}})
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
-    asyncio.run(asyncio.wait_for(Watcher(None, 60, print).until_ready([CACHE]), ENDLESS_SECONDS))
+    asyncio.run(asyncio.wait_for(DockerWatcher(None, 60, print).until_ready([CACHE]), ENDLESS_SECONDS))
 
 
 def test_a_command_that_fails_names_the_cause_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,4 +164,4 @@ def test_a_command_that_fails_names_the_cause_too(monkeypatch: pytest.MonkeyPatc
     engine = FakeEngine({"primary": STOPPED}, {"lb": "503"})
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
     with pytest.raises(NotReady, match=r"^the primary database exited with code 0 and was stopped by hand"):
-        asyncio.run(Watcher(None, 0, print).until_succeeds(LOAD_BALANCER, ["ping"], "does not answer"))
+        asyncio.run(DockerWatcher(None, 0, print).until_succeeds(LOAD_BALANCER, ["ping"], "does not answer"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from components.stack_context import Endpoint
+from components.orchestrator.interface import Endpoint
 from components.templates import rendering
 from components.templates.rendering import render
 

@@ -109,7 +109,7 @@ def test_server_base_url_is_the_public_url(built: Run, settings: dict[str, objec
 
 def test_ready_timeout_bounds_the_waits_and_replaces_no_container(built: Run) -> None:
     short, long = built(readyTimeout=60), built(readyTimeout=3600)
-    assert [run.called["Watcher"][1] for run in (short, long)] == [60, 3600]
+    assert [run.called["DockerWatcher"][1] for run in (short, long)] == [60, 3600]
     inputs = [{container.name: container.raw for container in run.containers} for run in (short, long)]
     assert inputs[0] == inputs[1], "a restore or migration under way would begin again"
 
@@ -127,14 +127,16 @@ def test_docker_host_selects_the_docker_engine(built: Run) -> None:
     ]
     assert strays == [], "they would be on the local Docker Engine"
     settings, naming, image = recorded.called["check"]
-    assert (recorded.called["Watcher"][0], settings.docker_host) == (address, address), "checked where it is deployed"
+    assert (recorded.called["DockerWatcher"][0], settings.docker_host) == (address, address), (
+        "checked where it is deployed"
+    )
     assert (naming.prefix, image) == ("dhis2-cluster-test", "dhis2/core-dev:latest")
 
 
 def test_without_docker_host_the_environment_selects_it(built: Run) -> None:
     recorded = built()
     assert recorded.of("pulumi:providers:docker") == [], "the plugin reads DOCKER_HOST"
-    assert recorded.called["Watcher"][0] is None
+    assert recorded.called["DockerWatcher"][0] is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from components.orchestrator import readiness, ssh
-from components.orchestrator.readiness import NotReady, Watcher
+from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.watcher import NotReady
 from tests.support.program import Run
 
 ADDRESS = "ssh://me@docker.example.org:2222"
@@ -151,7 +152,7 @@ def test_a_request_whose_connection_is_dropped_is_sent_again_over_ssh(
         return client
 
     monkeypatch.setattr(readiness, "connect", connect)
-    watcher = Watcher(address, 30, print)
+    watcher = DockerWatcher(address, 30, print)
     if calls == 1:
         with pytest.raises(NotReady):
             asyncio.run(watcher.run(act))  # type: ignore[arg-type]

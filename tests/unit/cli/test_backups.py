@@ -10,7 +10,7 @@ import pytest
 
 from cli.errors import FAILED, NOT_RUN
 from cli.target import Target
-from components.orchestrator.readiness import NotReady
+from components.orchestrator.watcher import NotReady
 from tests.unit.cli.engine import CommandLine, container
 
 MARKER = "dump_key=none\nrestored_at={}\nanalytics=due\nrestored_set={}\n"

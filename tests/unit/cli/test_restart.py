@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from components.orchestrator.readiness import NotReady, WaitTarget
 from components.orchestrator.restart import restart_in_turn
+from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.unit.cli.engine import CommandLine, container
 
 TARGETS = [WaitTarget(f"dhis2-cluster-dev-core-{number}", f"core {number}") for number in (1, 2)]
@@ -16,7 +16,7 @@ TARGETS = [WaitTarget(f"dhis2-cluster-dev-core-{number}", f"core {number}") for 
 
 @dataclass
 class Engine:
-    """A watcher and its Docker Engine: what is asked of them, in its order.
+    """A watcher: what is asked of it, in its order.
 
     `sick` never becomes healthy once it was restarted.
     """
@@ -25,25 +25,15 @@ class Engine:
     done: list[str] = field(default_factory=list)
 
     async def until_ready(self, targets: list[WaitTarget]) -> None:
-        if f"restart {self.sick} 60" in self.done:
+        if f"restart {self.sick}" in self.done:
             raise NotReady(f"{self.sick} exited")
         self.done.append(f"wait for {len(targets)}")
-
-    async def run(self, action: Any) -> None:  # noqa: ANN401 - a function of a Docker client
-        action(self)
 
     def report(self, _: str) -> None:
         """Print nothing."""
 
-    @property
-    def api(self) -> "Engine":
-        return self
-
-    def inspect_container(self, _: str) -> dict[str, Any]:
-        return {"Config": {"StopTimeout": 60}}
-
-    def restart(self, name: str, timeout: int) -> None:
-        self.done.append(f"restart {name} {timeout}")
+    async def restart(self, name: str) -> None:
+        self.done.append(f"restart {name}")
 
 
 def restart(engine: Any) -> list[str]:  # noqa: ANN401 - in place of a Watcher
@@ -52,7 +42,7 @@ def restart(engine: Any) -> list[str]:  # noqa: ANN401 - in place of a Watcher
 
 
 def test_each_core_is_restarted_when_all_are_healthy() -> None:
-    first, second = (f"restart {target.container} 60" for target in TARGETS)
+    first, second = (f"restart {target.container}" for target in TARGETS)
     assert restart(Engine()) == ["wait for 2", first, "wait for 2", second, "wait for 2"]
 
 
@@ -60,7 +50,7 @@ def test_no_further_core_is_stopped_when_one_does_not_come_back() -> None:
     engine = Engine(sick=TARGETS[0].container)
     with pytest.raises(NotReady):
         restart(engine)
-    assert f"restart {TARGETS[1].container} 60" not in engine.done
+    assert f"restart {TARGETS[1].container}" not in engine.done
 
 
 def test_without_a_part_all_cores_restart_in_the_order_of_their_numbers(command_line: CommandLine) -> None:
