@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.simulator]
 
 BUCKET = "dhis2-files"
 SIMULATOR = "dhis2-cluster/dhis2-simulator"
+SHOWN = 2  # by the program, and in the diagnostics at the end
 kept: dict[str, str] = {}  # content by the id of its upload
 rotated: list[S3Server] = []  # with the key that is in force
 
@@ -74,6 +75,7 @@ def test_an_export_that_cannot_be_mounted_costs_nothing(stack: Stack) -> None:
     text = stack.failing_up()
     assert "the NFS export /srv/no-such-export of 127.0.0.1 cannot be used as fileStore" in text
     assert "mount" in text and "No core was changed" in text, "Docker's reason"
+    assert text.count("No core was changed") <= SHOWN and "Traceback" not in text, "for people"
     assert cores(stack) == before
     assert_kept(stack)
 
