@@ -102,6 +102,10 @@ def find(requested: str = "") -> Target:
         settings = settings_of(name, folder)
     except (ToolError, SettingsError) as error:
         raise CommandError(str(error)) from error
+    if settings.on_swarm:
+        raise CommandError(
+            f"stack {name} is on a Docker Swarm, and dhis2-cluster works on one Docker Engine only. See its services: docker service ls; their tasks and logs: docker service ps, docker service logs"
+        )
     return Target(stack=name, folder=folder, environment=completed, settings=settings)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from cli.containers import Part
 from cli.output import progress
 from cli.target import Target
-from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.docker_watcher import DockerWatcher
 
 
 def watcher_of(target: Target, timeout_seconds: int | None = None) -> DockerWatcher:

@@ -1,5 +1,6 @@
 """Cluster: networks, images, passwords, and the parts wired in the order data flows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -34,10 +35,13 @@ OTHER_PASSWORD = "not known to the program: it is the dump's own, or was changed
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
-    """A stack: its names, what runs it, its gates, its settings, and what these resolve to."""
+    """A stack: its names, what runs it, its gates, its settings, and what these resolve to.
+
+    `orchestrator` takes the cluster, whose it is.
+    """
 
     naming: Naming
-    orchestrator: Orchestrator
+    orchestrator: Callable[[pulumi.Resource], Orchestrator]
     gates: Gates
     settings: Settings
     release: Release
@@ -57,7 +61,7 @@ class Cluster(pulumi.ComponentResource):
         """Register all resources of the stack."""
         super().__init__("dhis2-cluster:index:Cluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        orchestrator, settings = args.orchestrator, args.settings
+        orchestrator, settings = args.orchestrator(self), args.settings
         images = Images(
             load_balancer=orchestrator.image("load-balancer-image", settings.load_balancer_image, self),
             database=orchestrator.image("database-image", settings.database_image, self),

@@ -1,7 +1,7 @@
 """Deploy the selected stack: settings, preflight, cluster, outputs."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,13 +13,20 @@ from components.dhis2.dump_source import resolve_dump_source
 from components.dhis2.release import resolve_release
 from components.naming import Naming
 from components.orchestrator.docker import DockerOrchestrator, providers
+from components.orchestrator.docker_watcher import DockerWatcher
+from components.orchestrator.engine_info import EngineInfo
 from components.orchestrator.gates import Gates
-from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.interface import Orchestrator
+from components.orchestrator.swarm.orchestrator import SwarmOrchestrator
+from components.orchestrator.swarm.placement import Placement
+from components.orchestrator.swarm.watcher import SwarmWatcher
+from components.orchestrator.watcher import Watcher
 from components.outputs import outputs_of
 from components.preflight import PreflightError, check, check_certificate, check_disk, check_release
 from components.settings.consistency import consistency_warnings
 from components.settings.model import Settings, setting_fields
 from components.settings.parsing import SettingsError, parse_settings
+from components.swarm_preflight import nodes_without_load_balancer
 
 
 def deploy() -> dict[str, pulumi.Input[object]]:
@@ -45,12 +52,14 @@ def deploy() -> dict[str, pulumi.Input[object]]:
             pulumi.log.warn(warning)
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)
-        gates = Gates(DockerWatcher(settings.docker_host, settings.ready_timeout_seconds, report))
+        deployer = _swarm if settings.on_swarm else _docker
+        watcher, orchestrator = deployer(naming, settings, engine, report)
+        gates = Gates(watcher, on_updates=settings.on_swarm)
         cluster = Cluster(
             "cluster",
             ClusterArgs(
                 naming=naming,
-                orchestrator=DockerOrchestrator(naming=naming, keep_data=settings.keep_data, mtu=engine.mtu),
+                orchestrator=orchestrator,
                 gates=gates,
                 settings=settings,
                 release=release,
@@ -59,6 +68,34 @@ def deploy() -> dict[str, pulumi.Input[object]]:
             pulumi.ResourceOptions(providers=providers(settings.docker_host)),
         )
         return outputs_of(cluster, settings, release, dump, naming)
+
+
+def _docker(
+    naming: Naming, settings: Settings, engine: EngineInfo, report: Callable[[str], None]
+) -> tuple[Watcher, Callable[[pulumi.Resource], Orchestrator]]:
+    watcher = DockerWatcher(settings.docker_host, settings.ready_timeout_seconds, report)
+    orchestrator = DockerOrchestrator(naming=naming, keep_data=settings.keep_data, mtu=engine.mtu)
+    return watcher, lambda _: orchestrator
+
+
+def _swarm(
+    naming: Naming, settings: Settings, engine: EngineInfo, report: Callable[[str], None]
+) -> tuple[Watcher, Callable[[pulumi.Resource], Orchestrator]]:
+    watcher = SwarmWatcher(settings.docker_host, settings.ready_timeout_seconds, report)
+    placement = Placement(
+        primary_node=settings.primary_node or "",
+        replica_nodes=settings.replica_nodes,
+        cache_node=settings.cache_node,
+        other_nodes=nodes_without_load_balancer(settings, engine.swarm) if engine.swarm else None,
+    )
+    return watcher, partial(
+        SwarmOrchestrator,
+        naming=naming,
+        mtu=engine.mtu,
+        encrypted=settings.encrypted_networks,
+        placement=placement,
+        watcher=watcher,
+    )
 
 
 def load_settings() -> Settings:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 DUMP_CACHE_VOLUME = "dhis2-cluster-dumps"  # shared by all stacks of a Docker Engine
+SHARED_LABEL = "dhis2-cluster.shared"  # of that volume
 STACK_LABEL = "dhis2-cluster.stack"
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"

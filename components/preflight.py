@@ -33,9 +33,11 @@ from components.orchestrator.engine_info import (
     volume_exists,
 )
 from components.orchestrator.error_text import TIMED_OUT
+from components.orchestrator.swarm.nodes import swarm_info
 from components.settings import images
 from components.settings.file_store import Bucket
 from components.settings.model import Settings, Tls
+from components.swarm_preflight import reached_at_node, swarm_refusals
 from components.tls.sizing import MEMORY_MB as ACME_MEMORY_MB
 
 ALL_ADDRESSES = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
@@ -61,15 +63,25 @@ def check(settings: Settings, naming: Naming, core_image: str) -> tuple[EngineIn
 
     Raises PreflightError when it cannot run the stack.
     """
+    # An overlay has its subnet from the swarm.
+    names = set() if settings.on_swarm else {naming.of(part) for part in NETWORKS}
     try:
-        engine = engine_info(settings.docker_host, {naming.of(part) for part in NETWORKS})
+        engine = engine_info(settings.docker_host, names)
+        if settings.on_swarm and not engine.refusal:
+            swarm = swarm_info(engine.client, engine_address(settings.docker_host))
+            engine = replace(engine, swarm=swarm)
+            refusals = swarm_refusals(settings, naming, swarm, _other_mb(settings))
+            engine = replace(engine, refusal=next(refusals, ""))
     except UNREACHABLE as error:
         raise PreflightError(unreachable(settings.docker_host, error)) from None
     if engine.refusal:
         raise PreflightError(engine.refusal)
-    _check_memory(settings, engine.memory_mb)
-    for key, port in settings.published_ports.items():
-        _check_port(settings, key, port, naming.of("lb"), engine)
+    if engine.swarm is not None:
+        settings = reached_at_node(settings, engine.swarm)
+    else:
+        _check_memory(settings, engine.memory_mb)
+        for key, port in settings.published_ports.items():
+            _check_port(settings, key, port, naming.of("lb"), engine)
     return _check_images(settings, core_image, engine)
 
 
@@ -112,7 +124,12 @@ def check_disk(settings: Settings, naming: Naming, dump: DumpSource, engine: Eng
 
     Only while the stack has no database: later the primary itself knows whether it restores anything, and checks.
     """
-    free_bytes = engine.free_bytes
+    if engine.swarm and dump.path and engine.swarm.own != settings.primary_node:
+        raise PreflightError(
+            f"the dump {dump.name} is a local file, and goes to the primary's node only through the Docker Engine there ({settings.primary_node}), while dockerHost is on {engine.swarm.own}. Make that node a manager (docker node promote {settings.primary_node}) and set dockerHost to it, or put the dump on a web server: pulumi config set dumpUrl https://…"
+        )
+    # Of a swarm, only the disk of the node that is asked is known.
+    free_bytes = None if engine.swarm else engine.free_bytes
     if free_bytes is None or dump.key == NO_DUMP or volume_exists(engine.client, naming.of("primary-data")):
         return
     least_bytes = data_bytes(_dump_bytes(dump), gzip=_is_gzip(dump)) * (1 + settings.replicas)

@@ -9,8 +9,8 @@ import pulumi
 from components.backup.sizing import MEMORY_MB, TOOLS_MEMORY_MB
 from components.dhis2.release import Release
 from components.file_store.file_store import FileStore
-from components.orchestrator.container_paths import FILES, SECRETS
-from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, secret_file
 from components.orchestrator.container_state import Condition
 from components.orchestrator.interface import Endpoint, Service
 from components.orchestrator.watcher import NotReady, WaitTarget, Watcher
@@ -158,7 +158,7 @@ class Backup(pulumi.ComponentResource):
             files=(
                 *(File(path=path, content=text, executable=True) for path, text in texts.items()),
                 *([File(path=f"{FILES}/known_hosts", content=known_hosts)] if known_hosts else []),
-                *(File(path=f"{SECRETS}/{name}", content=secret) for name, secret in self._secrets().items()),
+                *(secret_file(name, secret) for name, secret in self._secrets().items()),
             ),
             mounts=(
                 Mount(volume=args.volume, path=DATA),

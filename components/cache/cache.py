@@ -6,7 +6,7 @@ import pulumi
 
 from components.orchestrator.commands import marker_of
 from components.orchestrator.container_paths import FILES, SECRETS
-from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, secret_file
 from components.orchestrator.interface import Endpoint, Service
 from components.orchestrator.watcher import NotReady, Watcher
 from components.stack_context import StackContext
@@ -15,7 +15,10 @@ from components.templates.rendering import render
 UID = 999
 ENDPOINT = Endpoint("cache", 6379)
 SCRIPTS = ("start.sh", "health.sh", "client.sh")
-FLUSH = f". {FILES}/client.sh && echo FLUSHALL | client"
+# As in client.sh; the client exits with 0 when it is refused, so the answer decides.
+FLUSH = f"""export REDISCLI_AUTH="$(cat {SECRETS}/cache-password)"
+export VALKEYCLI_AUTH="$REDISCLI_AUTH" # its name from Valkey 9 on
+echo FLUSHALL | valkey-cli --no-auth-warning -h "$0" -p "$1\""""
 # Printed once: the marker of an AOF that was set aside is renamed.
 READ_MARKER = "cd /data/damaged 2>/dev/null && [ -f marker ] && cat marker && mv marker reported"
 
@@ -56,9 +59,9 @@ class Cache(pulumi.ComponentResource):
             networks=(NetworkAttachment(network=context.networks.data, aliases=(ENDPOINT.host,)),),
             entrypoint=("/bin/sh", f"{FILES}/start.sh"),
             files=(
-                File(path=f"{FILES}/valkey.conf", content=conf),
+                File(path=f"{FILES}/valkey.conf", content=conf, secret=True),
                 *(File(path=f"{FILES}/{name}", content=render(f"cache/{name}"), executable=True) for name in SCRIPTS),
-                File(path=f"{SECRETS}/cache-password", content=args.password),
+                secret_file("cache-password", args.password),
             ),
             mounts=(Mount(volume=data, path="/data"),),
             tmpfs={"/tmp": 16},  # noqa: S108
@@ -66,9 +69,12 @@ class Cache(pulumi.ComponentResource):
             start_period_seconds=60,
             stop_timeout_seconds=20,
         )
-        options = pulumi.ResourceOptions(parent=self)
+        # Where it is not replaced for its other configuration, that would be deleted while it has it.
+        replaced: list[pulumi.Resource] = [args.core_replacement] if context.orchestrator.changes_in_place else []
+        options = pulumi.ResourceOptions(parent=self, replace_with=replaced or None)
         self.service = context.orchestrator.service("cache", spec, "the cache", ENDPOINT, options)
         self.services = [self.service]
+        self._address = context.orchestrator.own_address(ENDPOINT)
         self.register_outputs({"container": spec.name})
 
     async def until_ready(self, watcher: Watcher) -> None:
@@ -85,6 +91,11 @@ class Cache(pulumi.ComponentResource):
     async def flush(self, watcher: Watcher) -> None:
         """Drop the sessions and cached objects of a database that no longer exists. Raises NotReady when refused."""
         target = self.service.wait_target
-        _, output = await watcher.execute(target.container, ["/bin/sh", "-c", FLUSH])
+        _, output = await watcher.execute(target.container, flush(self._address))
         if output.strip() != "OK":
             raise NotReady(f"{target.display_name} refused FLUSHALL: {output.strip()}. Try again: pulumi up --refresh")
+
+
+def flush(host: str) -> list[str]:
+    """Return the command that empties the cache at a host."""
+    return ["/bin/sh", "-c", FLUSH, host, str(ENDPOINT.port)]

@@ -71,14 +71,27 @@ class CorePool(pulumi.ComponentResource):
         args.files.register_volume(self)
         self._backends = [args.primary, *args.replicas, args.cache]
         gates, cores = args.context.gates, args.context.settings.cores
-        first = self._core(
-            1,
-            depends_on=args.files.once_tried([backend.resource for backend in self._backends]),
-            hooks=gates.before_create("core-1", [backend.wait_target for backend in self._backends]),
+        first = args.context.orchestrator.service(
+            "core-1",
+            self._spec("core-1", 1),
+            "core 1",
+            Endpoint("core-1", self.endpoint.port),
+            self._options(
+                args.files.once_tried([backend.resource for backend in self._backends]),
+                gates.before_create("core-1", [backend.wait_target for backend in self._backends]),
+            ),
+            backends=self._backends,
         )
         # Not a hook: when all are replaced, core-1 has to serve before the next one is deleted.
         migrated = gates.after(first.resource, lambda watcher: watcher.until_ready([first.wait_target]))
-        others = [self._core(number, depends_on=migrated) for number in range(2, cores + 1)]
+        others = args.context.orchestrator.replicas(
+            "core",
+            range(2, cores + 1),
+            self._spec,
+            port=self.endpoint.port,
+            opts=self._options(migrated),
+            backends=self._backends,
+        )
         self.services = [first, *others]
         self.register_outputs({"cores": cores})
 
@@ -107,29 +120,28 @@ class CorePool(pulumi.ComponentResource):
 
         await restart_all(watcher, [core.wait_target for core in self.services], STOP_TIMEOUT_SECONDS, between)
 
-    def _core(
+    def _options(
         self,
-        number: int,
-        *,
         depends_on: pulumi.Input[Sequence[pulumi.Input[pulumi.Resource]]],
         hooks: pulumi.ResourceHookBinding | None = None,
-    ) -> Service:
-        name = f"core-{number}"
-        options = pulumi.ResourceOptions(
-            parent=self, depends_on=depends_on, hooks=hooks, replace_with=[self._args.core_replacement]
-        )
-        endpoint = Endpoint(name, self.endpoint.port)
-        return self._args.context.orchestrator.service(
-            name, self._spec(name, number), f"core {number}", endpoint, options, backends=self._backends
-        )
+    ) -> pulumi.ResourceOptions:
+        replaced: list[pulumi.Resource] = [self._args.core_replacement]
+        return pulumi.ResourceOptions(parent=self, depends_on=depends_on, hooks=hooks, replace_with=replaced)
 
     def _spec(self, name: str, number: int) -> ContainerSpec:
         args, context, home = self._args, self._args.context, self._args.release.home
         memory_mb = context.settings.core_memory_mb
+        aliases = tuple(dict.fromkeys((self.endpoint.host, name)))
         pool = C3P0_OPTIONS if args.release.pool is ConnectionPool.C3P0 else ""
         # The JVM reads the container's limit at its start only, while Docker can change it in a running container. With
         # the limit among the options a changed one replaces the core.
-        options = [f"-XX:MaxRAM={memory_mb}m", JVM_OPTIONS, pool, context.settings.java_options]
+        options, environment = [f"-XX:MaxRAM={memory_mb}m", JVM_OPTIONS, pool], {"DHIS2_HOME": home}
+        if context.orchestrator.most_variables == 1:
+            environment.clear()
+            options.append(f"-Ddhis2.home={home}")  # DHIS2 reads it first
+        options.append(context.settings.java_options)  # last, because the last of two options counts
+        # Read by every JVM; the images without Tomcat's scripts read nothing else.
+        environment["JAVA_TOOL_OPTIONS"] = " ".join(filter(None, options))
         return ContainerSpec(
             name=context.naming.of(name),
             image=context.images.core.id,
@@ -143,16 +155,12 @@ class CorePool(pulumi.ComponentResource):
                 "dhis2-cluster.core-replacement": args.core_replacement.id,
             },
             networks=(
-                NetworkAttachment(network=context.networks.app, aliases=(self.endpoint.host, name)),
+                NetworkAttachment(network=context.networks.app, aliases=aliases),
                 NetworkAttachment(network=context.networks.data, aliases=(name,)),
             ),
-            environment={
-                "DHIS2_HOME": home,
-                # Read by every JVM; the images without Tomcat's scripts read nothing else.
-                "JAVA_TOOL_OPTIONS": " ".join(filter(None, options)),
-            },
+            environment=environment,
             files=(
-                File(path=f"{home}/dhis.conf", content=self._conf(first=number == 1)),
+                File(path=f"{home}/dhis.conf", content=self._conf(first=number == 1), secret=True),
                 *(File(path=f"{TOMCAT}/{path}", content=render(f"core/{name}")) for name, path in TOMCAT_FILES.items()),
                 *(File(path=f"{FILES}/{name}", content=render(f"core/{name}"), executable=True) for name in SCRIPTS),
             ),

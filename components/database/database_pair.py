@@ -21,8 +21,8 @@ from components.database.passwords import (
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
 from components.orchestrator.commands import marker_of
-from components.orchestrator.container_paths import FILES, SECRETS
-from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, secret_file
 from components.orchestrator.interface import Endpoint, Service
 from components.orchestrator.watcher import NotReady, Watcher
 from components.stack_context import StackContext
@@ -32,9 +32,11 @@ UID = 999  # postgres in the official images and those built from them
 DATA = "/var/lib/postgresql"  # not /data below it: images from PostgreSQL 18 on have only this one
 MARKER = f"{DATA}/restored"
 PORT = 5432
-WARNINGS = "/var/run/postgresql/warnings"  # of the primary's last start, `warning=` before each
+RUN = "/var/run/postgresql"
+WARNINGS = f"{RUN}/warnings"  # of the primary's last start, `warning=` before each
 # Where the password that is assigned to admin comes from, as the scripts name it.
 _SOURCES = {AdminPassword.SETTING: "setting", AdminPassword.GENERATED: "generator", AdminPassword.DEFAULT: "dump"}
+BESIDE = "beside.sh"  # of what runs beside the primary
 REPLICA_SCRIPTS = ("database.sh", "environment.sh", "health.sh", "lib.sh", "replica.sh", "standby-checks.sh")
 
 
@@ -251,13 +253,15 @@ class DatabasePair(pulumi.ComponentResource):
                 *(File(path=f"{FILES}/{script}", content=text, executable=True) for script, text in scripts),
                 File(path=f"{FILES}/postgresql.conf", content=conf),
                 File(path=f"{FILES}/pg_hba.conf", content=render("database/pg_hba.conf")),
-                *(File(path=f"{SECRETS}/{name}", content=secret) for name, secret in secrets.items()),
+                *(secret_file(name, secret) for name, secret in secrets.items()),
             ),
             mounts=(Mount(volume=context.orchestrator.volume(f"{part}-data", self), path=DATA), *mounts),
-            tmpfs={"/var/run/postgresql": 16, "/tmp": 64},  # noqa: S108
+            tmpfs={RUN: 16, "/tmp": 64},  # noqa: S108
+            socket_folder=RUN,
             shared_memory_mb=sizing.shared_memory_mb(memory_mb),
             healthcheck=("/bin/sh", f"{FILES}/health.sh", role),
             start_period_seconds=600,
+            beside=render(f"database/{BESIDE}") if role == "primary" else "",
             stop_signal="SIGINT",
             stop_timeout_seconds=60,  # a fast shutdown writes a checkpoint
         )
@@ -269,4 +273,4 @@ def scripts_of(role: str) -> list[str]:
     if role == "replica":
         return list(REPLICA_SCRIPTS)
     scripts = file_names("database", ".sh", ".awk", ".sql")
-    return [name for name in scripts if name not in (FETCH_SCRIPT, "replica.sh", "standby-checks.sh")]
+    return [name for name in scripts if name not in (FETCH_SCRIPT, BESIDE, "replica.sh", "standby-checks.sh")]

@@ -7,8 +7,8 @@ import pulumi
 
 from components.database.sizing import FETCH_MEMORY_MB
 from components.dhis2.dump_source import DumpSource
-from components.orchestrator.container_paths import FILES, SECRETS
-from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_paths import FILES
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, secret_file
 from components.orchestrator.container_state import Condition
 from components.orchestrator.watcher import DumpUpload, WaitTarget, Watcher
 from components.stack_context import StackContext
@@ -32,7 +32,7 @@ def fetch_dump(
         for script in (FETCH_SCRIPT, CACHE_SCRIPT)
     ]
     if dump.url:
-        files.append(File(path=f"{SECRETS}/dump-url", content=pulumi.Output.secret(dump.url)))
+        files.append(secret_file("dump-url", pulumi.Output.secret(dump.url)))
     spec = ContainerSpec(
         name=name,
         image=context.images.load_balancer.id,

@@ -7,6 +7,7 @@ import pulumi
 from components.dhis2.release import Release
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import Mount
+from components.orchestrator.nfs import nfs_options
 from components.orchestrator.short_lived import ShortLived
 from components.orchestrator.watcher import NotReady, Watcher
 from components.settings.file_store import AWS_REGION, Bucket, NfsExport
@@ -120,6 +121,7 @@ class FileStore:
                 memory_mb=TRIAL_MEMORY_MB,
                 command=("/bin/sh", "-c", TRY_FOLDER),
                 mounts={TRIAL_FOLDER: export, **mounts},
+                volume_options={export: nfs_options(self._place)} if isinstance(self._place, NfsExport) else {},
                 no_copy=True,
             )
         return ShortLived(

@@ -22,9 +22,6 @@ PAGES = ("starting.html", "starting.json")
 SELF_SIGNED = f"{SECRETS}/self-signed.pem"
 _CURL = ("curl", "--fail", "--silent", "--max-time", "5")
 HEALTHCHECK = (*_CURL, f"http://127.0.0.1:{ENDPOINT.port}/lb/health")
-PING = (*_CURL, "--output", "/dev/null", f"http://127.0.0.1:{ENDPOINT.port}/api/ping")
-# Whose certificate it is, and until when, is checked in components/tls/.
-PING_HTTPS = (*_CURL, "--insecure", "--output", "/dev/null", f"https://127.0.0.1:{HTTPS_PORT}/api/ping")
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class LoadBalancer(pulumi.ComponentResource):
             settings_cached=args.settings_cached,
             https=https_of(settings, hsts=args.hsts),
         )
-        self._ping = PING_HTTPS if settings.https else PING
+        self._ping = _ping(context.orchestrator.own_address(ENDPOINT), https=settings.https)
         ports = {ENDPOINT.port: settings.port} | ({HTTPS_PORT: settings.https_port} if settings.https else {})
         start = "start-tls.sh" if settings.https else "start.sh"
         spec = ContainerSpec(
@@ -106,6 +103,7 @@ class LoadBalancer(pulumi.ComponentResource):
             # Where /var/tmp is a volume, uploads are in /tmp on the container's own disk.
             mounts=_mounts(self.certificates),
             tmpfs={} if on_volume else {"/tmp": 16},  # noqa: S108
+            own_disk=True,  # large uploads
             ports=tuple(
                 PublishedPort(internal=internal, external=external, address=settings.bind)
                 for internal, external in ports.items()
@@ -129,6 +127,12 @@ class LoadBalancer(pulumi.ComponentResource):
         await watcher.until_succeeds(
             target, self._ping, "is healthy, but DHIS2 does not answer through the load balancer"
         )
+
+
+def _ping(host: str, *, https: bool) -> tuple[str, ...]:
+    """Return the request that DHIS2 answers. Whose certificate it is, and until when, is checked in components/tls/."""
+    url = f"https://{host}:{HTTPS_PORT}" if https else f"http://{host}:{ENDPOINT.port}"
+    return (*_CURL, *(("--insecure",) if https else ()), "--output", "/dev/null", f"{url}/api/ping")
 
 
 def https_of(settings: Settings, *, hsts: bool) -> Https | None:
@@ -156,7 +160,7 @@ def _https_files(self_signed: pulumi.Output[str] | None) -> tuple[File, ...]:
     if self_signed is None:
         return ()
     script = File(path=f"{FILES}/start-tls.sh", content=render("load_balancer/start-tls.sh"), executable=True)
-    return script, File(path=SELF_SIGNED, content=self_signed)
+    return script, File(path=SELF_SIGNED, content=self_signed, secret=True)
 
 
 def nginx_conf(

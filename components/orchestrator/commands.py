@@ -10,7 +10,8 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import NotFound, create_api_error_from_http_exception
 from requests import Response
-from requests.exceptions import HTTPError
+from requests.exceptions import HTTPError, RequestException
+from urllib3.exceptions import HTTPError as StreamError
 
 NOT_RUNNING = -1
 STDOUT = 1  # the number of a stream
@@ -75,8 +76,24 @@ def read_log(client: DockerClient, name: str, *, since_seconds: float, tail: str
     options |= {"follow": int(follow), "since": since_seconds, "tail": tail}
     url = f"{api.base_url}/v{api.api_version}/containers/{name}/logs"
     with api.get(url, params=options, stream=True, timeout=None) as response:
-        _raise_for_status(response)
+        raise_for_status(response)
         yield from (content for _, content in _frames(response.raw.read))
+
+
+def read_service_log(client: DockerClient, name: str, *, tail: str, timeout_seconds: float) -> Generator[bytes]:
+    """Yield the log of all tasks of a swarm's service in pieces; `tail` is as in `read_log`.
+
+    Raises RequestException where a node does not answer in time or Docker Engine refuses; APIError is one, too.
+    """
+    api = client.api
+    options = {"stdout": "1", "stderr": "1", "tail": tail}
+    url = f"{api.base_url}/v{api.api_version}/services/{name}/logs"
+    with api.get(url, params=options, stream=True, timeout=timeout_seconds) as response:
+        raise_for_status(response)
+        try:
+            yield from (content for _, content in _frames(response.raw.read))
+        except StreamError as error:  # requests itself reads with its own errors only
+            raise RequestException(str(error)) from error
 
 
 def marker_of(text: str | None) -> dict[str, str]:
@@ -93,11 +110,12 @@ def _start(client: DockerClient, exec_id: str) -> bytes:
     api = client.api
     url = f"{api.base_url}/v{api.api_version}/exec/{exec_id}/start"
     response = api.post(url, json={"Detach": False, "Tty": False}, timeout=None)
-    _raise_for_status(response)
+    raise_for_status(response)
     return response.content
 
 
-def _raise_for_status(response: Response) -> None:
+def raise_for_status(response: Response) -> None:
+    """Raise the error of the SDK for a response that refuses."""
     try:
         response.raise_for_status()
     except HTTPError as error:

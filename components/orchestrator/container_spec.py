@@ -5,14 +5,25 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components.orchestrator.container_paths import SECRETS
+
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file uploaded before the container starts: owned by root, readable by all, never empty."""
+    """A file that is there before the container starts: owned by root, readable by all in it, never empty.
+
+    Whatever keeps it from others than the container does so for a `secret` one.
+    """
 
     path: str
     content: pulumi.Input[str]
     executable: bool = False
+    secret: bool = False
+
+
+def secret_file(name: str, content: pulumi.Input[str]) -> File:
+    """Return a secret as the file that scripts read it from."""
+    return File(path=f"{SECRETS}/{name}", content=content, secret=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +61,10 @@ class ContainerSpec:
     """What runs, with what, under which limits. What all containers share is in orchestrator/docker.py.
 
     `uid` is user and group. `healthcheck` is a command without a shell around it; its failures within
-    `start_period_seconds` after a start do not count. `tmpfs` has the MB of each path, writable for the user.
+    `start_period_seconds` after a start do not count. `tmpfs` has the MB of each path, writable for the user; with
+    `own_disk` it also writes to its root file system, which is lost with it. `socket_folder` is the path of `tmpfs`
+    with the sockets that commands in the container connect to. `beside` is the text of a script through which a
+    command is run that cannot run in the container itself, but in one beside it with the same files and volumes.
     `stop_timeout_seconds` lies between the stop signal and SIGKILL. A `one_shot` container runs once and exits; it has
     no healthcheck.
     """
@@ -69,6 +83,9 @@ class ContainerSpec:
     files: tuple[File, ...] = ()
     mounts: tuple[Mount, ...] = ()
     tmpfs: Mapping[str, int] = field(default_factory=dict)
+    own_disk: bool = False
+    socket_folder: str = ""
+    beside: str = ""
     ports: tuple[PublishedPort, ...] = ()
     shared_memory_mb: int = 64
     stop_signal: str = "SIGTERM"

@@ -4,16 +4,17 @@ What the plugin needs was observed on the real one: values are written in the fo
 durations, `CAP_…`), or each refresh would show a diff.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_docker as docker
 
-from components.naming import DUMP_CACHE_VOLUME, Naming
+from components.naming import DUMP_CACHE_VOLUME, SHARED_LABEL, Naming
 from components.orchestrator.container_spec import ContainerSpec
 from components.orchestrator.engine_info import ETHERNET_MTU, MTU_OPTION
 from components.orchestrator.hardening import DROPPED_CAPABILITIES, SECURITY_OPTIONS
-from components.orchestrator.interface import Image, Orchestrator
+from components.orchestrator.interface import Endpoint, Image, Orchestrator, Service
 from components.orchestrator.nfs import nfs_options, nfs_volume_name
 from components.orchestrator.ssh import shared_options
 from components.settings.file_store import NfsExport
@@ -104,6 +105,27 @@ class DockerOrchestrator(Orchestrator):
             opts=pulumi.ResourceOptions.merge(replacement, opts),
         )
 
+    def own_address(self, endpoint: Endpoint) -> str:
+        """Return the loopback address, since a command runs in the container itself."""
+        return "127.0.0.1"
+
+    def replicas(
+        self,
+        group: str,
+        numbers: range,
+        spec: Callable[[str, int], ContainerSpec],
+        *,
+        port: int,
+        opts: pulumi.ResourceOptions,
+        backends: Sequence[Service],
+    ) -> list[Service]:
+        """Register one container for each number."""
+        names = {f"{group}-{number}": number for number in numbers}
+        return [
+            self.service(name, spec(name, number), f"{group} {number}", Endpoint(name, port), opts, backends=backends)
+            for name, number in names.items()
+        ]
+
     def volume(self, part: str, parent: pulumi.Resource, *, kept: bool | None = None) -> pulumi.Output[str]:
         """Register a volume of a part and return its name; `kept` ones outlive the stack, by default with keepData."""
         kept = self.keep_data if kept is None else kept
@@ -138,7 +160,7 @@ class DockerOrchestrator(Orchestrator):
         return docker.Volume(
             "dumps",
             name=DUMP_CACHE_VOLUME,
-            labels=[docker.VolumeLabelArgs(label="dhis2-cluster.shared", value="dumps")],
+            labels=[docker.VolumeLabelArgs(label=SHARED_LABEL, value="dumps")],
             opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=True),
         ).name
 
@@ -148,8 +170,7 @@ class DockerOrchestrator(Orchestrator):
             part,
             name=self.naming.of(part),
             internal=internal,
-            # Docker gives it Ethernet's MTU, also where the daemon and the host's link have a smaller one.
-            options={MTU_OPTION: str(self.mtu)} if self.mtu < ETHERNET_MTU else None,
+            options=smaller_mtu(self.mtu) or None,
             labels=[
                 docker.NetworkLabelArgs(label=label, value=value)
                 for label, value in self.naming.object_labels().items()
@@ -163,6 +184,11 @@ class DockerOrchestrator(Orchestrator):
             name, name=reference, keep_locally=True, opts=pulumi.ResourceOptions(parent=parent)
         )
         return Image(resource=resource, id=resource.image_id)
+
+
+def smaller_mtu(mtu: int) -> dict[str, str]:
+    """Return the option of a network with this MTU; Docker gives it Ethernet's, also where the host's link has less."""
+    return {MTU_OPTION: str(mtu)} if mtu < ETHERNET_MTU else {}
 
 
 def go_duration(seconds: int) -> str:

@@ -16,6 +16,7 @@ from requests.exceptions import RequestException
 
 from components.orchestrator.client import connect, engine_address
 from components.orchestrator.error_text import TIMED_OUT, short
+from components.orchestrator.swarm.nodes import SwarmInfo
 
 # Where a daemon without default-address-pools takes the subnets of new networks from (moby's libnetwork/ipamutils).
 DEFAULT_POOLS = {f"172.{second}.0.0/16": 16 for second in range(17, 32)} | {"192.168.0.0/16": 20}
@@ -44,6 +45,7 @@ class EngineInfo:
     published_ports: tuple[PublishedTcpPort, ...]
     mtu: int
     client: DockerClient
+    swarm: SwarmInfo | None = None  # where it is asked for
 
 
 def engine_info(docker_host: str | None, names: set[str]) -> EngineInfo:

@@ -19,9 +19,13 @@ Check = Callable[[Watcher], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Gates:
-    """The gates of one program run; `watcher` asks Docker Engine, never in a preview."""
+    """The gates of one program run; `watcher` asks Docker Engine, never in a preview.
+
+    `on_updates`: what is changed in place is held back as what is created.
+    """
 
     watcher: Watcher
+    on_updates: bool = False
 
     def before_create(self, name: str, targets: Sequence[WaitTarget]) -> pulumi.ResourceHookBinding:
         """Return hooks that create a resource once `targets` are ready. `name` is unique within the program."""
@@ -33,7 +37,8 @@ class Gates:
         async def wait(_: pulumi.ResourceHookArgs) -> None:
             await check(self.watcher)
 
-        return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-gate", wait)])
+        hooks: list[pulumi.ResourceHook | pulumi.ResourceHookFunction] = [pulumi.ResourceHook(f"{name}-gate", wait)]
+        return pulumi.ResourceHookBinding(before_create=hooks, before_update=hooks if self.on_updates else None)
 
     def after(self, resource: pulumi.CustomResource, check: Check) -> pulumi.Output[Sequence[pulumi.Resource]]:
         """Return a value for `depends_on`: the resource, once `check` has returned."""

@@ -1,7 +1,7 @@
 """Orchestrator: what the parts of a stack register their containers, volumes, networks and images with."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -42,6 +42,12 @@ class Service:
 class Orchestrator(ABC):
     """Registers the Docker objects of one stack. `parent` is the component they belong to."""
 
+    most_variables: int | None = None
+    """How many environment variables a container with an image's own entrypoint can have; None without a limit."""
+
+    changes_in_place: bool = False
+    """Whether a container of other properties is the same resource: what must not be changed then is deleted first."""
+
     @abstractmethod
     def image(self, name: str, reference: str, parent: pulumi.Resource) -> Image:
         """Register an image, which is pulled before anything that runs from the one before stops."""
@@ -63,8 +69,28 @@ class Orchestrator(ABC):
         """Register the dump cache that all stacks of a Docker Engine share and return its name; no stack removes it."""
 
     @abstractmethod
+    def own_address(self, endpoint: Endpoint) -> str:
+        """Return the host at which a command that a watcher executes in a service's container reaches this service."""
+
+    @abstractmethod
     def container(self, name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
         """Register the hardened container of a spec."""
+
+    @abstractmethod
+    def replicas(
+        self,
+        group: str,
+        numbers: range,
+        spec: Callable[[str, int], ContainerSpec],
+        *,
+        port: int,
+        opts: pulumi.ResourceOptions,
+        backends: Sequence[Service],
+    ) -> list[Service]:
+        """Register equal containers `<group>-<number>`, which can be added and removed while others serve.
+
+        `spec` returns the spec of a name and a number. They listen on `port`, and do not serve without the `backends`.
+        """
 
     def service(
         self,

@@ -23,7 +23,8 @@ NO_NETWORK = "none"
 class ShortLived:
     """One command, hardened as the stack's containers are.
 
-    `mounts` has the name of each volume by its path. With `no_copy` an empty one stays as it is. `secrets` are files by
+    `mounts` has the name of each volume by its path, `volume_options` the options of Docker's local driver for those
+    that may not exist where it runs. With `no_copy` an empty one stays as it is. `secrets` are files by
     path that only the user of the container reads; they are gone with the container. `timeout_seconds` None: no limit.
     """
 
@@ -34,6 +35,7 @@ class ShortLived:
     memory_mb: int
     network: str = NO_NETWORK
     mounts: Mapping[str, str] = field(default_factory=dict)
+    volume_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     no_copy: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)

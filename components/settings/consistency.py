@@ -131,6 +131,29 @@ def _s3_has_both_keys(settings: Settings, _: set[str]) -> Iterator[SettingError]
             yield SettingError(key, "is not set, and a fileStore on S3 needs it", secret_command(key))
 
 
+def _swarm_has_nodes(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if not settings.on_swarm:
+        return
+    if settings.primary_node is None:
+        text = "is not set, and orchestrator: swarm needs the node of the database; see: docker node ls"
+        yield SettingError("primaryNode", text, set_command("primaryNode"))
+    if len(settings.replica_nodes) != settings.replicas:
+        text = f"has {len(settings.replica_nodes)} nodes for {settings.replicas} replicas"
+        yield SettingError("replicaNodes", text, f"pulumi config set replicas {len(settings.replica_nodes)}")
+
+
+def _swarm_publishes_on_all_addresses(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if settings.on_swarm and not ip_address(settings.bind).is_unspecified:
+        text = "is one address, and a swarm publishes a port on all addresses of a node"
+        yield SettingError("bind", text, "pulumi config set bind 0.0.0.0")
+
+
+def _swarm_has_self_signed_certificates(settings: Settings, _: set[str]) -> Iterator[SettingError]:
+    if settings.on_swarm and settings.tls in (Tls.CERTIFICATE, Tls.ACME):
+        text = f"{settings.tls} needs one load balancer, and a swarm has several; have a proxy in front speak https, or"
+        yield SettingError("tls", text, "pulumi config set tls selfSigned")
+
+
 _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {
     frozenset({"javaOptions", "coreMemory"}): _heap_fits,
     frozenset({"dhisConf", "baseUrl", "tls"}): _secure_cookies_have_https,
@@ -141,4 +164,7 @@ _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingErro
     frozenset({"backupRepository", "backupSshKey"}): _sftp_has_a_private_key,
     frozenset({"backupRepository", "backupKnownHosts"}): _sftp_has_host_keys,
     frozenset({"fileStore", "fileStoreAccessKey", "fileStoreSecretKey"}): _s3_has_both_keys,
+    frozenset({"orchestrator", "primaryNode", "replicaNodes", "replicas"}): _swarm_has_nodes,
+    frozenset({"orchestrator", "bind"}): _swarm_publishes_on_all_addresses,
+    frozenset({"orchestrator", "tls"}): _swarm_has_self_signed_certificates,
 }

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from components.settings import app_validators, backup, images, sftp, tls_validators, validators
+from components.settings import app_validators, backup, images, sftp, swarm_validators, tls_validators, validators
 from components.settings import file_store as places
 from components.settings.dhis_conf import dhis_conf_map
 from components.settings.quantities import MOST_MB, DiskSize, Duration, Integer, Memory
@@ -27,6 +27,13 @@ class Tls(StrEnum):
     SELF_SIGNED = "selfSigned"
     CERTIFICATE = "certificate"
     ACME = "acme"
+
+
+class OrchestratorName(StrEnum):
+    """What runs the containers of a stack."""
+
+    DOCKER = "docker"
+    SWARM = "swarm"
 
 
 class Settings(BaseModel):
@@ -292,6 +299,47 @@ class Settings(BaseModel):
         alias="backupImage",
         description="Image that restic 0.17 or newer is taken from, and ssh for a repository on SFTP",
     )
+    orchestrator: Annotated[
+        OrchestratorName,
+        BeforeValidator(validators.one_of(*OrchestratorName), json_schema_input_type=Literal[tuple(OrchestratorName)]),
+    ] = Field(
+        default=OrchestratorName.DOCKER,
+        description="What runs the containers: docker (one machine) or swarm (a Docker Swarm, with `dockerHost` one of its managers)",
+    )
+    primary_node: Annotated[str | None, BeforeValidator(swarm_validators.node), Unset("none")] = Field(
+        default=None,
+        alias="primaryNode",
+        description="With `orchestrator: swarm`: node of the primary and its volume, by its host name in docker node ls",
+        examples=["db-1"],
+    )
+    replica_nodes: Annotated[
+        tuple[str, ...], BeforeValidator(swarm_validators.nodes, json_schema_input_type=str | list[str])
+    ] = Field(
+        default=(),
+        alias="replicaNodes",
+        description="With `orchestrator: swarm`: one node for each read replica",
+        examples=['["db-2"]'],
+    )
+    cache_node: Annotated[str | None, BeforeValidator(swarm_validators.node), Unset("any node")] = Field(
+        default=None,
+        alias="cacheNode",
+        description="With `orchestrator: swarm`: node of the cache; on any other one it starts without sessions",
+        examples=["manager-1"],
+    )
+    lb_nodes: Annotated[
+        tuple[str, ...], BeforeValidator(swarm_validators.nodes, json_schema_input_type=str | list[str])
+    ] = Field(
+        default=(),
+        alias="lbNodes",
+        description="With `orchestrator: swarm`: nodes with a load balancer; none = all managers",
+        examples=['["manager-1", "manager-2"]'],
+    )
+    encrypted_networks: Boolean = Field(
+        default=True,
+        alias="encryptedNetworks",
+        description="With `orchestrator: swarm`: encrypt what the containers of different nodes send each other",
+        examples=["false"],
+    )
     ready_timeout_seconds: Annotated[int, Duration(30, 86400, why_low="no DHIS2 starts in less")] = Field(
         default=900,
         alias="readyTimeout",
@@ -308,6 +356,11 @@ class Settings(BaseModel):
     def is_open_to_others(self) -> bool:
         """Whether others than the users of the Docker host can reach DHIS2: by the published port, or by a proxy."""
         return not all(is_local(host) for host in (self.bind, self.host, urlsplit(self.public_url).hostname or ""))
+
+    @property
+    def on_swarm(self) -> bool:
+        """Whether a Docker Swarm runs the containers."""
+        return self.orchestrator is OrchestratorName.SWARM
 
     @property
     def https(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pulumi
 
 from components.orchestrator.container_paths import FILES, SECRETS
-from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment
+from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, secret_file
 from components.orchestrator.interface import Endpoint, Service
 from components.orchestrator.watcher import NotReady, Watcher
 from components.settings.model import Settings
@@ -56,10 +56,7 @@ class AcmeClient(pulumi.ComponentResource):
             environment=acme_environment(settings),
             files=(
                 *(File(path=f"{FILES}/{name}", content=render(f"tls/{name}"), executable=True) for name in SCRIPTS),
-                *(
-                    File(path=f"{SECRETS}/{key}", content=pulumi.Output.secret(value))
-                    for key, value in credentials.items()
-                ),
+                *(secret_file(key, pulumi.Output.secret(value)) for key, value in credentials.items()),
                 *((File(path=SERVER_CERTIFICATE, content=server_certificate),) if server_certificate else ()),
             ),
             mounts=(Mount(volume=args.volume.name, path=args.volume.folder),),

@@ -3,7 +3,7 @@
 import pytest
 from docker.models.containers import Container
 
-from components.cache.cache import ENDPOINT, FLUSH, UID
+from components.cache.cache import ENDPOINT, UID, flush
 from components.orchestrator.container_paths import FILES
 from tests.container.caches import (
     MEGABYTE,
@@ -18,7 +18,7 @@ from tests.container.caches import (
     start_cache,
     valkey,
 )
-from tests.support.commands import logs, shell, shell_output
+from tests.support.commands import execute, logs, shell, shell_output
 from tests.support.containers import Containers
 from tests.support.project import NGINX, VALKEY
 from tests.support.waiting import until, until_exited
@@ -112,7 +112,7 @@ def test_refused_writes_count_for_a_minute(containers: Containers) -> None:
 def test_dropping_all_keys_of_a_full_cache_is_allowed(containers: Containers) -> None:
     cache = start_cache(create_cache(containers, containers.volume("flushed")))
     assert "OOM command not allowed" in fill(cache)
-    assert shell_output(cache, FLUSH) == "OK"
+    assert execute(cache, *flush("127.0.0.1")) == (0, "OK")
 
 
 def test_an_image_without_valkey_is_named_with_the_setting(containers: Containers) -> None:

@@ -18,7 +18,8 @@ from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
 from components import deployment
-from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.docker_watcher import DockerWatcher
+from components.orchestrator.swarm.nodes import SwarmInfo
 from components.orchestrator.watcher import NotReady, WaitTarget
 from components.settings.model import is_secret, setting_fields
 from components.settings.parsing import parse_settings
@@ -221,6 +222,7 @@ class FakeWatcher(DockerWatcher):
     waited: list[str] = field(default_factory=list)
     failing: Callable[[WaitTarget], None] = lambda _: None
     commands: list[Sequence[str]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
     engine: FakeEngine = field(default_factory=FakeEngine)
 
     async def until_ready(self, targets: Sequence[WaitTarget]) -> None:
@@ -232,6 +234,10 @@ class FakeWatcher(DockerWatcher):
     async def until_succeeds(self, target: WaitTarget, command: Sequence[str], failure: str) -> None:
         self.failing(target)
         self.commands.append(command)
+
+    async def until_gone(self, container: str) -> None:
+        """As of a SwarmWatcher, for which it stands in as well."""
+        self.gone.append(container)
 
     async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - of a fake Docker client
         await asyncio.sleep(0)
@@ -326,11 +332,12 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A function that runs __main__.py with settings and returns what it registered."""
     real_hook = pulumi.ResourceHook
 
-    def run_program(
+    def run_program(  # noqa: PLR0917 - all are named
         preview: bool = False,
         watcher: FakeWatcher | None = None,
         mtu: int = 1500,
         warnings: tuple[str, ...] = (),  # of preflight
+        swarm: SwarmInfo | None = None,
         into: Recorded | None = None,  # what a run that fails has registered
         **settings: object,
     ) -> Recorded:
@@ -341,7 +348,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         def check(*arguments: object) -> tuple[SimpleNamespace, object]:
             assert not recorded.resources, "preflight comes before anything is registered"
             recorded.called["check"] = arguments
-            return SimpleNamespace(mtu=mtu, warnings=warnings), arguments[0]
+            return SimpleNamespace(mtu=mtu, warnings=warnings, swarm=swarm), arguments[0]
 
         def watch(*arguments: object) -> FakeWatcher:
             recorded.called["DockerWatcher"] = arguments
@@ -354,6 +361,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         monkeypatch.setattr(deployment, "check", check)
         monkeypatch.setattr(deployment, "check_disk", lambda *arguments: recorded.called.update(check_disk=arguments))
         monkeypatch.setattr(deployment, "DockerWatcher", watch)
+        monkeypatch.setattr(deployment, "SwarmWatcher", watch)
         monkeypatch.setattr(pulumi, "ResourceHook", hook)
         monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))
         monkeypatch.setattr(pulumi, "export", recorded.outputs.__setitem__)
@@ -362,6 +370,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         pulumi.runtime.set_all_config(config, secret)
         # The SDK makes one where none is and never closes it; its finalizer then breaks into whatever runs then.
         loop = asyncio.new_event_loop()
+        # Where a run fails, all outputs that wait for what failed do. The failure itself is raised.
+        loop.set_exception_handler(lambda *_: None)
         asyncio.set_event_loop(loop)
         mocks, exported = _Mocks(), dict[str, pulumi.Output[Any]]()
         pulumi.runtime.set_mocks(

@@ -20,7 +20,7 @@ def built(run: Run, runs: dict[str, Recorded]) -> Run:
     """As `run`, for tests that only read what was registered: one run serves all tests with the same settings."""
 
     def build(**settings: object) -> Recorded:
-        key = json.dumps(settings, sort_keys=True)
+        key = json.dumps(settings, sort_keys=True, default=str)
         if key not in runs:
             runs[key] = run(**settings)
         return runs[key]

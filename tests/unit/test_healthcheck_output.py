@@ -7,7 +7,7 @@ import pytest
 
 from components.orchestrator import readiness
 from components.orchestrator.container_state import healthcheck_output
-from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.docker_watcher import DockerWatcher
 from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.fake_exec import FakeExec
 

@@ -7,9 +7,9 @@ import pytest
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import ReadTimeout
 
-from components.orchestrator import readiness
+from components.orchestrator import docker_watcher, readiness
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, failure_lines
-from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.docker_watcher import DockerWatcher
 from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.fake_exec import FakeExec
 
@@ -167,7 +167,7 @@ def wait(
 ) -> list[str]:
     reported: list[str] = []
     monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
-    monkeypatch.setattr(readiness, "PROBE_SECONDS", 0)
+    monkeypatch.setattr(docker_watcher, "PROBE_SECONDS", 0)
     monkeypatch.setattr(readiness, "REPORT_SECONDS", 0)
     monkeypatch.setattr(readiness, "connect", lambda _: engine)
     waits = DockerWatcher(None, seconds, reported.append).until_ready([WaitTarget("stack-core-1", "core 1", condition)])

@@ -8,7 +8,7 @@ import pytest
 from docker.errors import APIError, NotFound
 
 from components.orchestrator import readiness
-from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.docker_watcher import DockerWatcher
 from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.fake_exec import FakeExec
 

@@ -273,6 +273,12 @@ INVALID: dict[str, list[object]] = {
     "fileStoreSecretKey": ["a\nb", " a", True],
     "copyImage": ["rclone", 7],
     "readyTimeout": ["29", "86401", "25h", "1m30", "30m1h", "15M", "1.5h", "1d", "500ms", "h", "", True],
+    "orchestrator": ["kubernetes", "", True, None, ["swarm"]],
+    "primaryNode": ["db 1", "node.role==manager", "-db", "x" * 254, True, ["db-1"]],
+    "replicaNodes": ["db 1", "db-1;db-2", ["db-1", "-"], [["db-1"]], {"a": "db-1"}, True, None],
+    "cacheNode": ["db 1", "db-1,db-2", "db-", False],
+    "lbNodes": ["db 1", "db-1 db-2", '["db-1"', [{}], True, None],
+    "encryptedNetworks": ["", "yes", 1],
     "dockerHost": ["docker.example.org", "http://x", "ssh://", "unix://", "ssh://a:b@c", "tcp://x:y", "tcp://[x", "x"],
 }
 ONE_INVALID = [(key, value) for key, values in INVALID.items() for value in values]

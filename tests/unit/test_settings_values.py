@@ -157,6 +157,9 @@ FIXES: list[tuple[str, object, str]] = [
     ("apps", [APP, "x.zip", "tests"], f"'[\"{APP}\"]'"),
     ("apps", ["x.zip", f"https://apphub.dhis2.org/app/{APP}?x=y"], f"'[\"{APP}\"]'"),
     ("javaOptions", "Xmx1g", "-- -XX:MaxRAMPercentage=75"),  # or pulumi would take it for an option of its own
+    ("orchestrator", "Swarm", "swarm"),
+    ("orchestrator", "kubernetes", "docker"),  # which needs no other settings
+    ("primaryNode", "db 1", "db-1"),
     ("dockerHost", "unix://", "unix:///var/run/docker.sock"),
     ("dockerHost", "ssh://me:word@there", "ssh://me@there"),
 ]

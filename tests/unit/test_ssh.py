@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from components.orchestrator import readiness, ssh
-from components.orchestrator.readiness import DockerWatcher
+from components.orchestrator.docker_watcher import DockerWatcher
 from components.orchestrator.watcher import NotReady
 from tests.support.program import Run
 

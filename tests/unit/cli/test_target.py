@@ -57,6 +57,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("pulumi")
+def test_a_stack_on_a_swarm_is_refused_with_what_shows_it(project: Path) -> None:
+    nodes = "dhis2-cluster:primaryNode: db-1\n  dhis2-cluster:replicaNodes: [db-2]\n  dhis2-cluster:bind: 0.0.0.0"
+    (project / "Pulumi.prod.yaml").write_text(f"config:\n  dhis2-cluster:orchestrator: swarm\n  {nodes}\n")
+    with pytest.raises(CommandError, match=r"stack prod is on a Docker Swarm, .* docker service ps"):
+        find("prod")
+
+
 @pytest.mark.usefixtures("project")
 def test_a_named_stack_comes_before_that_of_the_environment_and_the_selected_one(
     pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,1 @@
+"""The orchestrator for several machines: Docker Swarm."""

@@ -1,0 +1,142 @@
+"""Run commands beside the tasks of a swarm's services, whatever node these are on.
+
+Docker Engine executes commands in containers of its own node only. So a command runs as a job: a task of the service's
+own image, user, files, volumes and networks, on the node of the task it asks. It shares no processes and no loopback
+with that one, so a command has to connect to the service by its name, or to a socket on a volume.
+
+Not in the mode `replicated-job`: when such a service is removed, its tasks and containers stay (moby, issue 44312).
+"""
+
+import copy
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from docker import DockerClient
+from docker.types import ServiceMode
+
+from components.orchestrator.commands import NOT_RUNNING, read_service_log
+from components.orchestrator.hardening import DROPPED_CAPABILITIES
+from components.orchestrator.short_lived import NO_NETWORK, ShortLived
+from components.orchestrator.swarm.services import SERVICE_NAME, beside, running_tasks
+
+JOB_LABEL = "dhis2-cluster.job"
+LONGEST_NAME = 63  # of a service
+POLL_SECONDS = 0.2
+JOB_SECONDS = 900
+LOG_SECONDS = 30
+_ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
+
+
+def run_job(
+    client: DockerClient, service: str, command: Sequence[str], files: Mapping[str, tuple[str, str]] | None = None
+) -> tuple[int, str]:
+    """Return exit code and output of a command beside the running task of a service; NOT_RUNNING where none runs.
+
+    `files` are ids and names of configs by the paths the command has them at. Raises docker.errors.APIError where the
+    swarm refuses the job, TimeoutError where it does not end.
+    """
+    found = running_tasks(client, service)
+    if not found:
+        return NOT_RUNNING, f"{service} has no running task"
+    name = new_name(service, "run")
+    template = job_template(client.api.inspect_service(service)["Spec"]["TaskTemplate"], command, found[0]["NodeID"])
+    for path, (config_id, config_name) in (files or {}).items():
+        target = {"Name": path, "UID": "0", "GID": "0", "Mode": 0o444}
+        reference = {"ConfigID": config_id, "ConfigName": config_name, "File": target}
+        template["ContainerSpec"].setdefault("Configs", []).append(reference)
+    return _run(client, name, template, JOB_SECONDS)
+
+
+def run_short_lived(client: DockerClient, spec: ShortLived) -> tuple[int, str]:
+    """Return exit code and output of a command in a task on any node; NOT_RUNNING where it did not run to its end."""
+    names = {path: new_name(spec.name, "file") for path in spec.secrets}
+    ids = {path: client.api.create_secret(name, spec.secrets[path].encode())["ID"] for path, name in names.items()}
+    try:
+        references = [_reference(spec, path, ids[path], name) for path, name in names.items()]
+        return _run(client, new_name(spec.name, "run"), short_lived_template(spec, references), spec.timeout_seconds)
+    finally:
+        for secret in ids.values():
+            client.api.remove_secret(secret)
+
+
+def short_lived_template(spec: ShortLived, secrets_of: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the task template of a command, with references of its secrets."""
+    return {
+        "ContainerSpec": {
+            "Image": spec.image,
+            "Command": list(spec.command),
+            "User": f"{spec.uid}:{spec.uid}",
+            "Env": [f"{key}={value}" for key, value in spec.environment.items()],
+            "CapabilityDrop": list(DROPPED_CAPABILITIES),
+            "Init": True,
+            "Mounts": [_mount(spec, path, volume) for path, volume in spec.mounts.items()],
+            "Secrets": list(secrets_of),
+        },
+        "Resources": {"Limits": {"MemoryBytes": spec.memory_mb * 2**20}},
+        "RestartPolicy": {"Condition": "none"},
+        "Networks": [] if spec.network == NO_NETWORK else [{"Target": spec.network}],
+    }
+
+
+def _reference(spec: ShortLived, path: str, secret: str, name: str) -> dict[str, Any]:
+    file = {"Name": path, "UID": str(spec.uid), "GID": str(spec.uid), "Mode": 0o400}
+    return {"SecretID": secret, "SecretName": name, "File": file}
+
+
+def _mount(spec: ShortLived, path: str, volume: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"NoCopy": spec.no_copy}
+    if volume in spec.volume_options:
+        options["DriverConfig"] = {"Name": "local", "Options": dict(spec.volume_options[volume])}
+    return {"Type": "volume", "Source": volume, "Target": path, "VolumeOptions": options}
+
+
+def _run(client: DockerClient, name: str, template: dict[str, Any], seconds: int | None) -> tuple[int, str]:
+    """Return exit code and output of a service with one task, which is removed."""
+    job = client.api.create_service(template, name=name, labels={JOB_LABEL: "true"}, mode=ServiceMode("replicated", 1))
+    try:
+        return _result(client, job["ID"], name, seconds or JOB_SECONDS)
+    finally:
+        client.api.remove_service(job["ID"])  # type: ignore[no-untyped-call]
+
+
+def new_name(service: str, what: str) -> str:
+    """Return a new name for a job of a service or what it takes; that of the service may leave no room."""
+    ending = f"-{what}-{secrets.token_hex(3)}"
+    return f"{service[: LONGEST_NAME - len(ending)].rstrip('-_')}{ending}"
+
+
+def job_template(template: Mapping[str, Any], command: Sequence[str], node: str) -> dict[str, Any]:
+    """Return the task template of a job beside a task of a service's template, on a node by its id."""
+    job: dict[str, Any] = copy.deepcopy(dict(template))
+    container = job["ContainerSpec"]
+    for key in ("Args", "Hostname", "Healthcheck"):
+        container.pop(key, None)
+    labels = {key: value for key, value in (container.get("Labels") or {}).items() if key != SERVICE_NAME}
+    container |= {"Command": beside(command), "Healthcheck": {"Test": ["NONE"]}, "Labels": labels}
+    job |= {
+        "ForceUpdate": 0,
+        "RestartPolicy": {"Condition": "none"},
+        "Placement": {"Constraints": [f"node.id=={node}"]},
+    }
+    # Its memory is used for seconds; with a reservation it might find no room beside the service.
+    job["Resources"] = {"Limits": (job.get("Resources") or {}).get("Limits") or {}}
+    # Under an alias others would take it for the service.
+    job["Networks"] = [{"Target": network["Target"]} for network in job.get("Networks") or []]
+    return job
+
+
+def _result(client: DockerClient, job: str, name: str, seconds: int) -> tuple[int, str]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        tasks = client.api.tasks({"service": job})
+        status = (tasks[0].get("Status") or {}) if tasks else {}
+        if status.get("State") in _ENDED:
+            code = int((status.get("ContainerStatus") or {}).get("ExitCode") or 0)
+            if status["State"] != "complete" and not code:
+                return NOT_RUNNING, str(status.get("Err") or status["State"])
+            log = read_service_log(client, job, tail="all", timeout_seconds=LOG_SECONDS)
+            return code, b"".join(log).decode(errors="replace")
+        time.sleep(POLL_SECONDS)
+    raise TimeoutError(f"{name} did not end within {seconds} s")

@@ -1,0 +1,112 @@
+"""The nodes of a swarm, as one of its managers reports them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError
+
+NO_LEADER = "does not have a leader"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node: its host name, whether it is a manager, and what it reports. Unknown memory is 0."""
+
+    hostname: str
+    address: str
+    is_manager: bool
+    state: str  # ready, down, disconnected or unknown
+    availability: str  # active, pause or drain
+    memory_mb: int
+    architecture: str
+    labels: tuple[str, ...]
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether the swarm gives it tasks now."""
+        return self.state == "ready" and self.availability == "active"
+
+    def __str__(self) -> str:
+        role = "manager" if self.is_manager else "worker"
+        facts = [role, self.state, *([] if self.availability == "active" else [self.availability])]
+        return f"{self.hostname} ({', '.join([*facts, f'{self.memory_mb} MB', *self.labels])})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwarmInfo:
+    """What a Docker Engine knows of its swarm, or why that cannot be used (`refusal`). `own` is its host name."""
+
+    refusal: str = ""
+    own: str = ""
+    nodes: Sequence[Node] = ()
+    published_ports: dict[int, str]
+    """The services that publish a port, by it."""
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    """The host names of nodes by the services that are pinned to them."""
+
+    def find(self, hostname: str) -> Node | None:
+        """Return the node of a host name; None where there is none."""
+        return next((node for node in self.nodes if node.hostname == hostname), None)
+
+
+def swarm_info(client: DockerClient, address: str) -> SwarmInfo:
+    """Return what the Docker Engine at an address knows of its swarm. Raises one of UNREACHABLE."""
+    info = client.api.info()
+    swarm = info.get("Swarm") or {}
+    if swarm.get("LocalNodeState") != "active":
+        return _refused(
+            f"Docker Engine at {address} is in no swarm. Make one there: docker swarm init. Or run on this machine alone: pulumi config set orchestrator docker"
+        )
+    if not swarm.get("ControlAvailable"):
+        managers = ", ".join(str(manager["Addr"]).rpartition(":")[0] for manager in swarm.get("RemoteManagers") or [])
+        return _refused(
+            f"Docker Engine at {address} is a worker, and only a manager takes changes (managers: {managers}). Use one: pulumi config set dockerHost ssh://user@manager"
+        )
+    try:
+        listed, services = client.api.nodes(), client.api.services()
+    except APIError as error:
+        if NO_LEADER not in str(error.explanation):
+            raise
+        return _refused(
+            f"the swarm of {address} has lost its quorum: what runs goes on, and nothing can be changed. Start more of its managers; where they are lost: docker swarm init --force-new-cluster"
+        )
+    return SwarmInfo(
+        own=str(info.get("Name") or ""),
+        nodes=sorted((_node(node) for node in listed), key=lambda node: node.hostname),
+        published_ports={
+            int(port["PublishedPort"]): str(service["Spec"]["Name"])
+            for service in services
+            for port in (service["Spec"].get("EndpointSpec") or {}).get("Ports") or []
+            if port.get("PublishedPort")
+        },
+        pinned=dict(_pinned(services)),
+    )
+
+
+def _pinned(services: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for service in services:
+        placement = (service["Spec"].get("TaskTemplate") or {}).get("Placement") or {}
+        for constraint in placement.get("Constraints") or []:
+            key, _, node = str(constraint).replace(" ", "").partition("==")
+            if key == "node.hostname":
+                yield str(service["Spec"]["Name"]), node
+
+
+def _refused(reason: str) -> SwarmInfo:
+    return SwarmInfo(refusal=reason, published_ports={})
+
+
+def _node(reported: dict[str, Any]) -> Node:
+    description, spec, status = reported["Description"], reported["Spec"], reported["Status"]
+    return Node(
+        hostname=str(description["Hostname"]),
+        address=str(status.get("Addr") or ""),
+        is_manager=spec.get("Role") == "manager",
+        state=str(status.get("State")),
+        availability=str(spec.get("Availability")),
+        memory_mb=int((description.get("Resources") or {}).get("MemoryBytes") or 0) // 2**20,
+        architecture=str((description.get("Platform") or {}).get("Architecture") or ""),
+        labels=tuple(f"{key}={value}" for key, value in sorted((spec.get("Labels") or {}).items())),
+    )

@@ -1,0 +1,40 @@
+"""On which nodes of a swarm the parts run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LOAD_BALANCER = "lb"
+REPLICA = "replica-"
+# They share a volume with the primary: the dump cache, and the repository of the backups.
+BESIDE_THE_PRIMARY = ("primary", "dump", "backup", "backup-tools")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Nodes by their host names. `other_nodes` are those without a load balancer; with None all managers have one."""
+
+    primary_node: str
+    replica_nodes: Sequence[str]
+    cache_node: str | None
+    other_nodes: Sequence[str] | None
+
+    def node_of(self, part: str) -> str | None:
+        """Return the node that a part is pinned to, by its volume; None where the swarm chooses."""
+        if part in BESIDE_THE_PRIMARY:
+            return self.primary_node
+        if part.startswith(REPLICA):
+            return self.replica_nodes[int(part.removeprefix(REPLICA)) - 1]
+        return self.cache_node if part == "cache" else None
+
+    def constraints(self, part: str) -> list[str]:
+        """Return the placement constraints of a part. All of them have to be met, so nodes are listed by the others."""
+        if part == LOAD_BALANCER:
+            others = [f"node.hostname!={node}" for node in self.other_nodes or ()]
+            return ["node.role==manager"] if self.other_nodes is None else others
+        node = self.node_of(part)
+        return [f"node.hostname=={node}"] if node else []
+
+    @staticmethod
+    def is_global(part: str) -> bool:
+        """Tell whether a part runs once on each of its nodes."""
+        return part == LOAD_BALANCER

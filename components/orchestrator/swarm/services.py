@@ -1,0 +1,106 @@
+"""The services of a swarm and their tasks, as a manager reports them."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import NotFound
+
+from components.orchestrator.commands import raise_for_status
+from components.orchestrator.container_paths import FILES
+
+SERVICE_NAME = "dhis2-cluster.service"  # label of a service's containers, whose tasks may outlive it
+ENVIRONMENT = f"{FILES}/environment"
+ATTEMPTS, OUT_OF_SEQUENCE = 5, "update out of sequence"  # another update came in between
+# A service has no property for no-new-privileges. In an image without util-linux a command runs without it.
+BESIDE = f"{FILES}/beside.sh"
+START = f'[ ! -f {ENVIRONMENT} ] || . {ENVIRONMENT}; exec $(command -v setpriv >/dev/null && echo setpriv --no-new-privs) "$@"'
+
+
+def in_environment(command: Sequence[str]) -> list[str]:
+    """Return a command with the environment of its container, and without new privileges where that can be had."""
+    return ["/bin/sh", "-c", START, "sh", *command]
+
+
+def beside(command: Sequence[str]) -> list[str]:
+    """Return a command for a service as it runs in a container beside it."""
+    return in_environment(["/bin/sh", "-c", f'[ ! -f {BESIDE} ] || set -- {BESIDE} "$@"; exec "$@"', "sh", *command])
+
+
+def inspect_service(client: DockerClient, name: str) -> dict[str, Any] | None:
+    """Return a service's inspection; None when there is no service of that name."""
+    with suppress(NotFound):
+        return dict(client.api.inspect_service(name))
+    return None
+
+
+def tasks_of(client: DockerClient, name: str) -> list[dict[str, Any]]:
+    """Return the tasks of a service, those that have ended too; none when there is no service of that name."""
+    with suppress(NotFound):
+        return list(client.api.tasks({"service": name}))
+    return []
+
+
+def running_tasks(client: DockerClient, name: str) -> list[dict[str, Any]]:
+    """Return the tasks of a service that run and are meant to, the newest first."""
+    running = [
+        task
+        for task in tasks_of(client, name)
+        if task.get("DesiredState") == "running" and (task.get("Status") or {}).get("State") == "running"
+    ]
+    return sorted(running, key=lambda task: str(task["CreatedAt"]), reverse=True)
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The nodes of a swarm by their ids: their host names, and which of them are up."""
+
+    names: Mapping[str, str]
+    up: Collection[str]
+
+
+def hosts_of(client: DockerClient) -> Hosts:
+    """Return the nodes as the managers know them."""
+    nodes = client.api.nodes()
+    names = {node["ID"]: str(node["Description"]["Hostname"]) for node in nodes}
+    return Hosts(names, {node["ID"] for node in nodes if node["Status"]["State"] == "ready"})
+
+
+def update_service(client: DockerClient, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the spec of a service, and nothing else of it: with the SDK's own, the Engine's defaults would come in."""
+    for attempt in range(ATTEMPTS):
+        service = client.api.inspect_service(name)
+        spec = service["Spec"]
+        change(spec)
+        url = f"{client.api.base_url}/v{client.api.api_version}/services/{service['ID']}/update"
+        response = client.api.post(url, params={"version": service["Version"]["Index"]}, json=spec)
+        if response.ok or attempt == ATTEMPTS - 1 or OUT_OF_SEQUENCE not in response.text:
+            raise_for_status(response)
+            return
+
+
+def alive_tasks(client: DockerClient, name: str) -> list[dict[str, Any]]:
+    """Return the tasks of a service that have not ended on nodes that are up."""
+    hosts = hosts_of(client)
+    return [task for task in tasks_of(client, name) if is_alive(task, hosts)]
+
+
+def orphaned_tasks(client: DockerClient, name: str) -> set[str]:
+    """Return the nodes, by host name, on which tasks of a removed service of this name have not ended."""
+    service = inspect_service(client, name)
+    hosts = hosts_of(client)
+    found = set()
+    for task in client.api.tasks():
+        labels = ((task.get("Spec") or {}).get("ContainerSpec") or {}).get("Labels") or {}
+        removed = labels.get(SERVICE_NAME) == name and (service is None or task.get("ServiceID") != service["ID"])
+        if removed and is_alive(task, hosts):
+            found.add(hosts.names[task["NodeID"]])
+    return found
+
+
+def is_alive(task: Mapping[str, Any], hosts: Hosts) -> bool:
+    """Tell whether a container of a task may run: it was given to a node that is up and has not ended there."""
+    state = (task.get("Status") or {}).get("State")
+    return state in ("preparing", "ready", "starting", "running") and task.get("NodeID") in hosts.up

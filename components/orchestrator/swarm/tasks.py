@@ -1,0 +1,119 @@
+"""Evaluate a service of a swarm by its tasks: ready, still on its way, or failed and why."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from components.orchestrator.container_state import START, Condition, Evaluation
+from components.orchestrator.swarm.services import Hosts, is_alive
+
+Task = Mapping[str, Any]
+ENDED_BADLY = ("failed", "rejected", "orphaned")
+# Of the update of a service that the swarm gave up.
+GIVEN_UP = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
+
+
+def evaluate_service(
+    service: Mapping[str, Any],
+    tasks: Sequence[Task],
+    hosts: Hosts,
+    condition: Condition,
+    known: Collection[str],
+) -> Evaluation:
+    """Evaluate one inspection of a service and its tasks.
+
+    `known` are the ids of tasks that had ended before the wait began: one that ends during it would end again and
+    again.
+    """
+    current = current_tasks(service, tasks)
+    if condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY:
+        return _evaluate_job(current, hosts)
+    reason = _failure(service, current, hosts, known)
+    return Evaluation(reason=reason) if reason else _progress(service, current, tasks, hosts)
+
+
+def current_tasks(service: Mapping[str, Any], tasks: Sequence[Task]) -> list[Task]:
+    """Return the tasks of a service's present spec, the newest first.
+
+    Their spec has to be compared: the state of an update is set only some time after it has begun. A task that fits
+    another placement is not started again.
+    """
+    spec = _comparable(service["Spec"]["TaskTemplate"])
+    current = [task for task in tasks if _comparable(task.get("Spec") or {}) == spec]
+    return sorted(current, key=lambda task: str(task.get("CreatedAt")), reverse=True)
+
+
+def stuck(task_status: str) -> bool:
+    """Tell whether a status says that no node takes the task."""
+    return "no suitable node" in task_status
+
+
+def _failure(service: Mapping[str, Any], current: Sequence[Task], hosts: Hosts, known: Collection[str]) -> str:
+    """Return why a service will not become ready; empty while it may."""
+    ended = next((task for task in current if _state(task) in ENDED_BADLY and task["ID"] not in known), None)
+    if ended is not None:
+        return _why(ended, hosts)
+    update = service.get("UpdateStatus") or {}
+    if update.get("State") in GIVEN_UP:
+        return f"was not updated: {update.get('Message')}"
+    return f"was scaled to no tasks; start it: {START}" if _replicas(service) == 0 else ""
+
+
+def _progress(service: Mapping[str, Any], current: Sequence[Task], tasks: Sequence[Task], hosts: Hosts) -> Evaluation:
+    """Evaluate a service that has not failed: ready once all its tasks run, and no other runs any more."""
+    wanted = [task for task in current if task.get("DesiredState") in ("running", "ready")]
+    waiting = next((task for task in wanted if _state(task) != "running"), None)
+    # Of a global service the swarm alone knows how many tasks it has.
+    count = _replicas(service) or max(1, len(wanted))
+    running = [task for task in wanted if _state(task) == "running"]
+    others = [task for task in tasks if task not in wanted and is_alive(task, hosts)]
+    if len(running) >= count and not others:
+        return Evaluation(ready=True)
+    if waiting:
+        return Evaluation(status=_status(waiting, hosts))
+    return Evaluation(status=f"{len(running)} of {count} tasks run, {len(others)} others have not ended")
+
+
+def _replicas(service: Mapping[str, Any]) -> int | None:
+    """Return how many tasks a service is to have; None of a global one."""
+    replicated = (service["Spec"].get("Mode") or {}).get("Replicated")
+    return None if replicated is None else int(replicated.get("Replicas") or 0)
+
+
+def _evaluate_job(current: Sequence[Task], hosts: Hosts) -> Evaluation:
+    """Evaluate the newest task, which ends by itself."""
+    if not current:
+        return Evaluation(status="new")
+    task = current[0]
+    if _state(task) == "complete":
+        return Evaluation(ready=True)
+    if _state(task) in ENDED_BADLY:
+        return Evaluation(reason=_why(task, hosts), status=_state(task))
+    return Evaluation(status=_status(task, hosts))
+
+
+def _comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
+    # What runs a task is in the spec of the service only.
+    return {key: value for key, value in spec.items() if key not in ("Placement", "Runtime")}
+
+
+def _state(task: Task) -> str:
+    return str((task.get("Status") or {}).get("State", ""))
+
+
+def _status(task: Task, hosts: Hosts) -> str:
+    error = (task.get("Status") or {}).get("Err")
+    return f"{_state(task)}{_on_node(task, hosts)}" + (f": {error}" if error else "")
+
+
+def _why(task: Task, hosts: Hosts) -> str:
+    status = task.get("Status") or {}
+    code = (status.get("ContainerStatus") or {}).get("ExitCode")
+    if _state(task) == "rejected" or not code:
+        return f"did not start{_on_node(task, hosts)}: {status.get('Err') or _state(task)}"
+    unhealthy = " as unhealthy" if "unhealthy" in str(status.get("Err")) else ""
+    return f"exited with code {code}{unhealthy}{_on_node(task, hosts)}"
+
+
+def _on_node(task: Task, hosts: Hosts) -> str:
+    node = hosts.names.get(str(task.get("NodeID") or ""))
+    return f" on {node}" if node else ""

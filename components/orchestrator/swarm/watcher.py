@@ -1,0 +1,223 @@
+"""SwarmWatcher: services of a swarm, which is asked through one of its managers."""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pulumi
+from docker import DockerClient
+from requests.exceptions import RequestException
+
+from components.orchestrator.commands import read_service_log
+from components.orchestrator.container_paths import FILES
+from components.orchestrator.container_state import Evaluation, epoch_seconds
+from components.orchestrator.dump_upload import upload_dump
+from components.orchestrator.readiness import POLL_SECONDS, EngineWatcher
+from components.orchestrator.short_lived import ShortLived
+from components.orchestrator.swarm.jobs import new_name, run_job, run_short_lived
+from components.orchestrator.swarm.services import (
+    Hosts,
+    alive_tasks,
+    hosts_of,
+    inspect_service,
+    orphaned_tasks,
+    running_tasks,
+    tasks_of,
+    update_service,
+)
+from components.orchestrator.swarm.tasks import ENDED_BADLY, current_tasks, evaluate_service, stuck
+from components.orchestrator.watcher import DumpUpload, NotReady, WaitTarget
+
+LOG_SECONDS = 20
+# How long a task may find no node: one that is drained or has restarted comes back in less.
+NO_NODE_SECONDS = 45
+STOP_MARGIN_SECONDS = 30
+MOST_CONFIG_BYTES = 500_000
+CLOCK_SECONDS = 60  # how far the clocks of two nodes may be apart
+
+
+@dataclass
+class SwarmWatcher(EngineWatcher):
+    """Watches the services of a swarm. What is asked of one runs as a job on the node of its task."""
+
+    _replicas: dict[str, int] = field(default_factory=dict, init=False)
+
+    async def look(self, target: WaitTarget, seen: dict[str, Any]) -> Evaluation:
+        """Evaluate a service once; one whose task ends during the wait has failed.
+
+        Raises NotReady when there is none.
+        """
+        service, tasks, hosts = await self.run(lambda client: _inspect(client, target.container))
+        if service is None:
+            raise NotReady(f"{target.display_name} {_missing(target)}")
+        known = seen.setdefault("ended", {task["ID"] for task in tasks if task["Status"]["State"] in ENDED_BADLY})
+        evaluation = evaluate_service(service, tasks, hosts, target.condition, known)
+        if stuck(evaluation.status):
+            since = seen.setdefault("stuck", time.monotonic())
+            if time.monotonic() - since > NO_NODE_SECONDS:
+                return Evaluation(reason=f"finds no node ({evaluation.status}); see: docker node ls")
+        else:
+            seen.pop("stuck", None)
+        return evaluation
+
+    async def cause(self, target: WaitTarget) -> str:
+        """Return why a service is not ready at this moment; empty while it is."""
+        service, tasks, hosts = await self.run(lambda client: _inspect(client, target.container))
+        if service is None:
+            return _missing(target)
+        evaluation = evaluate_service(service, tasks, hosts, target.condition, set())
+        return "" if evaluation.ready else evaluation.reason or f"is not ready: {evaluation.status}"
+
+    async def log(self, target: WaitTarget, count: int) -> list[str]:
+        """Return the last lines of the logs of all tasks of a service without blank ones."""
+        return await self.run(lambda client: _log(client, target.container, count))
+
+    def log_command(self, target: WaitTarget) -> str:
+        """Return the command that prints a service's log."""
+        return f"docker service logs {target.container}"
+
+    async def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
+        """Return exit code and output of a command in a job beside a task of a service."""
+        return await self.run(lambda client: run_job(client, container, command))
+
+    async def read_file(self, container: str, path: str) -> str | None:
+        """Return the text of a file; None when it is not there or nothing runs, and in a preview, which starts no job.
+
+        The text of a secret is empty: what a job prints is logged.
+        """
+        service = await self.run(lambda client: inspect_service(client, container))
+        if service is None or pulumi.runtime.is_dry_run():
+            return None
+        if path in _secret_paths(service):
+            return ""
+        code, output = await self.execute(container, ["cat", path])
+        return None if code else output
+
+    async def write_file(self, container: str, path: str, content: str | bytes, uid: int) -> None:
+        """Replace a file on a volume of a service, atomically; only `uid`, the service's user, can read it."""
+        content = content.encode() if isinstance(content, str) else content
+        if len(content) > MOST_CONFIG_BYTES:
+            raise NotReady(
+                f"{path.rpartition('/')[2]} has {len(content) // 1000} kB, and a swarm takes a file of at most {MOST_CONFIG_BYTES // 1000} kB to another node"
+            )
+        code, output = await self.run(lambda client: _write(client, container, path, content))
+        if code:
+            raise NotReady(f"{path} of {container} could not be replaced: {output.strip()}")
+
+    async def started_at(self, container: str) -> float:
+        """Return when the oldest running task of a service was created, in epoch seconds; infinity when none runs.
+
+        By the clock of a manager, with what another node's clock may be ahead.
+        """
+        tasks = await self.run(lambda client: running_tasks(client, container))
+        return min((epoch_seconds(task["CreatedAt"]) + CLOCK_SECONDS for task in tasks), default=math.inf)
+
+    async def stop(self, container: str, timeout_seconds: int) -> None:
+        """Scale a service to no tasks, and return when they have ended."""
+        service = await self.run(lambda client: inspect_service(client, container)) or {}
+        self._replicas[container] = _replicas(service)
+        await self.run(lambda client: update_service(client, container, partial(_scale, 0)))
+        deadline = time.monotonic() + timeout_seconds + STOP_MARGIN_SECONDS
+        while await self.run(lambda client: alive_tasks(client, container)):
+            if time.monotonic() > deadline:
+                raise NotReady(f"tasks of {container} have not ended; see: docker service ps {container}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def start(self, container: str) -> None:
+        """Scale a service to the tasks it had before it was stopped."""
+        scale = partial(_scale, self._replicas.get(container, 1))
+        await self.run(lambda client: update_service(client, container, scale))
+
+    async def restart(self, container: str) -> None:
+        """Have the swarm replace the tasks of a service, one after the other."""
+        await self.run(lambda client: update_service(client, container, _force))
+
+    async def restart_failed(self, container: str) -> bool:
+        """Start the task of a one-shot service again that has failed before; tell whether one is under way now."""
+        service, tasks, _ = await self.run(lambda client: _inspect(client, container))
+        newest = next(iter(current_tasks(service, tasks)), None) if service else None
+        if newest is not None and newest["Status"]["State"] in ENDED_BADLY:
+            await self.restart(container)
+            return True
+        return service is not None and (newest is None or newest["Status"]["State"] != "complete")
+
+    async def upload_dump(self, container: str, upload: DumpUpload) -> None:
+        """Copy a dump file into a task on the node of the manager that is asked. Raises NotReady on any other node."""
+        deadline = time.monotonic() + self.timeout_seconds
+        while not (found := await self.run(lambda client: running_tasks(client, container))):
+            if time.monotonic() > deadline:
+                raise NotReady(f"{container} does not run; see: docker service ps {container}")
+            await asyncio.sleep(POLL_SECONDS)
+        task = found[0]
+        await self.run(lambda client: upload_dump(client, task["Status"]["ContainerStatus"]["ContainerID"], upload))
+
+    async def volume_exists(self, name: str) -> bool:
+        """Return False: volumes of other nodes are not known."""
+        return False
+
+    async def run_short_lived(self, spec: ShortLived) -> tuple[int, str]:
+        """Return exit code and output of a command in a task of its own, which is removed."""
+        return await self.run(lambda client: run_short_lived(client, spec))
+
+    async def until_gone(self, container: str) -> None:
+        """Return when no task of a removed service of this name is left, so that no two work on one volume or database.
+
+        A task on a node that is down is not waited for: that node has to be kept from coming back with it.
+        """
+        deadline = time.monotonic() + self.timeout_seconds
+        while left := await self.run(lambda client: orphaned_tasks(client, container)):
+            if time.monotonic() > deadline:
+                nodes = ", ".join(sorted(left))
+                raise NotReady(f"{container} was removed, and still runs on {nodes}; see there: docker ps")
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _inspect(client: DockerClient, name: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]], Hosts]:
+    return inspect_service(client, name), tasks_of(client, name), hosts_of(client)
+
+
+def _log(client: DockerClient, name: str, count: int) -> list[str]:
+    """Return the last lines of a service's log, as far as the nodes of its tasks answer."""
+    content = bytearray()
+    with suppress(RequestException):
+        for piece in read_service_log(client, name, tail=str(count), timeout_seconds=LOG_SECONDS):
+            content += piece
+    return [line for line in content.decode(errors="replace").splitlines() if line.strip()]
+
+
+def _write(client: DockerClient, service: str, path: str, content: bytes) -> tuple[int, str]:
+    name = new_name(service, "file")
+    config = client.api.create_config(name, content)["ID"]
+    try:
+        source, new = f"{FILES}/written", f"{path}.new"
+        command = ["/bin/sh", "-c", 'umask 077 && cat "$0" >"$1" && mv -f "$1" "$2"', source, new, path]
+        return run_job(client, service, command, {source: (config, name)})
+    finally:
+        client.api.remove_config(config)  # type: ignore[no-untyped-call]
+
+
+def _secret_paths(service: Mapping[str, Any]) -> set[str]:
+    container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
+    return {secret["File"]["Name"] for secret in container.get("Secrets") or []}
+
+
+def _replicas(service: Mapping[str, Any]) -> int:
+    mode = (service.get("Spec") or {}).get("Mode") or {}
+    return int((mode.get("Replicated") or {}).get("Replicas") or 1)
+
+
+def _scale(replicas: int, spec: dict[str, Any]) -> None:
+    spec["Mode"] = {"Replicated": {"Replicas": replicas}}
+
+
+def _force(spec: dict[str, Any]) -> None:
+    spec["TaskTemplate"]["ForceUpdate"] = int(spec["TaskTemplate"].get("ForceUpdate") or 0) + 1
+
+
+def _missing(target: WaitTarget) -> str:
+    return f"({target.container}) no longer exists; recreate it: pulumi up --refresh"

@@ -1,0 +1,105 @@
+"""Preflight of a Docker Swarm: its nodes, their memory and ports, before anything is registered."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from components.naming import Naming
+from components.orchestrator.swarm.nodes import Node, SwarmInfo
+from components.settings.errors import set_command
+from components.settings.model import Settings
+
+# Of a service, as swarmkit checks it; this part has the longest name.
+_NAME, LONGEST_NAME, LONGEST_PART = re.compile(r"[a-zA-Z0-9](?:[-_]*[a-zA-Z0-9])*"), 63, "backup-tools"
+
+
+def swarm_refusals(settings: Settings, naming: Naming, swarm: SwarmInfo, other_mb: int) -> Iterator[str]:
+    """Yield why a swarm cannot run the stack, each with the command that fixes it.
+
+    `other_mb` is the memory of what is neither core nor database.
+    """
+    if swarm.refusal:
+        yield swarm.refusal
+        return
+    yield from _name_refusals(naming.of(LONGEST_PART))
+    yield from _node_refusals(settings, swarm)
+    before = swarm.pinned.get(naming.of("primary"), settings.primary_node)
+    if before != settings.primary_node:
+        yield f"primaryNode: the database is in a volume of {before}, and does not move to {settings.primary_node}, where the primary would start with another one. Set it again: pulumi config set primaryNode {before}. To leave that database behind: pulumi destroy first"
+    yield from _memory_refusals(settings, swarm, other_mb)
+    takers = [node for node in swarm.nodes if node.takes_tasks]
+    if settings.files_place is None and len(takers) > 1:
+        yield f"fileStore is a volume of one node, and cores run on any of {len(takers)}. Set one that all of them reach: pulumi config set fileStore s3://BUCKET?endpoint=https://… (keys as secrets: fileStoreAccessKey, fileStoreSecretKey), or nfs://SERVER/EXPORT"
+    for key, port in settings.published_ports.items():
+        service = swarm.published_ports.get(port)
+        if service not in (None, naming.of("lb")):
+            yield f"port {port} is published by the service {service}. Choose another: pulumi config set {key} {port + 1}"
+
+
+def reached_at_node(settings: Settings, swarm: SwarmInfo) -> Settings:
+    """Return settings in which users reach a load balancer at its node, where no host name and no URL is set."""
+    if settings.hostname or settings.base_url:
+        return settings
+    node = swarm.find(settings.lb_nodes[0] if settings.lb_nodes else swarm.own)
+    return settings.model_copy(update={"hostname": node.address}) if node and node.address else settings
+
+
+def nodes_without_load_balancer(settings: Settings, swarm: SwarmInfo) -> list[str] | None:
+    """Return the nodes that `lbNodes` leaves out; None where it names none, for then all managers have one."""
+    if not settings.lb_nodes:
+        return None
+    return [node.hostname for node in swarm.nodes if node.hostname not in settings.lb_nodes]
+
+
+def _name_refusals(longest: str) -> Iterator[str]:
+    if len(longest) > LONGEST_NAME:
+        yield f"a service {longest} would have {len(longest)} characters, and a swarm takes {LONGEST_NAME}. Give the stack a shorter name: pulumi stack rename NAME"
+    elif not _NAME.fullmatch(longest):
+        yield f"a swarm takes no service {longest}, only letters, digits, - and _. Give the stack another name: pulumi stack rename NAME"
+
+
+def _named(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the nodes that settings name, each with its key."""
+    if settings.primary_node:
+        yield "primaryNode", settings.primary_node
+    yield from (("replicaNodes", name) for name in settings.replica_nodes)
+    if settings.cache_node:
+        yield "cacheNode", settings.cache_node
+    yield from (("lbNodes", name) for name in settings.lb_nodes)
+
+
+def _node_refusals(settings: Settings, swarm: SwarmInfo) -> Iterator[str]:
+    listed = "; ".join(str(node) for node in swarm.nodes)
+    twice = [name for name, count in Counter(node.hostname for node in swarm.nodes).items() if count > 1]
+    for key, name in _named(settings):
+        node = swarm.find(name)
+        if node is None:
+            yield f"{key}: the swarm has no node {name}. Its nodes: {listed}. Set one: {set_command(key)}"
+        elif name in twice:
+            yield f"{key}: the swarm has more than one node {name}. Its nodes: {listed}. Give each a name of its own: hostnamectl set-hostname NAME, there"
+        elif not node.takes_tasks:
+            yield f"{key}: the node {name} takes no tasks. Its nodes: {listed}. Start it; if it is drained: docker node update --availability active {name}"
+
+
+def _memory_refusals(settings: Settings, swarm: SwarmInfo, other_mb: int) -> Iterator[str]:
+    takers = [node for node in swarm.nodes if node.takes_tasks]
+    pinned = Counter(dict.fromkeys([settings.primary_node or ""], settings.database_memory_mb))
+    for name in settings.replica_nodes:
+        pinned[name] += settings.database_memory_mb
+    for name, needed_mb in pinned.items():
+        node = swarm.find(name)
+        if node and node.memory_mb and needed_mb > node.memory_mb:
+            yield f"the databases on {name} may use {needed_mb} MB of memory, and it has {node.memory_mb} MB. Use less: pulumi config set databaseMemory {_share(node, needed_mb, settings)}"
+    total_mb = sum(node.memory_mb for node in takers)
+    cores_mb = settings.cores * settings.core_memory_mb
+    needed_mb = cores_mb + sum(pinned.values()) + other_mb
+    if total_mb and needed_mb > total_mb:
+        fitting = (total_mb - needed_mb + cores_mb) // settings.core_memory_mb
+        less = (
+            f", or use less: pulumi config set cores {fitting}" if fitting > 0 else ": docker swarm join-token worker"
+        )
+        yield f"the stack may use {needed_mb} MB of memory ({settings.cores} x coreMemory {settings.core_memory_mb} + {1 + settings.replicas} x databaseMemory {settings.database_memory_mb} + {other_mb}), and the nodes that take tasks have {total_mb} MB. Add a node{less}"
+
+
+def _share(node: Node, needed_mb: int, settings: Settings) -> int:
+    return max(256, node.memory_mb * settings.database_memory_mb // needed_mb)

@@ -1,0 +1,188 @@
+"""Preflight of a swarm: what is refused before anything is registered."""
+
+from pathlib import Path
+
+import pytest
+
+from components import preflight
+from components.dhis2.dump_source import resolve_dump_source
+from components.dhis2.release import resolve_release
+from components.naming import Naming
+from components.orchestrator import engine_info
+from components.orchestrator.swarm.nodes import Node, SwarmInfo
+from components.preflight import PreflightError, check, check_disk
+from components.settings.parsing import parse_settings
+from components.swarm_preflight import nodes_without_load_balancer, reached_at_node, swarm_refusals
+from tests.support import swarm as stacks
+from tests.support.swarm import SWARM, Json, node
+from tests.unit.test_preflight import NAMING, Engine
+from tests.unit.test_swarm_nodes import THREE, Manager
+
+SETTINGS = {
+    **stacks.SETTINGS,
+    "fileStore": "s3://files?endpoint=https://s3.example.org",
+    "fileStoreAccessKey": "key",
+    "fileStoreSecretKey": "secret",
+}
+LIST = "Its nodes: app-1 (worker, ready, 16000 MB); db-1 (manager, ready, 16000 MB); db-2 (manager, ready, 16000 MB)."
+
+
+def refusals(*nodes: Node, ports: dict[int, str] | None = None, other_mb: int = 640, **changed: object) -> list[str]:
+    """Return all refusals of settings on a swarm of these nodes, of the usual three without any."""
+    swarm = SwarmInfo(own="db-1", nodes=nodes or SWARM.nodes, published_ports=ports or {})
+    return list(swarm_refusals(parse_settings({**SETTINGS, **changed}), NAMING, swarm, other_mb))
+
+
+def test_a_swarm_with_the_nodes_that_are_named_passes() -> None:
+    assert refusals() == []
+    assert refusals(lbNodes="db-1,app-1", cacheNode="app-1") == []
+
+
+def test_the_primary_does_not_leave_the_node_of_its_database() -> None:
+    there = SwarmInfo(own="db-1", nodes=SWARM.nodes, published_ports={}, pinned={NAMING.of("primary"): "db-2"})
+    (refusal,) = swarm_refusals(parse_settings(SETTINGS), NAMING, there, 640)
+    assert "the database is in a volume of db-2" in refusal and "pulumi config set primaryNode db-2" in refusal
+    assert not [*swarm_refusals(parse_settings({**SETTINGS, "primaryNode": "db-2"}), NAMING, there, 640)]
+
+
+def test_a_file_store_on_one_node_is_refused_where_cores_run_on_several() -> None:
+    (refusal,) = refusals(fileStore="volume")
+    assert "cores run on any of 3" in refusal and "pulumi config set fileStore s3://" in refusal
+    assert refusals(node("db-1"), replicaNodes="db-1", fileStore="volume") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"primaryNode": "db-9"}, "primaryNode"),
+        ({"replicaNodes": "db-9"}, "replicaNodes"),
+        ({"cacheNode": "db-9"}, "cacheNode"),
+        ({"lbNodes": "db-1,db-9"}, "lbNodes"),
+    ],
+)
+def test_a_node_that_is_missing_is_refused_with_a_list_of_those_there_are(settings: Json, key: str) -> None:
+    (refusal,) = refusals(**settings)
+    assert refusal.startswith(f"{key}: the swarm has no node db-9. {LIST} Set one: ")
+    assert f"pulumi config set {key}" in refusal.replace("--path ", "")
+
+
+def test_two_nodes_of_one_name_are_refused_where_it_is_used() -> None:
+    twins = (*SWARM.nodes, node("db-2", memory_mb=8000))
+    (refusal,) = refusals(*twins)
+    assert refusal.startswith("replicaNodes: the swarm has more than one node db-2.") and "hostnamectl" in refusal
+    assert refusals(*SWARM.nodes, node("app-2"), node("app-2")) == []
+
+
+@pytest.mark.parametrize("changed", [{"availability": "drain"}, {"availability": "pause"}, {"state": "down"}])
+def test_a_node_that_takes_no_tasks_is_refused(changed: Json) -> None:
+    (refusal,) = refusals(node("db-1"), node("db-2", **changed))
+    assert refusal.startswith("replicaNodes: the node db-2 takes no tasks.")
+    assert "docker node update --availability active db-2" in refusal
+
+
+def test_a_database_that_does_not_fit_its_node_is_refused() -> None:
+    (refusal,) = refusals(node("db-1"), node("db-2", memory_mb=4000), databaseMemory=5000)
+    assert "the databases on db-2 may use 5000 MB of memory, and it has 4000 MB" in refusal
+    assert refusal.endswith("pulumi config set databaseMemory 4000")
+
+
+def test_two_databases_on_one_node_are_added_up() -> None:
+    nodes = (node("db-1", memory_mb=5000), node("app-1", memory_mb=30_000))
+    (refusal,) = refusals(*nodes, replicaNodes="db-1", databaseMemory=4000)
+    assert "the databases on db-1 may use 8000 MB of memory, and it has 5000 MB" in refusal
+    assert refusal.endswith("pulumi config set databaseMemory 2500")
+    assert refusals(*nodes, replicaNodes="db-1", databaseMemory=2500) == [], "the proposed setting fits"
+
+
+def test_a_stack_that_does_not_fit_the_nodes_that_take_tasks_is_refused() -> None:
+    nodes = (node("db-1", memory_mb=8000), node("db-2", memory_mb=8000), node("x", availability="drain"))
+    (refusal,) = refusals(*nodes, cores=8)
+    needed_mb = 8 * 3072 + 2 * 1536 + 640
+    assert f"may use {needed_mb} MB of memory" in refusal and "the nodes that take tasks have 16000 MB" in refusal
+    assert refusal.endswith("pulumi config set cores 4")
+    assert refusals(*nodes, cores=4) == [], "the proposed setting fits"
+    (refusal,) = refusals(node("db-1", memory_mb=2000), node("db-2", memory_mb=2000))
+    assert refusal.endswith("Add a node: docker swarm join-token worker"), "not even one core fits"
+
+
+def test_nodes_that_report_no_memory_pass() -> None:
+    assert refusals(node("db-1", memory_mb=0), node("db-2", memory_mb=0), cores=16) == []
+
+
+def test_a_port_that_another_service_publishes_is_refused() -> None:
+    (refusal,) = refusals(ports={8080: "web"}, port=8080)
+    assert refusal == "port 8080 is published by the service web. Choose another: pulumi config set port 8081"
+    (refusal,) = refusals(ports={8443: "web"}, tls="selfSigned")
+    assert refusal.endswith("pulumi config set httpsPort 8444")
+    assert refusals(ports={8080: NAMING.of("lb"), 80: "web"}) == [], "or no second up would pass"
+
+
+@pytest.mark.parametrize(
+    ("stack", "refused"),
+    [("dev", ""), ("a_b", ""), ("x" * 36, ""), ("x" * 37, "would have 64 characters"), ("2.42", "takes no service")],
+)
+def test_a_stack_whose_name_no_service_can_have_is_refused(stack: str, refused: str) -> None:
+    found = list(swarm_refusals(parse_settings(SETTINGS), Naming("dhis2-cluster", stack), SWARM, 640))
+    assert bool(found) == bool(refused)
+    assert all(refused in text and text.endswith("pulumi stack rename NAME") for text in found)
+
+
+def test_nodes_without_a_load_balancer_are_those_not_named() -> None:
+    assert nodes_without_load_balancer(parse_settings(SETTINGS), SWARM) is None, "all managers have one"
+    named = parse_settings({**SETTINGS, "lbNodes": "db-1"})
+    assert nodes_without_load_balancer(named, SWARM) == ["app-1", "db-2"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({}, "http://10.0.0.1:8080"),
+        ({"lbNodes": "db-2,db-1"}, "http://10.0.0.2:8080"),
+        ({"hostname": "dhis2.example.org"}, "http://dhis2.example.org:8080"),
+        ({"baseUrl": "https://dhis2.example.org"}, "https://dhis2.example.org"),
+    ],
+)
+def test_users_reach_a_load_balancer_at_its_node_where_nothing_else_is_set(settings: Json, url: str) -> None:
+    assert reached_at_node(parse_settings({**SETTINGS, **settings}), SWARM).public_url == url
+    unknown = SwarmInfo(own="db-1", nodes=(node("db-1", address=""),), published_ports={})
+    assert reached_at_node(parse_settings(SETTINGS), unknown).public_url == "http://127.0.0.1:8080"
+
+
+def checked(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object) -> engine_info.EngineInfo:
+    monkeypatch.setattr(engine_info, "connect", lambda _: engine)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    return check(parse_settings({**SETTINGS, **settings}), NAMING, "dhis2/core:2.42")[0]
+
+
+def test_preflight_refuses_what_a_swarm_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PreflightError, match="is in no swarm"):
+        checked(monkeypatch, Manager({"LocalNodeState": "inactive"}))
+    with pytest.raises(PreflightError, match="primaryNode: the swarm has no node db-9") as caught:
+        checked(monkeypatch, Manager(nodes=THREE), primaryNode="db-9", replicaNodes="db-9")
+    assert "\n" not in str(caught.value) and "replicaNodes:" not in str(caught.value), "the first one"
+
+
+def test_preflight_of_a_swarm_does_not_look_at_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Manager(nodes=THREE, memory_mb=2000)
+    found = checked(monkeypatch, engine, cores=4)
+    assert found.swarm and [item.hostname for item in found.swarm.nodes] == ["app-1", "db-1", "db-2"]
+
+
+def disk_problem(monkeypatch: pytest.MonkeyPatch, dump: Path, **settings: object) -> str:
+    engine = checked(monkeypatch, Manager(nodes=THREE), **settings)
+    source = resolve_dump_source(resolve_release("2.42", None, str(dump)))
+    monkeypatch.setattr(preflight, "volume_exists", lambda *_: pytest.fail("the volume may be on any node"))
+    try:
+        check_disk(parse_settings({**SETTINGS, **settings}), NAMING, source, engine)
+    except PreflightError as error:
+        return str(error)
+    return ""
+
+
+def test_a_local_dump_goes_to_no_other_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dump = tmp_path / "d.sql"
+    dump.write_text("SELECT 1;")
+    refusal = disk_problem(monkeypatch, dump, primaryNode="db-2")
+    assert refusal.startswith("the dump d.sql is a local file") and "(db-2), while dockerHost is on db-1" in refusal
+    assert "docker node promote db-2" in refusal and "pulumi config set dumpUrl https://" in refusal
+    assert disk_problem(monkeypatch, dump, primaryNode="db-1") == ""
