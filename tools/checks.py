@@ -19,10 +19,11 @@ TYPED = ("components", "cli", "offline", "tools", "tests", "bench", "__main__.py
 COVERAGE = ("--cov=components", "--cov-report=term:skip-covered", "--cov-fail-under=90")
 # Most tests of containers wait. The tests of one file share containers and stay in one process, in their order.
 PARALLEL = ("--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder", "--durations=20")
+SHORT = "not long and not swarm"
 TIERS = {
     "unit": ("tests/unit", "offline/tests/unit", "--numprocesses=auto", *COVERAGE),
     "container": ("tests/container", "offline/tests/container", *PARALLEL),
-    "e2e": ("tests/e2e", "offline/tests/e2e", *PARALLEL, "-m", "not long"),
+    "e2e": ("tests/e2e", "offline/tests/e2e", *PARALLEL, "-m", SHORT),
 }
 # One run, so that its last line counts the tests of all tiers. The slowest files come first, or one process still runs
 # the last of them when the other has nothing left.
@@ -30,10 +31,10 @@ TIERS["test"] = (
     *(folder for tier in reversed(TIERS.values()) for folder in tier[:2]),
     *PARALLEL,
     *COVERAGE,
-    *("-m", "not long"),
+    *("-m", SHORT),
 )
-# In one process: all files share one swarm.
-TIERS["swarm"] = ("tests/swarm", "--durations=20", "-m", "not long")
+# In one process: all files share one swarm. It takes about eight minutes, for which `make test` has no time.
+TIERS["swarm"] = ("tests/swarm", "offline/tests/e2e/test_swarm.py", "--durations=20", "-m", "not long")
 TIERS["faults"] = ("tests/e2e", *PARALLEL, "-m", "faults")
 # A test without a backend of its own must not use the stacks of the person who runs it.
 PERSONAL = ("PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE")
@@ -72,7 +73,7 @@ def run(tier: str, inherited: Mapping[str, str]) -> int:
     jobs = {
         "lint": lint if tier == "test" else None,
         "engine": prepare_engine if tier != "unit" else None,
-        "tools": prepare_tools if tier in ("e2e", "faults", "test") else None,
+        "tools": prepare_tools if tier in ("e2e", "faults", "swarm", "test") else None,
     }
     together({name: job for name, job in jobs.items() if job})
     env = isolated(environment.complete(inherited, mode))

@@ -40,7 +40,7 @@ def test_every_test_that_make_faults_runs_is_in_a_module_of_the_table() -> None:
 
 def test_what_make_test_leaves_out_is_run_by_make_faults() -> None:
     assert modules_with("pytest.mark.long") <= modules_with(MARK), "or nothing would run it"
-    assert TIERS["faults"][-2:] == ("-m", "faults") and TIERS["test"][-2:] == ("-m", "not long")
+    assert TIERS["faults"][-2:] == ("-m", "faults") and TIERS["test"][-2:] == ("-m", "not long and not swarm")
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[0]} {row[1]:.40}")

@@ -14,7 +14,7 @@ from offline.tests.e2e.project import SECRET, Project, create
 from offline.tests.e2e.swarm_engine import swarm_engine
 
 pytestmark = [
-    pytest.mark.e2e,
+    pytest.mark.swarm,
     pytest.mark.skipif(
         os.geteuid() != 0 or not shutil.which("dockerd"),
         reason="only root can start a dockerd in namespaces of its own, and this machine has to have one",

@@ -1,0 +1,133 @@
+"""A stack of the program on a swarm, and what of it runs on which node."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from docker.models.containers import Container
+
+from tests.support.commands import execute
+from tests.support.stack import ADMIN, Stack
+from tests.support.waiting import until
+from tests.swarm.lab import Swarm
+from tests.swarm.node import Node
+
+
+class SwarmStack:
+    """A stack whose engine is the manager of a swarm."""
+
+    def __init__(self, swarm: Swarm, name: str, folder: Path, **settings: object) -> None:
+        """Initialise it; nothing is deployed."""
+        self.swarm = swarm
+        common = {
+            "orchestrator": "swarm",
+            "dockerHost": swarm.manager.docker_host,
+            "bind": "0.0.0.0",  # noqa: S104 - of the nodes
+            # This kernel may lack the ciphers, and packets of encrypted networks are then dropped.
+            "encryptedNetworks": "false",
+        }
+        texts = {key: value if isinstance(value, dict) else str(value) for key, value in (common | settings).items()}
+        self.stack = Stack(name, folder, swarm.manager.client(), texts)
+
+    def services(self) -> dict[str, int]:
+        """Return how many tasks run of each service, by its part."""
+        with closing(self.swarm.manager.client()) as client:
+            listed = client.api.services(filters={"name": f"{self.stack.prefix}-"}, status=True)
+        return {
+            each["Spec"]["Name"].removeprefix(f"{self.stack.prefix}-"): each["ServiceStatus"]["RunningTasks"]
+            for each in listed
+        }
+
+    def containers(self, part: str) -> dict[str, list[Container]]:
+        """Return the running containers of a part by the host names of their nodes."""
+        label = f"com.docker.swarm.service.name={self.stack.prefix}-{part}"
+        found: dict[str, list[Container]] = {}
+        for node in self.swarm.nodes:
+            if node.is_on:
+                listed = node.client().containers.list(filters={"label": label}, ignore_removed=True)
+                found |= {node.hostname: listed} if listed else {}
+        return found
+
+    def container(self, part: str) -> Container:
+        """Return the only running container of a part."""
+        (container,) = [each for listed in self.containers(part).values() for each in listed]
+        return container
+
+    def sql(self, statement: str, part: str = "primary") -> str:
+        """Return the result of a statement that must succeed in the database of a part."""
+        command = ("psql", "-X", "-A", "-t", "-q", "-h", "/var/run/postgresql", "-U", "postgres", "-d", "dhis")
+        code, output = execute(self.container(part), *command, "-c", statement)
+        assert code == 0, output
+        return output.strip()
+
+    def url(self, node: Node) -> str:
+        """Return the address of the load balancer on a node."""
+        return f"http://{node.address}:{self.stack.port}"
+
+    def log_in(self, node: Node) -> httpx.Cookies:
+        """Return the cookies, good for any node, of the user admin, who has logged in through that of one."""
+        password = self.stack.outputs()["adminPassword"]
+        with httpx.Client(base_url=self.url(node), timeout=30) as client:
+            response = client.post("/api/auth/login", json={"username": ADMIN[0], "password": password})
+            assert response.status_code == httpx.codes.OK, response.text
+            return httpx.Cookies(dict(client.cookies))
+
+    def leftovers(self) -> list[str]:
+        """Return the names of what is left of the stack on all nodes, volumes aside."""
+        found: list[Any] = []
+        for node in self.swarm.nodes:
+            with closing(node.client()) as client:
+                filters = {"name": f"{self.stack.prefix}-"}
+                found += [each.name for each in client.containers.list(True, filters=filters, ignore_removed=True)]
+        with closing(self.swarm.manager.client()) as client:
+            found += [each.name for each in client.networks.list(filters=filters)]
+            for listed in (client.services, client.configs, client.secrets):
+                found += [each.name for each in listed.list(filters=filters)]
+        return found
+
+    def remove(self) -> None:
+        """Remove everything of the stack from the swarm and its nodes, also after a test that failed."""
+        with closing(self.swarm.manager.client()) as client:
+            filters = {"name": f"{self.stack.prefix}-"}
+            for service in client.services.list(filters=filters):  # type: ignore[no-untyped-call]
+                service.remove()
+        until(lambda: not self._containers(), f"the containers of {self.stack.prefix} to end")
+        with closing(self.swarm.manager.client()) as client:
+            for listed in (client.configs, client.secrets):
+                for each in listed.list(filters=filters):
+                    each.remove()
+            for network in client.networks.list(filters=filters):
+                network.remove()
+        for node in self.swarm.nodes:
+            with closing(node.client()) as client:
+                for volume in client.volumes.list(filters={"name": f"^{self.stack.prefix}-"}):
+                    volume.remove(force=True)
+
+    def _containers(self) -> list[str]:
+        found: list[str] = []
+        for node in self.swarm.nodes:
+            with closing(node.client()) as client:
+                filters = {"name": f"{self.stack.prefix}-"}
+                found += [str(each.name) for each in client.containers.list(True, filters=filters, ignore_removed=True)]
+        return found
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: the logs of the containers are enough."""
+
+
+@contextmanager
+def served(folder: Path, address: str) -> Iterator[str]:
+    """Yield the URL of a web server with the files of a folder, on an address of this machine."""
+    server = http.server.ThreadingHTTPServer((address, 0), functools.partial(_Silent, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://{address}:{server.server_port}"
+    server.shutdown()
+    thread.join()
