@@ -54,6 +54,23 @@ def test_a_wait_for_a_service_that_is_not_there_ends_with_what_recreates_it(
     assert wait(watcher.cause(APP)) == MISSING
 
 
+def test_a_paused_update_is_tried_once_more_in_each_wait(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
+    paused = {"State": "paused", "Message": "update paused due to failure or early termination of task 1"}
+    swarm.service = a_service(UpdateStatus=paused)
+
+    def recover() -> None:
+        assert swarm.service
+        swarm.service["UpdateStatus"] = {"State": "completed"}
+        swarm.tasks_ = [a_task(Spec=swarm.service["Spec"]["TaskTemplate"])]
+
+    swarm.at_update = recover
+    wait(watcher.until_ready([APP]))
+    assert swarm.done == ["update"]
+    swarm.service, swarm.at_update = a_service(UpdateStatus=paused), lambda: None
+    with pytest.raises(NotReady, match="was not updated: update paused due to failure"):
+        wait(watcher.until_ready([APP]))
+
+
 def test_a_task_that_fails_during_a_wait_ends_it_with_the_log_of_the_service(
     watcher: SwarmWatcher, swarm: FakeSwarm
 ) -> None:

@@ -55,6 +55,11 @@ class SwarmWatcher(EngineWatcher):
         service, tasks, hosts = await self.run(lambda client: _inspect(client, target.container))
         if service is None:
             raise NotReady(f"{target.display_name} {_missing(target)}")
+        # An update that the swarm has paused stays paused, also when the reason is gone: each wait tries once more.
+        if "ended" not in seen and (service.get("UpdateStatus") or {}).get("State") == "paused":
+            await self.restart(target.container)
+            seen["ended"] = {task["ID"] for task in tasks}
+            return Evaluation(status="its update goes on")
         known = seen.setdefault("ended", {task["ID"] for task in tasks if task["Status"]["State"] in ENDED_BADLY})
         evaluation = evaluate_service(service, tasks, hosts, target.condition, known)
         if stuck(evaluation.status):
