@@ -28,6 +28,7 @@ def consistency_errors(settings: Settings, invalid: set[str], hidden: set[str]) 
 
 def consistency_warnings(settings: Settings) -> Iterator[str]:
     """Yield what is valid and probably not intended: a proxy that is not named, a bucket without access key."""
+    yield from _without_effect(settings)
     for key, value in (("backupSshKey", settings.backup_ssh_key), ("backupKnownHosts", settings.backup_known_hosts)):
         if value is not None and not settings.backup_on_sftp:
             yield f"{key} has no effect, since backupRepository is not on SFTP: pulumi config rm {key}"
@@ -43,6 +44,20 @@ def consistency_warnings(settings: Settings) -> Iterator[str]:
         yield "baseUrl is https, and trustedProxies names no proxy: DHIS2 and the login limit see all users under one address, the proxy's. Name it: pulumi config set trustedProxies 10.0.0.5 (its address), or host for a proxy on the Docker host"
     if settings.tls is Tls.ACME and not settings.acme_dns_provider and settings.port != HTTP_PORT:
         yield f"port is {settings.port}: the CA connects to port 80 of {settings.hostname}, so something has to pass that on to port {settings.port}. Or: pulumi config set port 80"
+
+
+def _without_effect(settings: Settings) -> Iterator[str]:
+    """Yield the settings of a swarm that a stack on one machine has."""
+    nodes = {
+        "primaryNode": settings.primary_node,
+        "replicaNodes": settings.replica_nodes,
+        "cacheNode": settings.cache_node,
+        "lbNodes": settings.lb_nodes,
+    }
+    if not settings.on_swarm:
+        yield from (
+            f"{key} has no effect without orchestrator: swarm: pulumi config rm {key}" for key in nodes if nodes[key]
+        )
 
 
 def _heap_fits(settings: Settings, hidden: set[str]) -> Iterator[SettingError]:

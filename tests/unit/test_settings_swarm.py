@@ -2,6 +2,7 @@
 
 import pytest
 
+from components.settings.consistency import consistency_warnings
 from components.settings.model import OrchestratorName, Tls
 from components.settings.parsing import parse_settings
 from tests.unit.test_settings import error_lines
@@ -28,6 +29,15 @@ def test_one_machine_is_the_default_and_needs_no_nodes() -> None:
         (),
     )
     assert settings.encrypted_networks, "what is sent between machines is encrypted unless switched off"
+
+
+def test_nodes_without_a_swarm_are_warned_of_with_their_removal() -> None:
+    warnings = list(consistency_warnings(parse_settings({**NODES, "lbNodes": "db-1"})))
+    assert warnings == [
+        f"{key} has no effect without orchestrator: swarm: pulumi config rm {key}"
+        for key in ("primaryNode", "replicaNodes", "lbNodes")
+    ]
+    assert not list(consistency_warnings(parse_settings(SWARM)))
 
 
 def test_a_swarm_with_its_nodes_is_valid() -> None:
