@@ -3,15 +3,21 @@
 import functools
 import http.server
 import threading
+import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+from docker.errors import NotFound
 from docker.models.containers import Container
 
+from offline.dump.__main__ import write
+from offline.dump.sample import Size, sample
+from offline.dump.writer import Style
 from tests.support.commands import execute
+from tests.support.s3 import s3_server
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
 from tests.swarm.lab import Swarm
@@ -96,7 +102,11 @@ class SwarmStack:
             filters = {"name": f"{self.stack.prefix}-"}
             for service in client.services.list(filters=filters):  # type: ignore[no-untyped-call]
                 service.remove()
-        until(lambda: not self._containers(), f"the containers of {self.stack.prefix} to end")
+        until(lambda: not self._containers(running=True), f"the containers of {self.stack.prefix} to end")
+        # Those that a power cut has ended stay on their node.
+        for container in self._containers(running=False):
+            with suppress(NotFound):
+                container.remove(force=True)
         with closing(self.swarm.manager.client()) as client:
             for listed in (client.configs, client.secrets):
                 for each in listed.list(filters=filters):
@@ -108,13 +118,30 @@ class SwarmStack:
                 for volume in client.volumes.list(filters={"name": f"^{self.stack.prefix}-"}):
                     volume.remove(force=True)
 
-    def _containers(self) -> list[str]:
-        found: list[str] = []
+    def _containers(self, *, running: bool) -> list[Container]:
+        """Return the containers of the stack on all nodes, those that do not run, too, unless `running`."""
+        found: list[Container] = []
         for node in self.swarm.nodes:
-            with closing(node.client()) as client:
-                filters = {"name": f"{self.stack.prefix}-"}
-                found += [str(each.name) for each in client.containers.list(True, filters=filters, ignore_removed=True)]
+            filters = {"name": f"{self.stack.prefix}-"}
+            found += node.client().containers.list(not running, filters=filters, ignore_removed=True)
         return found
+
+
+@contextmanager
+def deployed(swarm: Swarm, folder: Path, **settings: object) -> Iterator[SwarmStack]:
+    """Yield a stack with a small dump and its files on S3, which is removed at the end, as all it has on the nodes."""
+    write(folder / "small.sql.gz", sample(Size(rows=2000, tracked=20), Style(owner=None, clean=False)))
+    name = f"swarm-{uuid.uuid4().hex[:6]}"
+    with served(folder, swarm.address) as url, s3_server(swarm.address) as files:
+        places = {"dumpUrl": f"{url}/small.sql.gz", "fileStore": f"s3://dhis2-files?endpoint={files.url}"}
+        stack = SwarmStack(swarm, name, folder / name, **places | settings)
+        try:
+            stack.stack.set_secret(**files.settings)
+            stack.stack.up()
+            yield stack
+        finally:
+            swarm.restore()
+            stack.remove()
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):

@@ -1,20 +1,15 @@
 """The life of a stack on three nodes, from nothing to nothing: steps in their order."""
 
-import uuid
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from offline.dump.__main__ import write
-from offline.dump.sample import Size, sample
-from offline.dump.writer import Style
 from tests.support.load import Load
 from tests.support.project import SIMULATOR
-from tests.support.s3 import s3_server
 from tests.support.waiting import until
 from tests.swarm.lab import Swarm
-from tests.swarm.stacks import SwarmStack, served
+from tests.swarm.stacks import SwarmStack, deployed
 
 pytestmark = [pytest.mark.swarm, pytest.mark.scenario]
 
@@ -25,28 +20,9 @@ RUNNING = {"primary": 1, "replica-1": 1, "cache": 1, "core-1": 1, "lb": 2, "dump
 @pytest.fixture(scope="module")
 def stack(swarm: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmStack]:
     """Deploy one core, load balancers on two nodes, and the databases on two others than the manager."""
-    dumps = tmp_path_factory.mktemp("dumps")
-    write(dumps / "small.sql.gz", sample(Size(rows=2000, tracked=20), Style(owner=None, clean=False)))
-    name = f"swarm-{uuid.uuid4().hex[:6]}"
-    with served(dumps, swarm.address) as url, s3_server(swarm.address) as files:
-        stack = SwarmStack(
-            swarm,
-            name,
-            tmp_path_factory.mktemp("stack") / name,
-            primaryNode="node-2",
-            replicaNodes='["node-3"]',
-            lbNodes='["node-1", "node-3"]',
-            dumpUrl=f"{url}/small.sql.gz",
-            image=OLDER,
-            fileStore=f"s3://dhis2-files?endpoint={files.url}",
-        )
-        try:
-            stack.stack.set_secret(**files.settings)
-            stack.stack.up()
-            yield stack
-        finally:
-            swarm.restore()
-            stack.remove()
+    nodes = {"primaryNode": "node-2", "replicaNodes": '["node-3"]', "lbNodes": '["node-1", "node-3"]'}
+    with deployed(swarm, tmp_path_factory.mktemp("stack"), image=OLDER, **nodes) as stack:
+        yield stack
 
 
 @pytest.fixture
