@@ -18,7 +18,7 @@ from components.orchestrator.container_state import (
 from components.orchestrator.containers import inspect, log_lines, probe, restart, restart_failed
 from components.orchestrator.dump_upload import upload_dump
 from components.orchestrator.engine_info import volume_exists
-from components.orchestrator.readiness import EngineWatcher
+from components.orchestrator.readiness import EngineWatcher, missing
 from components.orchestrator.short_lived import ShortLived, run_short_lived
 from components.orchestrator.watcher import DumpUpload, NotReady, WaitTarget
 
@@ -40,7 +40,7 @@ class DockerWatcher(EngineWatcher):
         if inspected is None and target.condition is Condition.SERVICE_COMPLETED_SUCCESSFULLY:
             return Evaluation(ready=True)  # exited containers were pruned
         if inspected is None:
-            raise NotReady(f"{target.display_name} {_missing(target)}")
+            raise NotReady(f"{target.display_name} {missing(target)}")
         restarts = seen.setdefault("restarts", int(inspected.get("RestartCount") or 0))
         evaluation = evaluate(inspected, target.condition, restarts)
         if evaluation.status in ("starting", "unhealthy") and await self._passes(target.container, inspected):
@@ -52,7 +52,7 @@ class DockerWatcher(EngineWatcher):
         """Return why a container is not ready at this moment, not at Docker's last healthcheck; empty while it is."""
         inspected = await self.run(lambda client: inspect(client, target.container))
         if inspected is None:
-            return _missing(target)
+            return missing(target)
         evaluation = evaluate(inspected, target.condition, int(inspected.get("RestartCount") or 0))
         if evaluation.reason and evaluation.status != "unhealthy":
             return evaluation.reason
@@ -120,7 +120,3 @@ class DockerWatcher(EngineWatcher):
             passed, _ = await self.run(lambda client: probe(client, container, inspected))
             self._probed[container] = (passed, time.monotonic())
         return passed
-
-
-def _missing(target: WaitTarget) -> str:
-    return f"({target.container}) no longer exists; recreate it: pulumi up --refresh"

@@ -130,3 +130,8 @@ class EngineWatcher(Watcher):
             return f"{target.display_name} {reason}"
         shown = "\n".join(f"  | {line[:LONGEST_LINE]}" for line in lines)
         return f"{target.display_name} {reason}\n{shown}\n  Full log: {self.log_command(target)}"
+
+
+def missing(target: WaitTarget) -> str:
+    """Return the reason that a target is not there."""
+    return f"({target.container}) no longer exists; recreate it: pulumi up --refresh"

@@ -48,8 +48,8 @@ class SwarmOrchestrator(Orchestrator):
     placement: Placement = field(kw_only=True)
     watcher: SwarmWatcher = field(kw_only=True)
     most_variables = 1
-    _exports: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     changes_in_place = True
+    _exports: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
 
     @cached_property
     def _key(self) -> pulumi.Output[str]:

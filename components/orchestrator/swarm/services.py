@@ -36,6 +36,12 @@ def inspect_service(client: DockerClient, name: str) -> dict[str, Any] | None:
     return None
 
 
+def replicas_of(service: Mapping[str, Any]) -> int | None:
+    """Return how many tasks a service is to have; None of a global one."""
+    replicated = (service["Spec"].get("Mode") or {}).get("Replicated")
+    return None if replicated is None else int(replicated.get("Replicas") or 0)
+
+
 def tasks_of(client: DockerClient, name: str) -> list[dict[str, Any]]:
     """Return the tasks of a service, those that have ended too; none when there is no service of that name."""
     with suppress(NotFound):

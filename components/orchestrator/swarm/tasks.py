@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from components.orchestrator.container_state import START, Condition, Evaluation
-from components.orchestrator.swarm.services import Hosts, is_alive
+from components.orchestrator.swarm.services import Hosts, is_alive, replicas_of
 
 Task = Mapping[str, Any]
 ENDED_BADLY = ("failed", "rejected", "orphaned")
@@ -55,7 +55,7 @@ def _failure(service: Mapping[str, Any], current: Sequence[Task], hosts: Hosts, 
     update = service.get("UpdateStatus") or {}
     if update.get("State") in GIVEN_UP:
         return f"was not updated: {update.get('Message')}"
-    return f"was scaled to no tasks; start it: {START}" if _replicas(service) == 0 else ""
+    return f"was scaled to no tasks; start it: {START}" if replicas_of(service) == 0 else ""
 
 
 def _progress(service: Mapping[str, Any], current: Sequence[Task], tasks: Sequence[Task], hosts: Hosts) -> Evaluation:
@@ -63,7 +63,7 @@ def _progress(service: Mapping[str, Any], current: Sequence[Task], tasks: Sequen
     wanted = [task for task in current if task.get("DesiredState") in ("running", "ready")]
     waiting = next((task for task in wanted if _state(task) != "running"), None)
     # Of a global service the swarm alone knows how many tasks it has.
-    count = _replicas(service) or max(1, len(wanted))
+    count = replicas_of(service) or max(1, len(wanted))
     running = [task for task in wanted if _state(task) == "running"]
     others = [task for task in tasks if task not in wanted and is_alive(task, hosts)]
     if len(running) >= count and not others:
@@ -71,12 +71,6 @@ def _progress(service: Mapping[str, Any], current: Sequence[Task], tasks: Sequen
     if waiting:
         return Evaluation(status=_status(waiting, hosts))
     return Evaluation(status=f"{len(running)} of {count} tasks run, {len(others)} others have not ended")
-
-
-def _replicas(service: Mapping[str, Any]) -> int | None:
-    """Return how many tasks a service is to have; None of a global one."""
-    replicated = (service["Spec"].get("Mode") or {}).get("Replicated")
-    return None if replicated is None else int(replicated.get("Replicas") or 0)
 
 
 def _evaluate_job(current: Sequence[Task], hosts: Hosts) -> Evaluation:

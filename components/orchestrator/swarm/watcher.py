@@ -17,7 +17,7 @@ from components.orchestrator.commands import read_service_log
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_state import Evaluation, epoch_seconds
 from components.orchestrator.dump_upload import upload_dump
-from components.orchestrator.readiness import POLL_SECONDS, EngineWatcher
+from components.orchestrator.readiness import POLL_SECONDS, EngineWatcher, missing
 from components.orchestrator.short_lived import ShortLived
 from components.orchestrator.swarm.jobs import new_name, run_job, run_short_lived
 from components.orchestrator.swarm.services import (
@@ -26,6 +26,7 @@ from components.orchestrator.swarm.services import (
     hosts_of,
     inspect_service,
     orphaned_tasks,
+    replicas_of,
     running_tasks,
     tasks_of,
     update_service,
@@ -54,8 +55,8 @@ class SwarmWatcher(EngineWatcher):
         """
         service, tasks, hosts = await self.run(lambda client: _inspect(client, target.container))
         if service is None:
-            raise NotReady(f"{target.display_name} {_missing(target)}")
-        # An update that the swarm has paused stays paused, also when the reason is gone: each wait tries once more.
+            raise NotReady(f"{target.display_name} {missing(target)}")
+        # An update that the swarm has paused stays paused, also without the reason: each wait tries once more.
         if "ended" not in seen and (service.get("UpdateStatus") or {}).get("State") == "paused":
             await self.restart(target.container)
             seen["ended"] = {task["ID"] for task in tasks}
@@ -74,7 +75,7 @@ class SwarmWatcher(EngineWatcher):
         """Return why a service is not ready at this moment; empty while it is."""
         service, tasks, hosts = await self.run(lambda client: _inspect(client, target.container))
         if service is None:
-            return _missing(target)
+            return missing(target)
         evaluation = evaluate_service(service, tasks, hosts, target.condition, set())
         return "" if evaluation.ready else evaluation.reason or f"is not ready: {evaluation.status}"
 
@@ -124,8 +125,8 @@ class SwarmWatcher(EngineWatcher):
 
     async def stop(self, container: str, timeout_seconds: int) -> None:
         """Scale a service to no tasks, and return when they have ended."""
-        service = await self.run(lambda client: inspect_service(client, container)) or {}
-        self._replicas[container] = _replicas(service)
+        service = await self.run(lambda client: inspect_service(client, container))
+        self._replicas[container] = (replicas_of(service) if service else None) or 1
         await self.run(lambda client: update_service(client, container, partial(_scale, 0)))
         deadline = time.monotonic() + timeout_seconds + STOP_MARGIN_SECONDS
         while await self.run(lambda client: alive_tasks(client, container)):
@@ -211,18 +212,9 @@ def _secret_paths(service: Mapping[str, Any]) -> set[str]:
     return {secret["File"]["Name"] for secret in container.get("Secrets") or []}
 
 
-def _replicas(service: Mapping[str, Any]) -> int:
-    mode = (service.get("Spec") or {}).get("Mode") or {}
-    return int((mode.get("Replicated") or {}).get("Replicas") or 1)
-
-
 def _scale(replicas: int, spec: dict[str, Any]) -> None:
     spec["Mode"] = {"Replicated": {"Replicas": replicas}}
 
 
 def _force(spec: dict[str, Any]) -> None:
     spec["TaskTemplate"]["ForceUpdate"] = int(spec["TaskTemplate"].get("ForceUpdate") or 0) + 1
-
-
-def _missing(target: WaitTarget) -> str:
-    return f"({target.container}) no longer exists; recreate it: pulumi up --refresh"
