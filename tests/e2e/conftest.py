@@ -1,25 +1,20 @@
 """Fixtures of the end-to-end tier: Docker Engine, the Pulumi CLI, dumps over HTTP."""
 
 import gzip
-import http.server
 import os
 import shutil
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import docker
 import pytest
 
-from offline.dump.__main__ import write
-from offline.dump.sample import Size, sample
-from offline.dump.writer import Style
-from tests.support.dumps import unique
+from tests.support.dumps import unique, write_small
 from tests.support.project import ROOT
 from tests.support.stack import Stack
+from tests.support.web_server import served
 
 # For official images: the dump of a real DHIS2.
 SAMPLE = ROOT / os.environ.get("E2E_DUMP", ".offline/sample-dump.sql.gz")
@@ -58,30 +53,21 @@ def make_stack(docker_client: docker.DockerClient, tmp_path_factory: pytest.Temp
         yield make
 
 
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: the logs of the containers are enough."""
-
-
 @pytest.fixture(scope="session")
 def dumps(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address, as containers reach it, of a web server with good and bad dumps."""
     folder = tmp_path_factory.mktemp("dumps")
     assert SAMPLE.exists(), f"{SAMPLE.name} not found; make it with: make e2e"
     shutil.copy(SAMPLE, folder / "sample.sql.gz")
-    write(folder / "small.sql.gz", sample(Size(rows=2000, tracked=20), Style(owner=None, clean=False)))
+    write_small(folder / "small.sql.gz")
     whole = (folder / "small.sql.gz").read_bytes()
     (folder / "truncated.sql.gz").write_bytes(whole[: len(whole) // 2])
     (folder / "page.sql.gz").write_text("<!DOCTYPE html><html><body>Sign in to continue</body></html>")
     (folder / "zip.sql.gz").write_bytes(b"PK\x03\x04" + whole)
     broken = gzip.decompress(whole).decode().replace("\n-- ", "\nSELECT no_such_function();\n-- ", 1)
     (folder / "broken.sql.gz").write_bytes(gzip.compress(broken.encode()))
-    server = http.server.ThreadingHTTPServer((gateway, 0), partial(_Silent, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://{gateway}:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with served(folder, gateway) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from offline.dump.__main__ import write
-from offline.dump.sample import Size, sample
-from offline.dump.writer import Style
 from tests.e2e.conftest import MakeStack
 from tests.e2e.docker_engine import DockerEngine
+from tests.support.dumps import write_small
 from tests.support.durations import Took
 from tests.support.http import Answer, ask_inside
 from tests.support.project import NGINX, POSTGRES, SIMULATOR, VALKEY
@@ -39,7 +37,7 @@ def engine() -> Iterator[DockerEngine]:
 def stack(engine: DockerEngine, make_stack: MakeStack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """Deploy two cores and a replica on it."""
     dump: Path = tmp_path_factory.mktemp("dump") / "small.sql.gz"
-    write(dump, sample(Size(rows=2000, tracked=20), Style(owner=None, clean=False)))
+    write_small(dump)
     stack = make_stack(cores=2, replicas=1, dumpUrl=dump, dockerHost=engine.host)
     stack.docker = engine.client
     stack.up()

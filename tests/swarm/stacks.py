@@ -1,8 +1,5 @@
 """A stack of the program on a swarm, and what of it runs on which node."""
 
-import functools
-import http.server
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -13,13 +10,12 @@ import httpx
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from offline.dump.__main__ import write
-from offline.dump.sample import Size, sample
-from offline.dump.writer import Style
 from tests.support.commands import execute
+from tests.support.dumps import write_small
 from tests.support.s3 import s3_server
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
+from tests.support.web_server import served
 from tests.swarm.lab import Swarm
 from tests.swarm.node import Node
 
@@ -130,7 +126,7 @@ class SwarmStack:
 @contextmanager
 def deployed(swarm: Swarm, folder: Path, **settings: object) -> Iterator[SwarmStack]:
     """Yield a stack with a small dump and its files on S3, which is removed at the end, as all it has on the nodes."""
-    write(folder / "small.sql.gz", sample(Size(rows=2000, tracked=20), Style(owner=None, clean=False)))
+    write_small(folder / "small.sql.gz")
     name = f"swarm-{uuid.uuid4().hex[:6]}"
     with served(folder, swarm.address) as url, s3_server(swarm.address) as files:
         places = {"dumpUrl": f"{url}/small.sql.gz", "fileStore": f"s3://dhis2-files?endpoint={files.url}"}
@@ -142,19 +138,3 @@ def deployed(swarm: Swarm, folder: Path, **settings: object) -> Iterator[SwarmSt
         finally:
             swarm.restore()
             stack.remove()
-
-
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: the logs of the containers are enough."""
-
-
-@contextmanager
-def served(folder: Path, address: str) -> Iterator[str]:
-    """Yield the URL of a web server with the files of a folder, on an address of this machine."""
-    server = http.server.ThreadingHTTPServer((address, 0), functools.partial(_Silent, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://{address}:{server.server_port}"
-    server.shutdown()
-    thread.join()

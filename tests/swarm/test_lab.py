@@ -1,16 +1,13 @@
 """The harness: a swarm is formed, its nodes fail and come back, and nothing of it is left on the machine."""
 
-import http.server
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,6 +19,7 @@ from docker.types import EndpointSpec, ServiceMode
 from tests.support.commands import execute, shell_output
 from tests.support.project import NGINX, ROOT
 from tests.support.waiting import until
+from tests.support.web_server import served
 from tests.swarm.lab import Swarm
 from tests.swarm.network import Lan
 from tests.swarm.runs import Run
@@ -120,12 +118,9 @@ class TestServiceOnAllNodes:
         self, swarm: Swarm, web: Service, tmp_path: Path
     ) -> None:
         (tmp_path / "page").write_text("from the test")
-        handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-        with http.server.ThreadingHTTPServer((swarm.address, 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            url = f"http://{swarm.address}:{server.server_port}/page"
-            answers = [shell_output(each, f"curl --fail --silent {url}") for each in containers(swarm, str(web.name))]
-            server.shutdown()
+        with served(tmp_path, swarm.address) as url:
+            command = f"curl --fail --silent {url}/page"
+            answers = [shell_output(each, command) for each in containers(swarm, str(web.name))]
         assert answers == ["from the test"] * len(swarm.nodes)
 
 
