@@ -85,7 +85,7 @@ class Run:
     def remove(self) -> None:
         """Kill every process of the run and remove all that it has created; nothing is an error that is not there."""
         there = namespaces.named(f"{self.name}-*")
-        for namespace in there:  # all at once: no node is to notice that another is gone
+        for namespace in there:  # all at once: no node is to notice that another has ended
             namespaces.kill(namespace)
         for namespace in there:
             namespaces.remove(namespace)

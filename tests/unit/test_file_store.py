@@ -75,9 +75,7 @@ def test_the_volume_is_the_default_and_is_not_tried(built: Run) -> None:
 def test_another_file_store_changes_the_cores_and_no_other_part(built: Run, settings: dict[str, str]) -> None:
     before, after = registrations(built(cores=2)), registrations(built(cores=2, **settings))
     changed = {name for kind, name in before if before[kind, name][0] != after[kind, name][0]}
-    assert changed == {"core-1", "core-2"}, (
-        "the volume stays too: its files are to be moved, or the setting is a mistake"
-    )
+    assert changed == {"core-1", "core-2"}, "the volume stays too: its files are to be moved, or the setting is invalid"
 
 
 def test_all_cores_keep_files_in_the_bucket(built: Run) -> None:

@@ -32,7 +32,7 @@ FULL: Json = {
             "readOnly": True,
             "mounts": [
                 {"type": "volume", "source": "v", "target": "/v", "volumeOptions": {"noCopy": True}},
-                {"type": "tmpfs", "target": "/scratch", "tmpfsOptions": {"mode": 0o777, "sizeBytes": 4096}},
+                {"type": "tmpfs", "target": "/volatile", "tmpfsOptions": {"mode": 0o777, "sizeBytes": 4096}},
                 {"type": "bind", "source": "/b", "target": "/b", "readOnly": True},
             ],
             "configs": [{"configId": "c1", "configName": "conf", "fileName": "/etc/conf"}],

@@ -164,7 +164,7 @@ def test_the_request_is_docker_engines() -> None:
     assert container["Hosts"] == ["10.0.0.2 h"]
     assert container["StopGracePeriod"] == 90 * 10**9
     assert container["Healthcheck"]["Interval"] == 60 * 10**9
-    assert {"Type": "tmpfs", "Target": "/scratch", "TmpfsOptions": {"SizeBytes": 4096, "Mode": 0o777}} in container[
+    assert {"Type": "tmpfs", "Target": "/volatile", "TmpfsOptions": {"SizeBytes": 4096, "Mode": 0o777}} in container[
         "Mounts"
     ]
     assert container["Secrets"] == [

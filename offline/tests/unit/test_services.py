@@ -229,4 +229,4 @@ def test_a_container_that_is_there_after_the_grace_period_fails_the_delete() -> 
     with pytest.raises(ProviderError) as raised:
         Service(swarm.connection()).delete(ID, created(swarm))
     assert str(raised.value) == "error on wait for container with ID 'local': context deadline exceeded"
-    assert swarm.service == {}, "the service is gone: the next delete does not find it"
+    assert swarm.service == {}, "the service no longer exists: the next delete does not find it"
