@@ -98,6 +98,15 @@ def test_a_change_replaces_or_updates_as_with_the_real_plugin(key: str, before: 
     assert container_changes({key: before}, {key: after}) == {key: kind}
 
 
+@pytest.mark.parametrize("before", [{}, {"keepers": {"a": "1"}}])
+def test_a_password_is_replaced_with_its_keepers(before: dict[str, Any]) -> None:
+    state = complete(PASSWORD, length=20, special=False, **before)
+    found = changes(
+        diff(SCHEMAS[PASSWORD], state, complete(PASSWORD, length=20, special=False, keepers={"a": "2"}), (), True)
+    )
+    assert [(key.partition(".")[0], kind.rpartition("_")[2]) for key, kind in found.items()] == [("keepers", "REPLACE")]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
