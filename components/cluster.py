@@ -13,6 +13,7 @@ from components.core.core_pool import CorePool, CorePoolArgs
 from components.database.apps import install_apps
 from components.database.database_pair import BackupAccess, DatabasePair, DatabasePairArgs
 from components.database.passwords import AdminPassword, AdminPasswords, EncryptionPassword
+from components.database_roles import DatabaseRoles
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
 from components.file_store.file_store import FileStore
@@ -30,6 +31,7 @@ PASSWORD_LENGTH = 32
 # What cores connect with. Before it is replaced all cores are deleted: an old one could not connect any more, and would
 # answer with errors. Not the encryption password: another one is refused, and the cores run on with the old one.
 OF_CONNECTIONS = ("database", "cache")
+OF_DATABASES = ("database", "replication", "backup-role")
 OTHER_PASSWORD = "not known to the program: it is the dump's own, or was changed in DHIS2"  # noqa: S105 - it is none
 
 
@@ -46,6 +48,7 @@ class ClusterArgs:
     settings: Settings
     release: Release
     dump: DumpSource
+    roles: DatabaseRoles | None = None
 
 
 class Cluster(pulumi.ComponentResource):
@@ -76,7 +79,9 @@ class Cluster(pulumi.ComponentResource):
             settings=settings,
             networks=networks,
             images=images,
+            roles=args.roles,
         )
+        self._context = context
         self.files = FileStore(context, args.release, self)
         encryption, passwords = settings.encryption_password, self._admin_passwords(settings)
         generated = self._password("encryption")  # kept in the state, where the setting replaces it too
@@ -243,13 +248,18 @@ class Cluster(pulumi.ComponentResource):
     def _password(self, use: str) -> pulumi.Output[str]:
         """Return a generated password, letters and digits only: it goes into files of four syntaxes."""
         of_connections = use in OF_CONNECTIONS
+        # A primary that comes back after a promotion refuses the cores and replicas of the new one.
+        keepers = self._context.after_promotions if use in OF_DATABASES else {}
         options = pulumi.ResourceOptions(
             parent=self,
-            delete_before_replace=of_connections,
+            # Where files are objects of their own, the old ones are in use until the cores have the others.
+            delete_before_replace=of_connections and not self._context.orchestrator.changes_in_place,
             # What may fail is tried before the cores are deleted.
             depends_on=self.files.once_tried([]) if of_connections else None,
         )
-        return random.RandomPassword(f"{use}-password", length=PASSWORD_LENGTH, special=False, opts=options).result
+        return random.RandomPassword(
+            f"{use}-password", length=PASSWORD_LENGTH, special=False, keepers=keepers or None, opts=options
+        ).result
 
 
 def is_publicly_trusted(settings: Settings) -> bool:

@@ -9,6 +9,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from components.cluster import Cluster, ClusterArgs
+from components.database_roles import database_roles
 from components.dhis2.dump_source import resolve_dump_source
 from components.dhis2.release import resolve_release
 from components.naming import Naming
@@ -43,12 +44,15 @@ def deploy() -> dict[str, pulumi.Input[object]]:
             check_release(settings, release)
             of_certificate = check_certificate(settings)
             engine, settings = check(settings, naming, release.image)
+            roles = database_roles(settings, naming, engine.swarm) if engine.swarm else None
+            settings = roles.applied(settings) if roles else settings
             dump = resolve_dump_source(release)
             check_disk(settings, naming, dump, engine)
         except (PreflightError, OSError) as error:
             raise pulumi.RunError(str(error)) from None
         of_release = release.warnings(settings.cores, settings.replicas, settings.dhis_conf)
-        for warning in (*engine.warnings, *of_release, *of_certificate, *consistency_warnings(settings)):
+        of_roles = roles.warnings if roles else []
+        for warning in (*engine.warnings, *of_roles, *of_release, *of_certificate, *consistency_warnings(settings)):
             pulumi.log.warn(warning)
         # Shown while it happens, and not repeated among the diagnostics at the end.
         report = partial(pulumi.log.info, ephemeral=True)
@@ -64,6 +68,7 @@ def deploy() -> dict[str, pulumi.Input[object]]:
                 settings=settings,
                 release=release,
                 dump=dump,
+                roles=roles,
             ),
             pulumi.ResourceOptions(providers=providers(settings.docker_host)),
         )

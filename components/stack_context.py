@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import pulumi
 
+from components.database_roles import DatabaseRoles
 from components.naming import Naming
 from components.orchestrator.gates import Gates
 from components.orchestrator.interface import Image, Orchestrator, Service
@@ -32,7 +33,10 @@ class Images(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StackContext:
-    """What every part takes: how the stack's objects are named, what holds them back, and what they are made from."""
+    """What every part takes: how the stack's objects are named, what holds them back, and what they are made from.
+
+    `roles` is there where the databases are on several nodes and may change their roles.
+    """
 
     naming: Naming
     orchestrator: Orchestrator
@@ -40,6 +44,12 @@ class StackContext:
     settings: Settings
     networks: Networks
     images: Images
+    roles: DatabaseRoles | None = None
+
+    @property
+    def after_promotions(self) -> dict[str, str]:
+        """Keepers of what is replaced when a replica is promoted, so that nothing of before works on."""
+        return {"promotions": str(self.roles.promotions)} if self.roles and self.roles.promotions else {}
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from components.database_roles import DatabaseRoles, database_roles
 from components.naming import Naming
 from components.orchestrator.swarm.nodes import Node, SwarmInfo
+from components.orchestrator.swarm.placement import PRIMARY
 from components.settings.errors import set_command
 from components.settings.model import Settings
 
@@ -22,10 +24,10 @@ def swarm_refusals(settings: Settings, naming: Naming, swarm: SwarmInfo, other_m
         yield swarm.refusal
         return
     yield from _name_refusals(naming.of(LONGEST_PART))
+    roles = database_roles(settings, naming, swarm)
+    settings = roles.applied(settings)
     yield from _node_refusals(settings, swarm)
-    before = swarm.pinned.get(naming.of("primary"), settings.primary_node)
-    if before != settings.primary_node:
-        yield f"primaryNode: the database is in a volume of {before}, and does not move to {settings.primary_node}, where the primary would start with another one. Set it again: pulumi config set primaryNode {before}. To leave that database behind: pulumi destroy first"
+    yield from _role_refusals(settings, roles, naming, swarm)
     yield from _memory_refusals(settings, swarm, other_mb)
     takers = [node for node in swarm.nodes if node.takes_tasks]
     if settings.files_place is None and len(takers) > 1:
@@ -56,6 +58,12 @@ def _name_refusals(longest: str) -> Iterator[str]:
         yield f"a service {longest} would have {len(longest)} characters, and a swarm takes {LONGEST_NAME}. Give the stack a shorter name: pulumi stack rename NAME"
     elif not _NAME.fullmatch(longest):
         yield f"a swarm takes no service {longest}, only letters, digits, - and _. Give the stack another name: pulumi stack rename NAME"
+
+
+def _role_refusals(settings: Settings, roles: DatabaseRoles, naming: Naming, swarm: SwarmInfo) -> Iterator[str]:
+    primary, new = swarm.deployed.get(naming.of(PRIMARY)), settings.primary_node
+    if primary is not None and primary.node not in ("", new) and roles.change is None:
+        yield f"primaryNode: the database is in a volume of {primary.node}, and {new} has no replica that could take its place. Set it again: pulumi config set primaryNode {primary.node}. To move it, have a replica on {new} first (replicaNodes), then set primaryNode"
 
 
 def _named(settings: Settings) -> Iterator[tuple[str, str]]:

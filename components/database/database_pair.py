@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 import pulumi_random as random
@@ -18,13 +19,16 @@ from components.database.passwords import (
     check_encryption_password,
     verify_admin_password,
 )
+from components.database.role_change import SCRIPT as ROLE_CHANGE
+from components.database.role_change import HandOver, stop_all
+from components.database_roles import DUMP, DUMP_KEY
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP
 from components.orchestrator.commands import marker_of
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, secret_file
 from components.orchestrator.interface import Endpoint, Service
-from components.orchestrator.watcher import NotReady, Watcher
+from components.orchestrator.watcher import NotReady, WaitTarget, Watcher
 from components.stack_context import StackContext
 from components.templates.rendering import file_names, render
 
@@ -92,7 +96,7 @@ class DatabasePair(pulumi.ComponentResource):
         self.core_replacement = random.RandomId(
             "core-replacement",
             byte_length=4,
-            keepers={"image": context.images.core.id, "dump": dump.key},
+            keepers={"image": context.images.core.id, "dump": dump.key, **context.after_promotions},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
@@ -202,10 +206,32 @@ class DatabasePair(pulumi.ComponentResource):
             secrets=secrets,
             mounts=mounts,
             # What a preview shows when the database is going to be restored again.
-            labels={"dhis2-cluster.dump": dump.name},
+            labels={DUMP: dump.name, **self._role_labels()},
             # After the cores are deleted: none writes to a database that is being replaced.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.core_replacement]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.core_replacement], hooks=self._handed_over()),
         )
+
+    def _role_labels(self) -> dict[str, str]:
+        roles = self._args.context.roles
+        return {DUMP_KEY: self._args.dump.key, **roles.labels} if roles else {}
+
+    def _handed_over(self) -> pulumi.ResourceHookBinding | None:
+        """Return hooks that have a replica give its data over to the primary; None where that keeps its own."""
+        context = self._args.context
+        change = context.roles.change if context.roles else None
+        if change is None:
+            return None
+        deployed = WaitTarget(context.naming.of("primary"), f"the primary database on {change.old_node}")
+        hand_over = HandOver(change=change, primary=deployed, data=DATA, uid=UID)
+        return context.gates.before_create_check("primary", hand_over.done)
+
+    def _places_are_free(self) -> pulumi.Input[Sequence[pulumi.Resource]]:
+        """Return what replicas depend on: the primary, once those have ended whose places others take."""
+        context = self._args.context
+        leaving = context.roles.leaving if context.roles else ()
+        if not leaving:
+            return [self.primary.resource]
+        return context.gates.after(self.primary.resource, partial(stop_all, services=leaving))
 
     def _replica(self, number: int) -> Service:
         name = f"replica-{number}"
@@ -216,7 +242,7 @@ class DatabasePair(pulumi.ComponentResource):
             number,
             environment={"REPLICA_NAME": name, "PRIMARY_HOST": self.primary.endpoint.host},
             secrets={"replication-password": self._args.replication_password},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.primary.resource], hooks=hooks),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._places_are_free(), hooks=hooks),
             backends=[self.primary],
         )
 
@@ -238,7 +264,10 @@ class DatabasePair(pulumi.ComponentResource):
         role, _, _ = part.partition("-")
         memory_mb, endpoint = context.settings.database_memory_mb, Endpoint(f"postgres-{part}", PORT)
         conf = render("database/postgresql.conf.j2", **sizing.postgres(memory_mb))
-        scripts = ((script, render(f"database/{script}")) for script in scripts_of(role))
+        names, command = scripts_of(role), [f"{FILES}/database.sh", role]
+        if context.roles is not None:
+            names, command = [*names, ROLE_CHANGE], [f"{FILES}/{ROLE_CHANGE}", "start", role]
+        scripts = ((script, render(f"database/{script}")) for script in names)
         spec = ContainerSpec(
             name=context.naming.of(part),
             image=context.images.database.id,
@@ -247,7 +276,7 @@ class DatabasePair(pulumi.ComponentResource):
             hostname=part,
             labels={**context.naming.labels(f"postgres-{role}", number), **(labels or {})},
             networks=(NetworkAttachment(network=context.networks.data, aliases=(endpoint.host,)),),
-            entrypoint=("/bin/bash", f"{FILES}/database.sh", role),
+            entrypoint=("/bin/bash", *command),
             environment=environment,
             files=(
                 *(File(path=f"{FILES}/{script}", content=text, executable=True) for script, text in scripts),
@@ -273,4 +302,6 @@ def scripts_of(role: str) -> list[str]:
     if role == "replica":
         return list(REPLICA_SCRIPTS)
     scripts = file_names("database", ".sh", ".awk", ".sql")
-    return [name for name in scripts if name not in (FETCH_SCRIPT, BESIDE, "replica.sh", "standby-checks.sh")]
+    return [
+        name for name in scripts if name not in (FETCH_SCRIPT, BESIDE, ROLE_CHANGE, "replica.sh", "standby-checks.sh")
+    ]

@@ -75,6 +75,8 @@ async def check_encryption_password(
     if not is_kept(marker_of(await watcher.read_file(primary, marker_path))):
         return
     recorded = await _recorded_fingerprint(watcher, primary)
+    if recorded is None and not conf:
+        return  # neither can be read; the primary compares at its start
     if recorded == "" or (recorded and has_fingerprint(password, recorded)):
         return
     raise NotReady(

@@ -309,7 +309,7 @@ class Settings(BaseModel):
     primary_node: Annotated[str | None, BeforeValidator(swarm_validators.node), Unset("none")] = Field(
         default=None,
         alias="primaryNode",
-        description="With `orchestrator: swarm`: node of the primary and its volume, by its host name in docker node ls",
+        description="With `orchestrator: swarm`: node of the primary and its volume, by its host name in docker node ls; another one has to have a replica, which takes over",
         examples=["db-1"],
     )
     replica_nodes: Annotated[

@@ -11,6 +11,7 @@ from docker.models.networks import Network
 from components.backup.backup import DATA as BACKUP_DATA
 from components.database import sizing
 from components.database.database_pair import DATA, UID, scripts_of
+from components.database.role_change import SCRIPT as ROLE_CHANGE
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.templates.rendering import render
 from offline.dump.__main__ import main as generate_dump
@@ -32,12 +33,14 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Databases:
     """A primary and its replicas on an internal network, as components/database describes them.
 
-    `dumps` is the volume of the dump cache, `conf_lines` are appended to postgresql.conf.
+    `dumps` is the volume of the dump cache, `conf_lines` are appended to postgresql.conf. With `roles_change` they
+    start as on a swarm.
     """
 
     containers: Containers
     dumps: str
     conf_lines: str = ""
+    roles_change: bool = False
     network: Network = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +54,8 @@ class Databases:
     def files(self, role: str) -> dict[str, str | bytes]:
         """Return the files of a `primary` or `replica`."""
         texts: dict[str, str | bytes] = {f"{FILES}/{name}": render(f"database/{name}") for name in scripts_of(role)}
+        if self.roles_change:
+            texts[f"{FILES}/{ROLE_CHANGE}"] = render(f"database/{ROLE_CHANGE}")
         return texts | {
             f"{FILES}/postgresql.conf": self.conf(),
             f"{FILES}/pg_hba.conf": render("database/pg_hba.conf"),
@@ -114,9 +119,10 @@ class Databases:
     ) -> Container:
         tmpfs = f"mode=1770,uid={UID},gid={UID}"
         create = self.containers.start if start else self.containers.create
+        command = [f"{FILES}/{ROLE_CHANGE}", "start", role] if self.roles_change else [f"{FILES}/database.sh", role]
         return create(
             POSTGRES,
-            entrypoint=["/bin/bash", f"{FILES}/database.sh", role],
+            entrypoint=["/bin/bash", *command],
             files=files,
             alias=alias,
             network=self.network,

@@ -19,6 +19,8 @@ from tests.support.web_server import served
 from tests.swarm.lab import Swarm
 from tests.swarm.node import Node
 
+PSQL = ("psql", "-X", "-A", "-t", "-q", "-h", "/var/run/postgresql", "-U", "postgres", "-d", "dhis")
+
 
 class SwarmStack:
     """A stack whose engine is the manager of a swarm."""
@@ -62,8 +64,7 @@ class SwarmStack:
 
     def sql(self, statement: str, part: str = "primary") -> str:
         """Return the result of a statement that must succeed in the database of a part."""
-        command = ("psql", "-X", "-A", "-t", "-q", "-h", "/var/run/postgresql", "-U", "postgres", "-d", "dhis")
-        code, output = execute(self.container(part), *command, "-c", statement)
+        code, output = execute(self.container(part), *PSQL, "-c", statement)
         assert code == 0, output
         return output.strip()
 

@@ -8,6 +8,7 @@ import pulumi
 import pytest
 
 from components.database.passwords import has_fingerprint
+from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.watcher import NotReady
 from components.settings import validators
 from tests.support.program import CONTAINER, GENERATED, PREFIX, FakeEngine, FakeWatcher, Recorded, Run
@@ -101,6 +102,12 @@ def test_an_encryption_password_is_accepted_where_nothing_is_lost(
 ) -> None:
     recorded = run(watcher=deployed(line, answer), **{"dumpUrl": "none", "encryptionPassword": OURS, **settings})
     assert encryption_line(recorded) == "encryption.password = our-encryption-$${PASSWORD}"
+
+
+def test_a_swarm_whose_primary_does_not_run_tells_nothing_of_the_encryption_password(run: Run) -> None:
+    files = {CONF: "", MARKER: "accepted_key=none\n"}
+    watcher = FakeWatcher(engine=FakeEngine(files=files, answers=[(NOT_RUNNING, "no running task")]))
+    run(watcher=watcher, dumpUrl="none", encryptionPassword=OURS)  # its next start compares
 
 
 def test_another_dump_that_keep_data_does_not_restore_needs_the_encryption_password_in_use(run: Run) -> None:

@@ -83,6 +83,7 @@ def test_certificates_of_a_load_balancer_are_secrets(built: Run) -> None:
 def test_a_service_has_the_files_of_a_container_and_its_environment(stack: Recorded, part: str) -> None:
     read, executable = UPLOADS[part]
     environment = set() if part == "core-1" else {f"{OURS}/environment"}  # an image's own entrypoint reads no file
+    executable = executable | ({f"{OURS}/role-change.sh"} if part == "replica-1" else set())
     assert files_of(stack, part).keys() == read | executable | environment
     modes = {entry["fileName"]: entry["fileMode"] for entry in container_of(stack, part)["configs"]}
     expected = {path: 0o555 if path in executable else 0o444 for path in modes}

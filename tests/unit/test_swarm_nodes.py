@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from components.orchestrator.swarm.nodes import SwarmInfo, swarm_info
+from components.orchestrator.swarm.nodes import Deployed, SwarmInfo, swarm_info
 from tests.support.swarm import Json, node
 from tests.unit.test_preflight import Engine
 
@@ -116,12 +116,26 @@ def test_published_ports_are_known_with_their_services() -> None:
     assert reported_by(Manager(services=services)).published_ports == {80: "web", 443: "web"}
 
 
-def test_services_that_are_pinned_to_a_node_are_known() -> None:
-    placed = {
-        name: {"Spec": {"Name": name, "TaskTemplate": {"Placement": {"Constraints": constraints}}}}
-        for name, constraints in {"a": ["node.hostname == db-1"], "b": ["node.hostname!=db-1"], "c": None}.items()
+def test_services_are_known_with_their_nodes_volumes_and_labels() -> None:
+    mounts = [{"Type": "volume", "Source": "data"}, {"Type": "tmpfs", "Target": "/tmp"}]  # noqa: S108
+    services = [
+        {
+            "Spec": {
+                "Name": name,
+                "Labels": labels,
+                "TaskTemplate": {"ContainerSpec": {"Mounts": mounts}, "Placement": {"Constraints": constraints}},
+            }
+        }
+        for name, constraints, labels in (
+            ("a", ["node.hostname == db-1"], {"x": 1}),
+            ("b", ["node.hostname!=db-1"], None),
+        )
+    ]
+    assert reported_by(Manager(services=(*services, {"Spec": {"Name": "bare"}}))).deployed == {
+        "a": Deployed(node="db-1", volumes=("data",), labels={"x": "1"}),
+        "b": Deployed(volumes=("data",)),
+        "bare": Deployed(),
     }
-    assert reported_by(Manager(services=tuple(placed.values()))).pinned == {"a": "db-1"}
 
 
 def test_a_node_is_listed_as_the_swarm_sees_it() -> None:

@@ -38,13 +38,6 @@ def test_a_swarm_with_the_nodes_that_are_named_passes() -> None:
     assert refusals(lbNodes="db-1,app-1", cacheNode="app-1") == []
 
 
-def test_the_primary_does_not_leave_the_node_of_its_database() -> None:
-    there = SwarmInfo(own="db-1", nodes=SWARM.nodes, published_ports={}, pinned={NAMING.of("primary"): "db-2"})
-    (refusal,) = swarm_refusals(parse_settings(SETTINGS), NAMING, there, 640)
-    assert "the database is in a volume of db-2" in refusal and "pulumi config set primaryNode db-2" in refusal
-    assert not [*swarm_refusals(parse_settings({**SETTINGS, "primaryNode": "db-2"}), NAMING, there, 640)]
-
-
 def test_a_file_store_on_one_node_is_refused_where_cores_run_on_several() -> None:
     (refusal,) = refusals(fileStore="volume")
     assert "cores run on any of 3" in refusal and "pulumi config set fileStore s3://" in refusal

@@ -1,6 +1,6 @@
 """The nodes of a swarm, as one of its managers reports them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,15 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """A service: the host name of the node it is pinned to (empty where it is not), its volumes, and its labels."""
+
+    node: str = ""
+    volumes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SwarmInfo:
     """What a Docker Engine knows of its swarm, or why that cannot be used (`refusal`). `own` is its host name."""
 
@@ -43,8 +52,8 @@ class SwarmInfo:
     nodes: Sequence[Node] = ()
     published_ports: dict[int, str]
     """The services that publish a port, by it."""
-    pinned: Mapping[str, str] = field(default_factory=dict)
-    """The host names of nodes by the services that are pinned to them."""
+    deployed: Mapping[str, Deployed] = field(default_factory=dict)
+    """The services by their names."""
 
     def find(self, hostname: str) -> Node | None:
         """Return the node of a host name; None where there is none."""
@@ -81,17 +90,20 @@ def swarm_info(client: DockerClient, address: str) -> SwarmInfo:
             for port in (service["Spec"].get("EndpointSpec") or {}).get("Ports") or []
             if port.get("PublishedPort")
         },
-        pinned=dict(_pinned(services)),
+        deployed={str(service["Spec"]["Name"]): _deployed(service["Spec"]) for service in services},
     )
 
 
-def _pinned(services: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    for service in services:
-        placement = (service["Spec"].get("TaskTemplate") or {}).get("Placement") or {}
-        for constraint in placement.get("Constraints") or []:
-            key, _, node = str(constraint).replace(" ", "").partition("==")
-            if key == "node.hostname":
-                yield str(service["Spec"]["Name"]), node
+def _deployed(spec: Mapping[str, Any]) -> Deployed:
+    template = spec.get("TaskTemplate") or {}
+    constraints = (template.get("Placement") or {}).get("Constraints") or []
+    compared = (str(constraint).replace(" ", "").partition("==") for constraint in constraints)
+    mounts = (template.get("ContainerSpec") or {}).get("Mounts") or []
+    return Deployed(
+        node=next((node for key, _, node in compared if key == "node.hostname"), ""),
+        volumes=tuple(str(mount["Source"]) for mount in mounts if mount.get("Type") == "volume"),
+        labels={str(key): str(value) for key, value in (spec.get("Labels") or {}).items()},
+    )
 
 
 def _refused(reason: str) -> SwarmInfo:

@@ -83,7 +83,7 @@ class SwarmOrchestrator(Orchestrator):
 
     def volume(self, part: str, parent: pulumi.Resource, *, kept: bool | None = None) -> pulumi.Output[str]:
         """Return the name of a volume; Docker Engine creates it on each node where a task mounts it."""
-        return pulumi.Output.from_input(self.naming.of(part))
+        return pulumi.Output.from_input(self.naming.of(self.placement.volume_of(part)))
 
     def nfs_volume(self, part: str, export: NfsExport, parent: pulumi.Resource) -> pulumi.Output[str]:
         """Return the name of the volume of an export; Docker Engine creates it on each node where a task mounts it."""
