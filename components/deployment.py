@@ -98,8 +98,11 @@ def _swarm(
         naming=naming,
         mtu=engine.mtu,
         encrypted=settings.encrypted_networks,
+        keep_data=settings.keep_data,
         placement=placement,
         watcher=watcher,
+        docker_host=settings.docker_host,
+        curl_image=settings.load_balancer_image,
     )
 
 

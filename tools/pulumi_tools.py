@@ -25,7 +25,7 @@ from tools.terminal import ToolError, ask, attempt, capture, report
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 SUMS = "https://github.com/pulumi/pulumi/releases/download"  # the digests come from another place than the archive
 CONNECT_SECONDS = 15
-NAMES = ", ".join(fake.name for fake in FAKES if fake.kind == "resource")
+NAMES = ", ".join(fake.name for fake in FAKES if not fake.bundled)
 
 
 def ensure(environment: Mapping[str, str], mode: str) -> None:
@@ -141,10 +141,7 @@ def _missing(pulumi: Path, environment: Mapping[str, str], mode: str) -> list[Fa
     return [
         fake
         for fake in missing
-        if mode == ALWAYS
-        or fake.executable in used
-        or fake.kind == "language"  # comes with the official pulumi
-        or not _install(pulumi, fake, environment)
+        if mode == ALWAYS or fake.executable in used or fake.bundled or not _install(pulumi, fake, environment)
     ]
 
 
@@ -155,7 +152,7 @@ def _is_here(fake: Fake, pulumi: Path, environment: Mapping[str, str]) -> bool:
     beside = pulumi.resolve().parent
     candidates = [
         *([Path(on_path)] if on_path else []),
-        *([beside / fake.executable] if fake.kind == "language" and beside != BIN else []),
+        *([beside / fake.executable] if fake.bundled and beside != BIN else []),
         *([folder / fake.executable] if not folder.with_name(f"{folder.name}.partial").exists() else []),
     ]
     return any(path.exists() and not is_fake(path) for path in candidates)

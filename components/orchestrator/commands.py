@@ -80,14 +80,16 @@ def read_log(client: DockerClient, name: str, *, since_seconds: float, tail: str
         yield from (content for _, content in _frames(response.raw.read))
 
 
-def read_service_log(client: DockerClient, name: str, *, tail: str, timeout_seconds: float) -> Generator[bytes]:
-    """Yield the log of all tasks of a swarm's service in pieces; `tail` is as in `read_log`.
+def read_service_log(
+    client: DockerClient, name: str, *, tail: str, timeout_seconds: float, of: str = "services"
+) -> Generator[bytes]:
+    """Yield the log of all tasks of a swarm's service in pieces, or of one of `tasks`; `tail` is as in `read_log`.
 
     Raises RequestException where a node does not answer in time or Docker Engine refuses; APIError is one, too.
     """
     api = client.api
     options = {"stdout": "1", "stderr": "1", "tail": tail}
-    url = f"{api.base_url}/v{api.api_version}/services/{name}/logs"
+    url = f"{api.base_url}/v{api.api_version}/{of}/{name}/logs"
     with api.get(url, params=options, stream=True, timeout=timeout_seconds) as response:
         raise_for_status(response)
         try:

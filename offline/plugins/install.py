@@ -23,12 +23,16 @@ START = "import sys; sys.path.insert(0, {root!r}); from {module} import main; sy
 
 
 class Fake(NamedTuple):
-    """One fake plugin; `package` is the Python SDK whose version it has, as the real plugin does."""
+    """One fake plugin; `package` is the Python SDK whose version it has, as the real plugin does.
+
+    Of a `bundled` one the real plugin comes with the official CLI, and lies beside it.
+    """
 
     kind: str
     name: str
     package: str
     module: str
+    bundled: bool = False
 
     @property
     def executable(self) -> str:
@@ -37,7 +41,8 @@ class Fake(NamedTuple):
 
 
 FAKES = (
-    Fake("language", "python", "pulumi", "offline.plugins.language_host.host"),
+    Fake("language", "python", "pulumi", "offline.plugins.language_host.host", bundled=True),
+    Fake("resource", "pulumi-python", "pulumi", "offline.plugins.dynamic_provider", bundled=True),
     Fake("resource", "docker", "pulumi-docker", "offline.plugins.docker_provider.provider"),
     Fake("resource", "random", "pulumi-random", "offline.plugins.random_provider.provider"),
 )

@@ -40,7 +40,8 @@ class Engine:
         self.data = folder / "data"
         self._dockerd = dockerd
         self._configuration = {
-            "hosts": [self.host],
+            # The second one is where containers mount it from: /run is the node's own (node.sh).
+            "hosts": [self.host, "unix:///run/docker.sock"],
             "data-root": str(self.data),
             "exec-root": "/run/docker",
             "pidfile": "/run/docker.pid",

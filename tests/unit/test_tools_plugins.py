@@ -13,7 +13,7 @@ from tools.choices import ALWAYS, AUTO, NEVER
 from tools.terminal import ToolError
 
 DOCKER = next(fake for fake in FAKES if fake.name == "docker")
-LANGUAGE = next(fake for fake in FAKES if fake.kind == "language")
+BUNDLED = {fake.executable for fake in FAKES if fake.bundled}
 EXECUTABLES = {fake.executable for fake in FAKES}
 
 
@@ -104,11 +104,16 @@ def test_a_download_that_was_interrupted_is_no_plugin(checkout: Checkout) -> Non
     assert not mark.exists(), "beside it the fake plugin would not be used"
 
 
-def test_a_real_language_host_on_path_or_beside_an_official_pulumi_is_used(checkout: Checkout, tmp_path: Path) -> None:
-    beside = checkout.put(tmp_path / "official" / "pulumi", "#!/bin/sh\necho v3\n").parent
-    checkout.put(beside / LANGUAGE.executable)
-    checkout.ensure(ALWAYS, PATH=str(beside))
-    assert checkout.fakes(checkout.home) == EXECUTABLES - {LANGUAGE.executable}
+def test_the_plugins_beside_an_official_pulumi_are_used(checkout: Checkout, tmp_path: Path) -> None:
+    beside = checkout.put(tmp_path / ".tools" / "pulumi" / "pulumi", "#!/bin/sh\necho v3\n").parent
+    for name in BUNDLED:
+        checkout.put(beside / name)
+    checkout.put(beside / DOCKER.executable)
+    checkout.bin.joinpath("pulumi").unlink()
+    checkout.bin.joinpath("pulumi").symlink_to(beside / "pulumi")
+    checkout.ensure(ALWAYS)
+    assert {"pulumi-language-python", "pulumi-resource-pulumi-python"} == BUNDLED
+    assert checkout.fakes(checkout.home) == EXECUTABLES - BUNDLED, "the Pulumi CLI looks for no others there"
 
 
 def test_with_all_plugins_on_path_nothing_is_installed(checkout: Checkout, tmp_path: Path) -> None:
@@ -126,13 +131,13 @@ def reached(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
         return True
 
     monkeypatch.setattr(pulumi_tools, "_install", plugin_install)
-    monkeypatch.setattr(pulumi_tools, "_download", lambda: checkout.put(checkout.bin / LANGUAGE.executable))
+    monkeypatch.setattr(pulumi_tools, "_download", lambda: None)
 
 
 def test_official_plugins_win_where_they_can_be_had(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     reached(checkout, monkeypatch)
     checkout.ensure(AUTO)
-    assert checkout.fakes(checkout.home) == {LANGUAGE.executable}, "only what no download brings is a fake"
+    assert checkout.fakes(checkout.home) == BUNDLED, "only what no download brings is a fake"
 
 
 def test_fake_plugins_in_use_are_not_looked_up_again_until_never_asks_for_official_ones(
@@ -142,7 +147,8 @@ def test_fake_plugins_in_use_are_not_looked_up_again_until_never_asks_for_offici
     reached(checkout, monkeypatch)
     checkout.ensure(AUTO)
     assert checkout.fakes(checkout.home) == EXECUTABLES, "a request each time would cost what they save"
-    checkout.put(tmp_path / "person-bin" / LANGUAGE.executable)
+    for name in BUNDLED:
+        checkout.put(tmp_path / "person-bin" / name)
     checkout.ensure(NEVER, PATH=f"{tmp_path / 'person-bin'}:{checkout.bin}")
     assert checkout.fakes(checkout.home) == set(), "OFFLINE=never removes them"
     assert (plugin_folder(checkout.home, DOCKER) / DOCKER.executable).read_text() == "real"
@@ -151,6 +157,6 @@ def test_fake_plugins_in_use_are_not_looked_up_again_until_never_asks_for_offici
 def test_never_names_the_plugins_that_cannot_be_had(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi_tools, "_download", lambda: None)
     install(checkout.home, FAKES)
-    with pytest.raises(ToolError, match="pulumi-language-python, pulumi-resource-docker, pulumi-resource-random"):
+    with pytest.raises(ToolError, match=", ".join(fake.executable for fake in FAKES)):
         checkout.ensure(NEVER)
     assert checkout.fakes(checkout.home) == set()

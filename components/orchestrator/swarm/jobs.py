@@ -26,7 +26,7 @@ LONGEST_NAME = 63  # of a service
 POLL_SECONDS = 0.2
 JOB_SECONDS = 900
 LOG_SECONDS = 30
-_ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
+ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 
 
 def run_job(
@@ -132,7 +132,7 @@ def _result(client: DockerClient, job: str, name: str, seconds: int) -> tuple[in
     while time.monotonic() < deadline:
         tasks = client.api.tasks({"service": job})
         status = (tasks[0].get("Status") or {}) if tasks else {}
-        if status.get("State") in _ENDED:
+        if status.get("State") in ENDED:
             code = int((status.get("ContainerStatus") or {}).get("ExitCode") or 0)
             if status["State"] != "complete" and not code:
                 return NOT_RUNNING, str(status.get("Err") or status["State"])

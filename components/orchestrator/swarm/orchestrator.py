@@ -24,6 +24,7 @@ from components.orchestrator.nfs import nfs_options, nfs_volume_name
 from components.orchestrator.swarm import files
 from components.orchestrator.swarm.placement import Placement
 from components.orchestrator.swarm.services import BESIDE, ENVIRONMENT, SERVICE_NAME, in_environment
+from components.orchestrator.swarm.volumes import NodeVolumes
 from components.orchestrator.swarm.watcher import SwarmWatcher
 from components.orchestrator.watcher import WaitTarget
 from components.settings.file_store import NfsExport
@@ -39,14 +40,20 @@ LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 
 @dataclass
 class SwarmOrchestrator(Orchestrator):
-    """Registers services of a swarm. `encrypted` networks use IPsec between nodes."""
+    """Registers services of a swarm. `encrypted` networks use IPsec between nodes.
+
+    `curl_image` is the reference of an image of the stack with curl, which is registered before any volume.
+    """
 
     cluster: pulumi.Resource
     naming: Naming = field(kw_only=True)
     mtu: int = field(kw_only=True)
     encrypted: bool = field(kw_only=True)
+    keep_data: bool = field(kw_only=True)
     placement: Placement = field(kw_only=True)
     watcher: SwarmWatcher = field(kw_only=True)
+    docker_host: str | None = field(kw_only=True)
+    curl_image: str = field(kw_only=True)
     most_variables = 1
     changes_in_place = True
     _exports: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
@@ -57,11 +64,17 @@ class SwarmOrchestrator(Orchestrator):
         options = pulumi.ResourceOptions(parent=self.cluster)
         return random.RandomPassword("file-names", length=32, special=False, opts=options).result
 
+    @cached_property
+    def _volumes(self) -> NodeVolumes:
+        return NodeVolumes(self.cluster, self.docker_host, self.curl_image)
+
     def image(self, name: str, reference: str, parent: pulumi.Resource) -> Image:
         """Register an image, used by its digest: each node pulls it. One that was loaded has only an id."""
         options = pulumi.ResourceOptions(parent=parent)
         resource = docker.RemoteImage(name, name=reference, keep_locally=True, opts=options)
         digest = pulumi.Output.all(resource.repo_digest, resource.image_id).apply(lambda values: values[0] or values[1])
+        if reference == self.curl_image:
+            self._volumes.image = digest
         return Image(resource=resource, id=digest)
 
     def network(self, part: str, parent: pulumi.Resource, *, internal: bool) -> pulumi.Output[str]:
@@ -82,14 +95,20 @@ class SwarmOrchestrator(Orchestrator):
         ).id
 
     def volume(self, part: str, parent: pulumi.Resource, *, kept: bool | None = None) -> pulumi.Output[str]:
-        """Return the name of a volume; Docker Engine creates it on each node where a task mounts it."""
-        return pulumi.Output.from_input(self.naming.of(self.placement.volume_of(part)))
+        """Register the volume of a part and return its name; `kept` ones outlive the stack, by default with keepData.
+
+        Docker Engine creates it on each node where a task mounts it. Databases on different nodes have one of the same
+        name, which is one resource: it is removed from the nodes when no part has it any more.
+        """
+        kept = self.keep_data if kept is None else kept
+        named_after = self.placement.volume_of(part)
+        return self._volumes.register(named_after, self.naming.of(named_after), parent, kept=kept)
 
     def nfs_volume(self, part: str, export: NfsExport, parent: pulumi.Resource) -> pulumi.Output[str]:
-        """Return the name of the volume of an export; Docker Engine creates it on each node where a task mounts it."""
+        """Register the volume of an export and return its name; what is exported stays when it is deleted."""
         name = nfs_volume_name(part, export, self.naming)
         self._exports[name] = nfs_options(export)
-        return pulumi.Output.from_input(name)
+        return self._volumes.register(name.removeprefix(self.naming.of("")), name, parent)
 
     def dump_cache_volume(self, parent: pulumi.Resource) -> pulumi.Output[str]:
         """Return the name of the dump cache on the primary's node."""
@@ -157,7 +176,7 @@ class SwarmOrchestrator(Orchestrator):
                     read_only=(bool(spec.entrypoint) and not spec.own_disk) or None,
                     configs=files.configs(part, spec, self._key, of_files) or None,
                     secrets=files.secrets(part, spec, self._key, of_files) or None,
-                    mounts=self._mounts(spec),
+                    mounts=self._mounts(part, spec, opts.parent or self.cluster),
                     healthcheck=_healthcheck(spec) if spec.healthcheck else None,
                     stop_signal=spec.stop_signal,
                     stop_grace_period=short_duration(spec.stop_timeout_seconds + GRACE_SECONDS),
@@ -215,7 +234,9 @@ class SwarmOrchestrator(Orchestrator):
         """Return the labels of the containers; with one that changes, all tasks would restart."""
         return {**self.naming.object_labels(), SERVICE_NAME: spec.name}
 
-    def _mounts(self, spec: ContainerSpec) -> list[docker.ServiceTaskSpecContainerSpecMountArgs]:
+    def _mounts(
+        self, part: str, spec: ContainerSpec, parent: pulumi.Resource
+    ) -> list[docker.ServiceTaskSpecContainerSpecMountArgs]:
         volumes = [
             docker.ServiceTaskSpecContainerSpecMountArgs(
                 type="volume",
@@ -233,7 +254,7 @@ class SwarmOrchestrator(Orchestrator):
             volumes.append(
                 docker.ServiceTaskSpecContainerSpecMountArgs(
                     type="volume",
-                    source=f"{spec.name}-run",
+                    source=self._volumes.register(f"{part}-run", f"{spec.name}-run", parent),
                     target=shared,
                     volume_options=docker.ServiceTaskSpecContainerSpecMountVolumeOptionsArgs(
                         driver_name="local",

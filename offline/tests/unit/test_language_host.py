@@ -82,7 +82,7 @@ def test_without_a_virtual_environment_the_python_on_path_runs_the_program(
 
 def test_the_required_plugins_are_those_that_are_installed(tmp_path: Path) -> None:
     required = {plugin.name: plugin.version for plugin in interpreter.required_plugins(sys.executable)}
-    installed = {fake.name: install.plugin_folder(tmp_path, fake).name for fake in FAKES if fake.kind == "resource"}
+    installed = {fake.name: install.plugin_folder(tmp_path, fake).name for fake in FAKES if not fake.bundled}
     assert installed == {name: f"resource-{name}-{version}" for name, version in required.items()}, (
         "the Pulumi CLI looks for exactly this version"
     )
