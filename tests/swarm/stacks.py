@@ -10,6 +10,7 @@ import httpx
 from docker.errors import NotFound
 from docker.models.containers import Container
 
+from components.naming import DUMP_CACHE_VOLUME
 from tests.support.commands import execute
 from tests.support.dumps import write_small
 from tests.support.s3 import s3_server
@@ -37,6 +38,7 @@ class SwarmStack:
         }
         texts = {key: value if isinstance(value, dict) else str(value) for key, value in (common | settings).items()}
         self.stack = Stack(name, folder, swarm.manager.client(), texts)
+        self._others = self.volumes()
 
     def services(self) -> dict[str, int]:
         """Return how many tasks run of each service, by its part."""
@@ -80,15 +82,23 @@ class SwarmStack:
             assert response.status_code == httpx.codes.OK, response.text
             return httpx.Cookies(dict(client.cookies))
 
-    def leftovers(self) -> list[str]:
-        """Return the names of what is left of the stack on all nodes, volumes aside."""
-        found: list[Any] = []
+    def volumes(self) -> set[tuple[str, str]]:
+        """Return node and name of all volumes, those without a name of their own, too, but not the dump cache."""
+        found = set()
         for node in self.swarm.nodes:
             with closing(node.client()) as client:
-                filters = {"name": f"{self.stack.prefix}-"}
+                found |= {(node.hostname, str(volume.name)) for volume in client.volumes.list()}
+        return {(node, name) for node, name in found if name != DUMP_CACHE_VOLUME}
+
+    def leftovers(self) -> list[str]:
+        """Return what there is of the stack on all nodes, and every volume that has been created since its begin."""
+        found: list[Any] = [f"{name.removeprefix(f'{self.stack.prefix}-')} on {node}" for node, name in self._new()]
+        filters = {"name": f"{self.stack.prefix}-"}
+        for node in self.swarm.nodes:
+            with closing(node.client()) as client:
                 found += [each.name for each in client.containers.list(True, filters=filters, ignore_removed=True)]
+                found += [each.name for each in client.networks.list(filters=filters)]
         with closing(self.swarm.manager.client()) as client:
-            found += [each.name for each in client.networks.list(filters=filters)]
             for listed in (client.services, client.configs, client.secrets):
                 found += [each.name for each in listed.list(filters=filters)]
         return found
@@ -114,6 +124,9 @@ class SwarmStack:
             with closing(node.client()) as client:
                 for volume in client.volumes.list(filters={"name": f"^{self.stack.prefix}-"}):
                     volume.remove(force=True)
+
+    def _new(self) -> list[tuple[str, str]]:
+        return sorted(self.volumes() - self._others)
 
     def _containers(self, *, running: bool) -> list[Container]:
         """Return the containers of the stack on all nodes, those that do not run, too, unless `running`."""

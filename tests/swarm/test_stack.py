@@ -109,6 +109,22 @@ def test_a_node_that_is_not_there_is_named_with_those_that_are(stack: SwarmStack
     stack.stack.set(primaryNode="node-2")
 
 
-def test_destroy_leaves_nothing_but_volumes_on_any_node(stack: SwarmStack) -> None:
+def test_with_keep_data_the_volumes_with_data_stay_and_are_used_again(stack: SwarmStack) -> None:
+    stack.stack.set(keepData="true", backupSchedule="off")
+    stack.stack.up()
     stack.stack.destroy()
-    until(lambda: not stack.leftovers(), "the containers of the stack to be removed")
+    kept = {"primary-data on node-2", "replica-1-data on node-3"}
+    until(
+        lambda: {name for name in stack.leftovers() if not name.startswith("cache-data on node-")} == kept,
+        f"nothing to be left but {kept} and the volume of the cache",
+    )
+    stack.stack.up()
+    assert stack.sql("SELECT count(*) FROM swarm_rows") == "1"
+    until(lambda: stack.sql("SELECT count(*) FROM swarm_rows", "replica-1") == "1", "the replica to have the row")
+
+
+def test_destroy_leaves_nothing_on_any_node(stack: SwarmStack) -> None:
+    stack.stack.set(keepData="false")
+    stack.stack.up()
+    stack.stack.destroy()
+    until(lambda: not stack.leftovers(), f"nothing to be left of {stack.stack.prefix}")

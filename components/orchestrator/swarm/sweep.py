@@ -88,7 +88,7 @@ def _when_ended(client: DockerClient, service: str) -> tuple[Sequence[Json], Map
 
 
 def _result(client: DockerClient, nodes: Sequence[Json], tasks: Mapping[str, Json]) -> Sweep:
-    refused, not_asked = {}, {}
+    refused, not_asked = dict[str, str](), dict[str, str]()
     for node in nodes:
         hostname, task = str(node["Description"]["Hostname"]), tasks.get(node["ID"])
         if task is None or not _has_ended(task):
