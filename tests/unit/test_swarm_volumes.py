@@ -7,6 +7,7 @@ import pickle
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -285,7 +286,7 @@ def removed(monkeypatch: pytest.MonkeyPatch, result: Sweep | Exception) -> Calla
             raise result
         return copy.deepcopy(result)
 
-    monkeypatch.setattr(volumes, "connect", lambda host: host)
+    monkeypatch.setattr(volumes, "connect", lambda _: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(volumes, "remove_volume", remove)
     return lambda: removal("v", "image", "ssh://a@b")
 

@@ -25,8 +25,6 @@ SWEEP_SECONDS = 900  # with the pull of the image
 POLL_SECONDS = 0.5
 MEMORY_MB = 64
 REFUSED = 3  # exit code of remove-volume.sh
-
-
 Json = Mapping[str, Any]
 
 

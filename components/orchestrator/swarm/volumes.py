@@ -6,6 +6,7 @@ finds its class by module and name, which are in the states of stacks. Neither c
 """
 
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -57,8 +58,8 @@ def removal(volume: str, image: str, docker_host: str | None) -> str:
     Raises VolumeRemainsError where a Docker Engine refuses, and where no manager answers.
     """
     try:
-        client = connect(docker_host)
-        swept = remove_volume(client, volume, image)
+        with closing(connect(docker_host)) as client:
+            swept = remove_volume(client, volume, image)
     except APIError as error:
         raise VolumeRemainsError(f"volume {volume} was not removed: {error.explanation}") from None
     except UNREACHABLE as error:
