@@ -113,7 +113,7 @@ def test_with_keep_data_the_volumes_with_data_stay_and_are_used_again(stack: Swa
     stack.stack.set(keepData="true", backupSchedule="off")
     stack.stack.up()
     stack.stack.destroy()
-    kept = {"primary-data on node-2", "replica-1-data on node-3"}
+    kept = {"database-data on node-2", "database-data on node-3"}
     until(
         lambda: {name for name in stack.leftovers() if not name.startswith("cache-data on node-")} == kept,
         f"nothing to be left but {kept} and the volume of the cache",

@@ -49,14 +49,24 @@ def test_every_volume_that_a_service_mounts_is_removed_with_the_stack_but_the_du
 
 def test_with_keep_data_the_same_volumes_stay_as_on_one_machine(built: Run) -> None:
     kept = {name for name, stays in registered(built(**EVERYTHING, keepData="true")).items() if stays}
-    on_one = {item.name for item in built(cores=2, backupSchedule="manual", keepData="true").of(VOLUME)}
-    retained = {
-        item.name
-        for item in built(cores=2, backupSchedule="manual", keepData="true").of(VOLUME)
-        if item.request.retainOnDelete
-    }
-    assert kept == retained - {"dumps"} and {"primary-data", "replica-1-data", "files", "cache-data"} <= kept
-    assert on_one - retained == {"backup-tools"}, "it is made again"
+    on_one = built(cores=2, backupSchedule="manual", keepData="true").of(VOLUME)
+    retained = {item.name for item in on_one if item.request.retainOnDelete}
+    databases = {"primary-data", "replica-1-data"}
+    assert retained == kept - {"database-data"} | databases | {"dumps"} and {"files", "cache-data"} <= kept
+    assert {item.name for item in on_one} - retained == {"backup-tools"}, "it is made again"
+
+
+def test_databases_of_several_nodes_have_one_resource_so_that_a_removed_replica_leaves_the_primary_its_own(
+    built: Run,
+) -> None:
+    of_replicas = {**ON_SWARM, "replicas": 2, "replicaNodes": "db-2,db-2"}
+    for settings, expected in (
+        ({**ON_SWARM, "replicas": 0, "replicaNodes": ""}, {"database-data"}),
+        (ON_SWARM, {"database-data"}),
+        (of_replicas, {"database-data", "database-2-data"}),
+    ):
+        found = registered(built(**settings))
+        assert {name for name in found if name.endswith("-data") and name != "cache-data"} == expected
 
 
 def test_services_are_deleted_before_the_volumes_they_mount(built: Run) -> None:

@@ -7,7 +7,7 @@ finds its class by module and name, which are in the states of stacks. Neither c
 
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -100,6 +100,7 @@ class NodeVolumes:
     cluster: pulumi.Resource
     docker_host: str | None
     image: pulumi.Input[str]
+    _registered: dict[str, pulumi.Output[str]] = field(default_factory=dict, init=False)
 
     @cached_property
     def _provider(self) -> pulumi.ProviderResource:
@@ -107,6 +108,8 @@ class NodeVolumes:
         return pulumi.ProviderResource(PACKAGE, "node-volumes", {}, pulumi.ResourceOptions(parent=self.cluster))
 
     def register(self, part: str, name: str, parent: pulumi.Resource, *, kept: bool = False) -> pulumi.Output[str]:
-        """Register a volume and return its name; `kept` ones outlive the stack."""
-        options = pulumi.ResourceOptions(parent=parent, provider=self._provider, retain_on_delete=kept)
-        return NodeVolume(part, name, self.docker_host, self.image, options).name
+        """Register a volume, once for all parts with one of this name, and return it; `kept` ones outlive the stack."""
+        if name not in self._registered:
+            options = pulumi.ResourceOptions(parent=parent, provider=self._provider, retain_on_delete=kept)
+            self._registered[name] = NodeVolume(part, name, self.docker_host, self.image, options).name
+        return self._registered[name]
