@@ -4,10 +4,17 @@ import argparse
 import sys
 from types import ModuleType
 
-from bench import memory, noop, proxy, restore, scale
+from bench import memory, noop, proxy, restore, scale, swarm
 from bench.engine import BenchError
 
-BENCHES: dict[str, ModuleType] = {"restore": restore, "noop": noop, "scale": scale, "proxy": proxy, "memory": memory}
+BENCHES: dict[str, ModuleType] = {
+    "restore": restore,
+    "noop": noop,
+    "scale": scale,
+    "proxy": proxy,
+    "memory": memory,
+    "swarm": swarm,
+}
 REPETITIONS = 3
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _WIDTH = 12
 _SECONDS_OF = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_WRK_MEDIAN = re.compile(r"^\s+50%\s+([0-9.]+)(us|ms|s|m|h)$", re.MULTILINE)
+_WRK_MEDIAN = re.compile(r"^\s+50%\s+([0-9.]+)(us|ms|s|m|h) *$", re.MULTILINE)  # `s` is followed by a space
 _WRK_RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 _WRK_REFUSED = re.compile(r"^\s+(Socket errors|Non-2xx or 3xx responses): .*[1-9].*$", re.MULTILINE)
 

@@ -13,6 +13,7 @@ PLACES = ("components", "__main__.py", "cli", "tools", "offline", "bench", "test
 ORCHESTRATOR = "only components/orchestrator knows what runs the containers, so another orchestrator can be added there"
 PART = "components/cluster.py wires the parts; a part is added or changed in its own package"
 TIER = "what tests and measurements share is in tests/support, so that each tier can be run and changed alone"
+LAB = "the tests and the measurement of stacks on a swarm share its nodes"
 ALONE = "the program is deployed from components/ and __main__.py alone"
 MEASURED = ("bench", "tests", "offline.tests")
 # The allowed importers of each package, beside itself; of a package without a wall there are no rules.
@@ -45,6 +46,8 @@ WALLS = {
     "tests.container": Wall((), TIER),
     "tests.e2e": Wall((), TIER),
     "tests.swarm": Wall((), TIER),
+    "tests.swarm.lab": Wall(("tests.swarm", "bench"), LAB),
+    "tests.swarm.stacks": Wall(("tests.swarm", "bench"), LAB),
 }
 # Packages that import no others of the program than these.
 LAYERS: dict[str, tuple[str, ...]] = {
