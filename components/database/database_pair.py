@@ -286,7 +286,7 @@ class DatabasePair(pulumi.ComponentResource):
             ),
             mounts=(Mount(volume=context.orchestrator.volume(f"{part}-data", self), path=DATA), *mounts),
             tmpfs={RUN: 16, "/tmp": 64},  # noqa: S108
-            socket_folder=RUN,
+            shared_folder=RUN,
             shared_memory_mb=sizing.shared_memory_mb(memory_mb),
             healthcheck=("/bin/sh", f"{FILES}/health.sh", role),
             start_period_seconds=600,

@@ -14,7 +14,7 @@ from requests.exceptions import HTTPError, RequestException
 from urllib3.exceptions import HTTPError as StreamError
 
 NOT_RUNNING = -1
-STDOUT = 1  # the number of a stream
+STDOUT, STDERR = 1, 2  # the numbers of streams
 Frame = tuple[int, bytes]  # stream and content
 _FRAME_HEADER = struct.Struct(">BxxxL")  # stream, size in bytes: Docker Engine API, "Stream format" of attach
 
@@ -68,16 +68,22 @@ def write_file(client: DockerClient, name: str, path: str, content: str | bytes,
 def read_log(client: DockerClient, name: str, *, since_seconds: float, tail: str, follow: bool) -> Generator[bytes]:
     """Yield the log of a container in pieces, each line behind Docker's timestamp, from a time in epoch seconds on.
 
-    `tail` is a number of lines or `all`. With `follow` it ends when the container exits. Not with the SDK's logs: over
-    ssh that one never closes the response, which keeps a session of the connection.
+    `tail` is a number of lines or `all`. With `follow` it ends when the container exits.
     """
-    api = client.api
-    options: dict[str, str | float] = {"stdout": 1, "stderr": 1, "timestamps": 1}
-    options |= {"follow": int(follow), "since": since_seconds, "tail": tail}
-    url = f"{api.base_url}/v{api.api_version}/containers/{name}/logs"
-    with api.get(url, params=options, stream=True, timeout=None) as response:
-        raise_for_status(response)
-        yield from (content for _, content in _frames(response.raw.read))
+    options: dict[str, str | float] = {"follow": int(follow), "since": since_seconds, "tail": tail, "timestamps": 1}
+    yield from (content for _, content in _log_frames(client, f"containers/{name}", options, None))
+
+
+def read_task_log(
+    client: DockerClient, task: str, *, since_seconds: float, tail: str, follow: bool, timeout_seconds: float
+) -> Generator[bytes]:
+    """Yield the log of a swarm's task as `read_log` does. Raises RequestException where its node does not answer.
+
+    A log that is followed may be silent for as long as it likes.
+    """
+    options: dict[str, str | float] = {"follow": int(follow), "since": since_seconds, "tail": tail, "timestamps": 1}
+    seconds = None if follow else timeout_seconds
+    yield from (content for _, content in _log_frames(client, f"tasks/{task}", options, seconds))
 
 
 def read_service_log(
@@ -87,13 +93,31 @@ def read_service_log(
 
     Raises RequestException where a node does not answer in time or Docker Engine refuses; APIError is one, too.
     """
+    frames = read_service_frames(client, name, tail=tail, timeout_seconds=timeout_seconds, of=of)
+    yield from (content for _, content in frames)
+
+
+def read_service_frames(
+    client: DockerClient, name: str, *, tail: str, timeout_seconds: float, of: str = "services"
+) -> Generator[Frame]:
+    """Yield what `read_service_log` does, with the stream of each piece."""
+    yield from _log_frames(client, f"{of}/{name}", {"tail": tail}, timeout_seconds)
+
+
+def _log_frames(
+    client: DockerClient, logged: str, options: dict[str, str | float], timeout_seconds: float | None
+) -> Generator[Frame]:
+    """Yield the log of what is at a path of Docker Engine's API.
+
+    Not with the SDK's logs: over ssh that one never closes the response, which keeps a session of the connection.
+    """
     api = client.api
-    options = {"stdout": "1", "stderr": "1", "tail": tail}
-    url = f"{api.base_url}/v{api.api_version}/{of}/{name}/logs"
-    with api.get(url, params=options, stream=True, timeout=timeout_seconds) as response:
+    params = {"stdout": 1, "stderr": 1, **options}
+    url = f"{api.base_url}/v{api.api_version}/{logged}/logs"
+    with api.get(url, params=params, stream=True, timeout=timeout_seconds) as response:
         raise_for_status(response)
         try:
-            yield from (content for _, content in _frames(response.raw.read))
+            yield from _frames(response.raw.read)
         except StreamError as error:  # requests itself reads with its own errors only
             raise RequestException(str(error)) from error
 

@@ -62,9 +62,9 @@ class ContainerSpec:
 
     `uid` is user and group. `healthcheck` is a command without a shell around it; its failures within
     `start_period_seconds` after a start do not count. `tmpfs` has the MB of each path, writable for the user; with
-    `own_disk` it also writes to its root file system, which is lost with it. `socket_folder` is the path of `tmpfs`
-    with the sockets that commands in the container connect to. `beside` is the text of a script through which a
-    command is run that cannot run in the container itself, but in one beside it with the same files and volumes.
+    `own_disk` it also writes to its root file system, which is lost with it. `shared_folder` is the path of `tmpfs`
+    that a command needs too, where it cannot run in the container itself, but in one beside it with the same files and
+    volumes: it has sockets to connect to, or what is known. `beside` is the text of a script that runs such a command.
     `stop_timeout_seconds` lies between the stop signal and SIGKILL. A `one_shot` container runs once and exits; it has
     no healthcheck.
     """
@@ -84,7 +84,7 @@ class ContainerSpec:
     mounts: tuple[Mount, ...] = ()
     tmpfs: Mapping[str, int] = field(default_factory=dict)
     own_disk: bool = False
-    socket_folder: str = ""
+    shared_folder: str = ""
     beside: str = ""
     ports: tuple[PublishedPort, ...] = ()
     shared_memory_mb: int = 64

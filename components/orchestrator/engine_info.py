@@ -134,6 +134,14 @@ def tag_on_host(client: DockerClient, image: str) -> str:
     return ""
 
 
+def image_report(client: DockerClient, image: str) -> dict[str, Any]:
+    """Return what a Docker Engine reports of an image; nothing where it does not have it."""
+    with suppress(NotFound):
+        report: dict[str, Any] = client.api.inspect_image(image)  # type: ignore[no-untyped-call]
+        return report
+    return {}
+
+
 def unavailable_images(client: DockerClient, images: Iterable[str], architecture: str = "") -> dict[str, str]:
     """Return the images that are not on the Docker host and cannot be pulled, each with a short reason.
 

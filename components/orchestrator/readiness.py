@@ -42,10 +42,6 @@ class EngineWatcher(Watcher):
     async def log(self, target: WaitTarget, count: int) -> list[str]:
         """Return the last lines of a target's log without blank ones."""
 
-    @abstractmethod
-    def log_command(self, target: WaitTarget) -> str:
-        """Return the command that prints a target's log."""
-
     async def until_ready(self, targets: Sequence[WaitTarget]) -> None:
         """Return when all are ready. Raises NotReady at the first that has failed, or after the timeout."""
         await asyncio.gather(*(self._until_ready(target) for target in targets))

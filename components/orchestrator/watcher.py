@@ -68,6 +68,10 @@ class Watcher(ABC):
     """Takes a line of progress for the console."""
 
     @abstractmethod
+    def log_command(self, target: WaitTarget) -> str:
+        """Return the command that prints a target's log."""
+
+    @abstractmethod
     async def until_ready(self, targets: Sequence[WaitTarget]) -> None:
         """Return when all are ready. Raises NotReady at the first that has failed, or after the timeout."""
 

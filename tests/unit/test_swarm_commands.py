@@ -9,7 +9,8 @@ import pytest
 from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.container_state import epoch_seconds
 from components.orchestrator.swarm import watcher as module
-from components.orchestrator.swarm.watcher import CLOCK_SECONDS, MOST_CONFIG_BYTES, SwarmWatcher
+from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES
+from components.orchestrator.swarm.watcher import CLOCK_SECONDS, SwarmWatcher
 from components.orchestrator.watcher import DumpUpload, NotReady
 from tests.support.swarm import CREATED, FakeSwarm, Json, a_service, a_task, wait, watched
 

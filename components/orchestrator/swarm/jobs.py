@@ -8,24 +8,32 @@ Not in the mode `replicated-job`: when such a service is removed, its tasks and 
 """
 
 import copy
+import math
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from docker import DockerClient
 from docker.types import ServiceMode
+from requests.exceptions import RequestException
 
-from components.orchestrator.commands import NOT_RUNNING, read_service_log
+from components.orchestrator.commands import NOT_RUNNING, STDERR, Frame, read_service_frames
+from components.orchestrator.container_paths import SECRETS
 from components.orchestrator.hardening import DROPPED_CAPABILITIES
 from components.orchestrator.short_lived import NO_NETWORK, ShortLived
 from components.orchestrator.swarm.services import SERVICE_NAME, beside, running_tasks
 
 JOB_LABEL = "dhis2-cluster.job"
+MOST_CONFIG_BYTES = 500_000  # of a config or a secret
 LONGEST_NAME = 63  # of a service
 POLL_SECONDS = 0.2
 JOB_SECONDS = 900
 LOG_SECONDS = 30
+SHOW_SECONDS = 1.0
+STDIN = f"{SECRETS}/stdin"
+Show = Callable[[Frame], None]
 ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 
 
@@ -37,16 +45,56 @@ def run_job(
     `files` are ids and names of configs by the paths the command has them at. Raises docker.errors.APIError where the
     swarm refuses the job, TimeoutError where it does not end.
     """
+    code, frames = _run_beside(client, service, command, configs=files or {}, seconds=JOB_SECONDS)
+    return code, text_of(frames)
+
+
+def follow_job(
+    client: DockerClient, service: str, command: Sequence[str], show: Show | None, stdin: str = ""
+) -> tuple[int, list[Frame]]:
+    """Run a command as `run_job` does, for as long as it takes, and `show` what it prints meanwhile.
+
+    It reads `stdin`, which is a secret of the swarm until it has ended.
+    """
+    if not stdin:
+        return _run_beside(client, service, command, show=show)
+    name = new_name(service, "file")
+    secret = client.api.create_secret(name, stdin.encode())["ID"]
+    try:
+        reading = ["/bin/sh", "-c", 'exec "$@" <"$0"', STDIN, *command]
+        return _run_beside(client, service, reading, secrets_of={STDIN: (secret, name)}, show=show)
+    finally:
+        client.api.remove_secret(secret)
+
+
+def text_of(frames: Sequence[Frame], stream: int | None = None) -> str:
+    """Return what was printed as text, on one stream or on both."""
+    return b"".join(content for number, content in frames if stream in (None, number)).decode(errors="replace")
+
+
+def _run_beside(
+    client: DockerClient,
+    service: str,
+    command: Sequence[str],
+    *,
+    configs: Mapping[str, tuple[str, str]] | None = None,
+    secrets_of: Mapping[str, tuple[str, str]] | None = None,
+    seconds: int | None = None,
+    show: Show | None = None,
+) -> tuple[int, list[Frame]]:
     found = running_tasks(client, service)
     if not found:
-        return NOT_RUNNING, f"{service} has no running task"
-    name = new_name(service, "run")
+        return NOT_RUNNING, [(STDERR, f"{service} has no running task".encode())]
     template = job_template(client.api.inspect_service(service)["Spec"]["TaskTemplate"], command, found[0]["NodeID"])
-    for path, (config_id, config_name) in (files or {}).items():
-        target = {"Name": path, "UID": "0", "GID": "0", "Mode": 0o444}
-        reference = {"ConfigID": config_id, "ConfigName": config_name, "File": target}
-        template["ContainerSpec"].setdefault("Configs", []).append(reference)
-    return _run(client, name, template, JOB_SECONDS)
+    container = template["ContainerSpec"]
+    for path, (config, name) in (configs or {}).items():
+        file = {"Name": path, "UID": "0", "GID": "0", "Mode": 0o444}
+        reference = {"ConfigID": config, "ConfigName": name, "File": file}
+        container["Configs"] = [*(container.get("Configs") or []), reference]
+    user = str(container.get("User") or "0").partition(":")[0]
+    for path, (secret, name) in (secrets_of or {}).items():
+        container["Secrets"] = [*(container.get("Secrets") or []), _secret(user, path, secret, name)]
+    return _run(client, new_name(service, "run"), template, seconds, show)
 
 
 def run_short_lived(client: DockerClient, spec: ShortLived) -> tuple[int, str]:
@@ -54,8 +102,10 @@ def run_short_lived(client: DockerClient, spec: ShortLived) -> tuple[int, str]:
     names = {path: new_name(spec.name, "file") for path in spec.secrets}
     ids = {path: client.api.create_secret(name, spec.secrets[path].encode())["ID"] for path, name in names.items()}
     try:
-        references = [_reference(spec, path, ids[path], name) for path, name in names.items()]
-        return _run(client, new_name(spec.name, "run"), short_lived_template(spec, references), spec.timeout_seconds)
+        references = [_secret(str(spec.uid), path, ids[path], name) for path, name in names.items()]
+        template, seconds = short_lived_template(spec, references), spec.timeout_seconds or JOB_SECONDS
+        code, frames = _run(client, new_name(spec.name, "run"), template, seconds, None)
+        return code, text_of(frames)
     finally:
         for secret in ids.values():
             client.api.remove_secret(secret)
@@ -80,8 +130,8 @@ def short_lived_template(spec: ShortLived, secrets_of: Sequence[Mapping[str, Any
     }
 
 
-def _reference(spec: ShortLived, path: str, secret: str, name: str) -> dict[str, Any]:
-    file = {"Name": path, "UID": str(spec.uid), "GID": str(spec.uid), "Mode": 0o400}
+def _secret(uid: str, path: str, secret: str, name: str) -> dict[str, Any]:
+    file = {"Name": path, "UID": uid, "GID": uid, "Mode": 0o400}
     return {"SecretID": secret, "SecretName": name, "File": file}
 
 
@@ -92,11 +142,13 @@ def _mount(spec: ShortLived, path: str, volume: str) -> dict[str, Any]:
     return {"Type": "volume", "Source": volume, "Target": path, "VolumeOptions": options}
 
 
-def _run(client: DockerClient, name: str, template: dict[str, Any], seconds: int | None) -> tuple[int, str]:
-    """Return exit code and output of a service with one task, which is removed."""
+def _run(
+    client: DockerClient, name: str, template: dict[str, Any], seconds: int | None, show: Show | None
+) -> tuple[int, list[Frame]]:
+    """Return exit code and output of a service with one task, which is removed; without `seconds` it has no end."""
     job = client.api.create_service(template, name=name, labels={JOB_LABEL: "true"}, mode=ServiceMode("replicated", 1))
     try:
-        return _result(client, job["ID"], name, seconds or JOB_SECONDS)
+        return _result(client, job["ID"], name, seconds, show)
     finally:
         client.api.remove_service(job["ID"])  # type: ignore[no-untyped-call]
 
@@ -127,16 +179,36 @@ def job_template(template: Mapping[str, Any], command: Sequence[str], node: str)
     return job
 
 
-def _result(client: DockerClient, job: str, name: str, seconds: int) -> tuple[int, str]:
-    deadline = time.monotonic() + seconds
+def _result(
+    client: DockerClient, job: str, name: str, seconds: int | None, show: Show | None
+) -> tuple[int, list[Frame]]:
+    deadline = time.monotonic() + (math.inf if seconds is None else seconds)
+    shown, shown_at = 0, time.monotonic()
     while time.monotonic() < deadline:
         tasks = client.api.tasks({"service": job})
         status = (tasks[0].get("Status") or {}) if tasks else {}
         if status.get("State") in ENDED:
             code = int((status.get("ContainerStatus") or {}).get("ExitCode") or 0)
             if status["State"] != "complete" and not code:
-                return NOT_RUNNING, str(status.get("Err") or status["State"])
-            log = read_service_log(client, job, tail="all", timeout_seconds=LOG_SECONDS)
-            return code, b"".join(log).decode(errors="replace")
+                return NOT_RUNNING, [(STDERR, str(status.get("Err") or status["State"]).encode())]
+            frames = _frames(client, job)
+            _show_new(frames, shown, show)
+            return code, frames
+        if show and status.get("State") == "running" and time.monotonic() - shown_at > SHOW_SECONDS:
+            with suppress(RequestException):  # what its node does not answer in time is shown later
+                shown = _show_new(_frames(client, job), shown, show)
+            shown_at = time.monotonic()
         time.sleep(POLL_SECONDS)
     raise TimeoutError(f"{name} did not end within {seconds} s")
+
+
+def _frames(client: DockerClient, job: str) -> list[Frame]:
+    return list(read_service_frames(client, job, tail="all", timeout_seconds=LOG_SECONDS))
+
+
+def _show_new(frames: Sequence[Frame], shown: int, show: Show | None) -> int:
+    """Show what was not shown, and return how many frames were by now."""
+    if show:
+        for frame in frames[shown:]:
+            show(frame)
+    return max(shown, len(frames))

@@ -248,7 +248,7 @@ class SwarmOrchestrator(Orchestrator):
             for mount in spec.mounts
         ]
         in_memory = {"/tmp": TMP_MB, **spec.tmpfs, "/dev/shm": spec.shared_memory_mb}  # noqa: S108
-        shared = spec.socket_folder
+        shared = spec.shared_folder
         if shared:
             options = f"size={in_memory.pop(shared)}m,uid={spec.uid},gid={spec.uid},mode=1770"
             volumes.append(

@@ -1,5 +1,7 @@
 """The services of a swarm and their tasks, as a manager reports them."""
 
+import base64
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,9 +12,12 @@ from docker.errors import NotFound
 
 from components.orchestrator.commands import raise_for_status
 from components.orchestrator.container_paths import FILES
+from components.orchestrator.containers import DOCKER_STOP_TIMEOUT_SECONDS
 
 SERVICE_NAME = "dhis2-cluster.service"  # label of a service's containers, whose tasks may outlive it
 ENVIRONMENT = f"{FILES}/environment"
+# Of a service that was stopped: how many tasks it had. No node meets the constraint, by which a global one is stopped.
+STOPPED_LABEL, NOWHERE = "dhis2-cluster.stopped", "node.hostname==dhis2-cluster-stopped"
 ATTEMPTS, OUT_OF_SEQUENCE = 5, "update out of sequence"  # another update came in between
 # A service has no property for no-new-privileges. In an image without util-linux a command runs without it.
 BESIDE = f"{FILES}/beside.sh"
@@ -40,6 +45,61 @@ def replicas_of(service: Mapping[str, Any]) -> int | None:
     """Return how many tasks a service is to have; None of a global one."""
     replicated = (service["Spec"].get("Mode") or {}).get("Replicated")
     return None if replicated is None else int(replicated.get("Replicas") or 0)
+
+
+def is_stopped(service: Mapping[str, Any]) -> bool:
+    """Tell whether a service is to have no tasks."""
+    return replicas_of(service) == 0 or NOWHERE in _constraints(service["Spec"])
+
+
+def tasks_before(service: Mapping[str, Any]) -> int:
+    """Return how many tasks a service had before it was stopped; a global one has at least one."""
+    return int((service["Spec"].get("Labels") or {}).get(STOPPED_LABEL) or 1)
+
+
+def scale_to_none(spec: dict[str, Any]) -> None:
+    """Change the spec of a service: it has no tasks, and how many it had is noted in it, for whoever starts it."""
+    replicated = (spec.get("Mode") or {}).get("Replicated")
+    if replicated is None:
+        constraints = [*_constraints(spec), *([] if NOWHERE in _constraints(spec) else [NOWHERE])]
+        spec["TaskTemplate"]["Placement"] = {
+            **(spec["TaskTemplate"].get("Placement") or {}),
+            "Constraints": constraints,
+        }
+    elif replicated.get("Replicas"):
+        spec["Labels"] = {**(spec.get("Labels") or {}), STOPPED_LABEL: str(replicated["Replicas"])}
+        spec["Mode"] = {"Replicated": {"Replicas": 0}}
+
+
+def scale_back(spec: dict[str, Any]) -> None:
+    """Change the spec of a service that was stopped: it has the tasks it had before. Another one stays as it is."""
+    replicated = (spec.get("Mode") or {}).get("Replicated")
+    if NOWHERE in _constraints(spec):
+        left = [constraint for constraint in _constraints(spec) if constraint != NOWHERE]
+        spec["TaskTemplate"]["Placement"] = {**spec["TaskTemplate"]["Placement"], "Constraints": left}
+    elif replicated is not None and not replicated.get("Replicas"):
+        spec["Mode"] = {"Replicated": {"Replicas": int((spec.get("Labels") or {}).pop(STOPPED_LABEL, None) or 1)}}
+
+
+def _constraints(spec: Mapping[str, Any]) -> list[str]:
+    return (spec["TaskTemplate"].get("Placement") or {}).get("Constraints") or []
+
+
+def stop_timeout_seconds(service: Mapping[str, Any]) -> int:
+    """Return how long a task of a service has before it is killed."""
+    nanoseconds = service["Spec"]["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod")
+    return int(nanoseconds / 1e9) if nanoseconds else DOCKER_STOP_TIMEOUT_SECONDS
+
+
+def environment_of(client: DockerClient, service: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of a service's commands, which is in a config."""
+    configs = service["Spec"]["TaskTemplate"]["ContainerSpec"].get("Configs") or []
+    found = next((config["ConfigID"] for config in configs if config["File"]["Name"] == ENVIRONMENT), None)
+    if found is None:
+        return {}
+    text = base64.b64decode(client.api.inspect_config(found)["Spec"]["Data"]).decode()  # type: ignore[no-untyped-call]
+    words = shlex.split(text, comments=True)
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def tasks_of(client: DockerClient, name: str) -> list[dict[str, Any]]:

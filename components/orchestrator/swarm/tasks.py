@@ -1,13 +1,15 @@
 """Evaluate a service of a swarm by its tasks: ready, still on its way, or failed and why."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from components.orchestrator.container_state import START, Condition, Evaluation
-from components.orchestrator.swarm.services import Hosts, is_alive, replicas_of
+from components.orchestrator.swarm.services import Hosts, is_alive, is_stopped, replicas_of
 
 Task = Mapping[str, Any]
 ENDED_BADLY = ("failed", "rejected", "orphaned")
+STOPPED = f"was scaled to no tasks; start it: {START}"
 # Of the update of a service that the swarm gave up.
 GIVEN_UP = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 
@@ -42,6 +44,61 @@ def current_tasks(service: Mapping[str, Any], tasks: Sequence[Task]) -> list[Tas
     return sorted(current, key=lambda task: str(task.get("CreatedAt")), reverse=True)
 
 
+@dataclass(frozen=True)
+class Slot:
+    """One of the tasks that a service is to have: the newest in its place, and those that were there before it.
+
+    The newest comes first among those. A global service has a slot on each node, the others have them by number, which
+    begins with 1; it is 0 of a global one.
+    """
+
+    number: int
+    task: Task
+    before: Sequence[Task]
+
+    @property
+    def restarts(self) -> int:
+        """How often a task of this slot has ended badly, as far back as the swarm remembers."""
+        return sum(_state(task) in ENDED_BADLY for task in self.before)
+
+
+def slots_of(service: Mapping[str, Any], tasks: Sequence[Task]) -> list[Slot]:
+    """Return the slots a service is to have, by their numbers; a one-shot service has one also when it has ended."""
+    places: dict[tuple[int, str], list[Task]] = {}
+    for task in sorted(tasks, key=lambda task: str(task.get("CreatedAt")), reverse=True):
+        number = int(task.get("Slot") or 0)
+        places.setdefault((number, "" if number else str(task.get("NodeID") or "")), []).append(task)
+    slots = [Slot(number, found[0], found[1:]) for (number, _), found in sorted(places.items())]
+    if is_one_shot(service):
+        return slots
+    return [slot for slot in slots if slot.task.get("DesiredState") in ("running", "ready")]
+
+
+def is_one_shot(service: Mapping[str, Any]) -> bool:
+    """Tell whether a service has a task that runs once and ends."""
+    policy = service["Spec"]["TaskTemplate"].get("RestartPolicy") or {}
+    return policy.get("Condition") == "none"
+
+
+def evaluate_slot(service: Mapping[str, Any], slot: Slot, hosts: Hosts) -> Evaluation:
+    """Evaluate one slot of a service at this moment; one that is on its way has the reason why the one before ended."""
+    if is_one_shot(service):
+        return _evaluate_job([slot.task], hosts)
+    update, state = service.get("UpdateStatus") or {}, _state(slot.task)
+    given_up = f"was not updated: {update.get('Message')}" if update.get("State") in GIVEN_UP else ""
+    if state in ENDED_BADLY:
+        return Evaluation(reason=_why(slot.task, hosts), status=state)
+    if state != "running":
+        ended = next((_why(task, hosts) for task in slot.before if _state(task) in ENDED_BADLY), "")
+        error = str((slot.task.get("Status") or {}).get("Err") or "")
+        return Evaluation(reason=given_up or error or ended, status=state)
+    if slot.task.get("NodeID") not in hosts.up:
+        return Evaluation(reason=f"its node does not answer{_on_node(slot.task, hosts)}", status="unknown")
+    if given_up or slot.task not in current_tasks(service, [slot.task]):
+        return Evaluation(reason=given_up or "is replaced by one of another spec", status=state)
+    return Evaluation(ready=True, status=state)
+
+
 def stuck(task_status: str) -> bool:
     """Tell whether a status says that no node takes the task."""
     return "no suitable node" in task_status
@@ -55,7 +112,7 @@ def _failure(service: Mapping[str, Any], current: Sequence[Task], hosts: Hosts, 
     update = service.get("UpdateStatus") or {}
     if update.get("State") in GIVEN_UP:
         return f"was not updated: {update.get('Message')}"
-    return f"was scaled to no tasks; start it: {START}" if replicas_of(service) == 0 else ""
+    return STOPPED if is_stopped(service) else ""
 
 
 def _progress(service: Mapping[str, Any], current: Sequence[Task], tasks: Sequence[Task], hosts: Hosts) -> Evaluation:

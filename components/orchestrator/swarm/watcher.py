@@ -5,8 +5,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -19,15 +18,16 @@ from components.orchestrator.container_state import Evaluation, epoch_seconds
 from components.orchestrator.dump_upload import upload_dump
 from components.orchestrator.readiness import POLL_SECONDS, EngineWatcher, missing
 from components.orchestrator.short_lived import ShortLived
-from components.orchestrator.swarm.jobs import new_name, run_job, run_short_lived
+from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES, new_name, run_job, run_short_lived
 from components.orchestrator.swarm.services import (
     Hosts,
     alive_tasks,
     hosts_of,
     inspect_service,
     orphaned_tasks,
-    replicas_of,
     running_tasks,
+    scale_back,
+    scale_to_none,
     tasks_of,
     update_service,
 )
@@ -38,15 +38,12 @@ LOG_SECONDS = 20
 # How long a task may find no node: one that is drained or has restarted comes back in less.
 NO_NODE_SECONDS = 45
 STOP_MARGIN_SECONDS = 30
-MOST_CONFIG_BYTES = 500_000
 CLOCK_SECONDS = 60  # how far the clocks of two nodes may be apart
 
 
 @dataclass
 class SwarmWatcher(EngineWatcher):
     """Watches the services of a swarm. What is asked of one runs as a job on the node of its task."""
-
-    _replicas: dict[str, int] = field(default_factory=dict, init=False)
 
     async def look(self, target: WaitTarget, seen: dict[str, Any]) -> Evaluation:
         """Evaluate a service once; one whose task ends during the wait has failed.
@@ -124,10 +121,8 @@ class SwarmWatcher(EngineWatcher):
         return min((epoch_seconds(task["CreatedAt"]) + CLOCK_SECONDS for task in tasks), default=math.inf)
 
     async def stop(self, container: str, timeout_seconds: int) -> None:
-        """Scale a service to no tasks, and return when they have ended."""
-        service = await self.run(lambda client: inspect_service(client, container))
-        self._replicas[container] = (replicas_of(service) if service else None) or 1
-        await self.run(lambda client: update_service(client, container, partial(_scale, 0)))
+        """Have no tasks of a service, and return when they have ended."""
+        await self.run(lambda client: update_service(client, container, scale_to_none))
         deadline = time.monotonic() + timeout_seconds + STOP_MARGIN_SECONDS
         while await self.run(lambda client: alive_tasks(client, container)):
             if time.monotonic() > deadline:
@@ -135,9 +130,8 @@ class SwarmWatcher(EngineWatcher):
             await asyncio.sleep(POLL_SECONDS)
 
     async def start(self, container: str) -> None:
-        """Scale a service to the tasks it had before it was stopped."""
-        scale = partial(_scale, self._replicas.get(container, 1))
-        await self.run(lambda client: update_service(client, container, scale))
+        """Have as many tasks of a service as it had before it was stopped, also by another process."""
+        await self.run(lambda client: update_service(client, container, scale_back))
 
     async def restart(self, container: str) -> None:
         """Have the swarm replace the tasks of a service, one after the other."""
@@ -210,10 +204,6 @@ def _write(client: DockerClient, service: str, path: str, content: bytes) -> tup
 def _secret_paths(service: Mapping[str, Any]) -> set[str]:
     container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
     return {secret["File"]["Name"] for secret in container.get("Secrets") or []}
-
-
-def _scale(replicas: int, spec: dict[str, Any]) -> None:
-    spec["Mode"] = {"Replicated": {"Replicas": replicas}}
 
 
 def _force(spec: dict[str, Any]) -> None:
