@@ -90,7 +90,7 @@ class Backup(pulumi.ComponentResource):
         try:
             code, output = await watcher.execute(target.container, HEALTH)
         except NotReady:
-            return f"{target.container} does not run; see why: docker logs {target.container}"
+            return f"{target.container} does not run; see why: {watcher.log_command(target)}"
         return str(output).strip() if code else ""
 
     async def _is_new(self, watcher: Watcher) -> bool:
@@ -166,6 +166,7 @@ class Backup(pulumi.ComponentResource):
                 Mount(volume=tools, path="/tools", read_only=True),
             ),
             tmpfs={"/tmp": 64},  # noqa: S108
+            shared_folder="/tmp",  # noqa: S108 - whether the repository could be opened
             healthcheck=HEALTH,
             start_period_seconds=120,
             stop_timeout_seconds=10,

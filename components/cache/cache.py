@@ -85,7 +85,7 @@ class Cache(pulumi.ComponentResource):
         marker = marker_of(output)
         if marker:
             pulumi.log.warn(
-                f"{target.display_name} could not load its AOF ({marker.get('reason')}) and started empty at {marker.get('at')}: users have to log in again. The AOF is kept in /data/damaged of the volume {target.container}-data; why it could not be loaded: docker logs {target.container}"
+                f"{target.display_name} could not load its AOF ({marker.get('reason')}) and started empty at {marker.get('at')}: users have to log in again. The AOF is kept in /data/damaged of the volume {target.container}-data; why it could not be loaded: {watcher.log_command(target)}"
             )
 
     async def flush(self, watcher: Watcher) -> None:

@@ -94,7 +94,7 @@ class AcmeClient(pulumi.ComponentResource):
         until = parse_chain(text or "").until
         if until <= datetime.now(UTC):
             raise NotReady(
-                f"{target.display_name} has expired on {until:%Y-%m-%d %H:%M} UTC; {failure or 'it was not renewed'}. Full log: docker logs {target.container}"
+                f"{target.display_name} has expired on {until:%Y-%m-%d %H:%M} UTC; {failure or 'it was not renewed'}. Full log: {watcher.log_command(target)}"
             )
         if failure:
             pulumi.log.warn(f"{target.display_name} is valid until {until:%Y-%m-%d}; {failure}")
