@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cli.containers import Part, StackContainers
-from cli.docker_command import pipe
+from cli.deployed import DeployedStack
 from cli.errors import FAILED, CommandError
+from cli.parts import Part
+from cli.stacks import open_stack
 from cli.target import Target
 
 # From the load balancer's container, since not every DHIS2 image has curl. Past NGINX: a script with an old password
@@ -40,8 +41,12 @@ class Api:
         return self._request("POST", path)
 
     @cached_property
+    def _stack(self) -> DeployedStack:
+        return open_stack(self.target)
+
+    @cached_property
     def _load_balancer(self) -> Part:
-        return StackContainers(self.target).running("lb")
+        return self._stack.running("lb")
 
     @cached_property
     def _user(self) -> str:
@@ -54,7 +59,7 @@ class Api:
         config = "".join(f'{name} = "{_quoted(value)}"\n' for name, value in options.items())
         command = ["curl", "--silent", "--show-error", "--max-time", str(REQUEST_SECONDS)]
         command += ["--write-out", r"\n%{http_code}", "--config", "-"]
-        done = pipe(self.target, self._load_balancer, command, config)
+        done = self._stack.pipe(self._load_balancer, command, config)
         body, _, status = done.stdout.rpartition("\n")
         if done.returncode or not status.isdigit():
             raise ApiError(0, f"DHIS2 does not answer to {method} {path}: {done.stderr.strip()}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from cli.containers import REPORTED
+from cli.deployed import REPORTED
 from cli.errors import NOT_RUN, CommandError
 from cli.verbs.analytics import analytics
 from cli.verbs.backup import backup

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cli.containers import Part, StackContainers
+from cli.deployed import DeployedStack
 from cli.errors import FAILED, CommandError
+from cli.parts import Part
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_state import FATAL
 
@@ -42,7 +43,7 @@ class BackupSet:
         return asdict(self)
 
 
-def backup_part(containers: StackContainers) -> Part:
+def backup_part(containers: DeployedStack) -> Part:
     """Return the running backup container. Raises CommandError with the command that turns backups on."""
     stack = containers.target.stack
     if not any(part.part == "backup" for part in containers.parts()):
@@ -52,12 +53,12 @@ def backup_part(containers: StackContainers) -> Part:
     return containers.running("backup")
 
 
-def bucket_of(containers: StackContainers) -> str:
+def bucket_of(containers: DeployedStack) -> str:
     """Return the bucket that the files of a stack with backups are in; empty where they are in a volume."""
     return containers.environment(backup_part(containers)).get("BUCKET", "")
 
 
-def sets_of(containers: StackContainers) -> list[BackupSet]:
+def sets_of(containers: DeployedStack) -> list[BackupSet]:
     """Return all sets in the repository of a stack, the newest last. Raises CommandError where it cannot be read."""
     code, output = containers.execute(backup_part(containers), [*BACKUP, "list"])
     listed = next((line for line in output.splitlines() if line.startswith("[") or line == "null"), None)
@@ -68,7 +69,7 @@ def sets_of(containers: StackContainers) -> list[BackupSet]:
     return sorted(map(_set, json.loads(listed) or []), key=lambda item: item.time)
 
 
-def choose(sets: Sequence[BackupSet], requested: str, containers: StackContainers) -> BackupSet:
+def choose(sets: Sequence[BackupSet], requested: str, containers: DeployedStack) -> BackupSet:
     """Return the set of an id, or the stack's latest. Raises CommandError when there is none."""
     target = containers.target
     if requested == LATEST:

@@ -1,62 +1,29 @@
-"""The containers of a stack, as Docker Engine reports them: the only module of `dhis2-cluster` with the docker SDK."""
+"""The containers of a stack on one Docker Engine."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeVar
+from subprocess import CompletedProcess
+from typing import Any, NoReturn
 
-from docker import DockerClient
-from docker.errors import APIError, DockerException, NotFound
-from requests.exceptions import RequestException
+from docker.errors import APIError
 
-from cli.errors import CommandError
-from cli.target import Target
+from cli import docker_command
+from cli.deployed import DeployedStack, stamped_lines
+from cli.parts import Inspected, Part, rank
 from components.naming import STACK_LABEL
-from components.orchestrator.client import UNREACHABLE, connect, engine_address, unreachable
+from components.orchestrator.client import engine_address
 from components.orchestrator.commands import NOT_RUNNING, execute, read_file, read_log
 from components.orchestrator.container_state import Condition, Evaluation, evaluate, healthcheck_output
 from components.orchestrator.containers import inspect, restart
-from components.orchestrator.watcher import WaitTarget
+from components.orchestrator.docker_watcher import DockerWatcher
+from components.orchestrator.engine_info import image_report
 
-REPORTED = (DockerException, RequestException)  # what Docker Engine can report while a verb works
 HEALTH_SECONDS = 15
-ORDER = ("lb", "core", "cache", "primary", "replica")
-_PARALLEL = 8
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-_NUMBER = re.compile(r"-(\d+)$")
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a stack, such as `core-1`, the name of its container, and Docker's word for its state."""
-
-    part: str
-    container: str
-    state: str
-
-    @property
-    def group(self) -> str:
-        """The part without its number: `core`, `replica`."""
-        return _NUMBER.sub("", self.part)
-
-    @property
-    def number(self) -> int:
-        """The number of a core or a replica; 0 for other parts."""
-        match = _NUMBER.search(self.part)
-        return int(match[1]) if match else 0
-
-    @property
-    def wait_target(self) -> WaitTarget:
-        """What the progress of a wait names it by."""
-        return WaitTarget(self.container, self.part)
-
-
-@dataclass(frozen=True)
-class Inspected:
+class InspectedContainer(Inspected):
     """A part with what Docker Engine reports of its container."""
 
     part: Part
@@ -75,14 +42,19 @@ class Inspected:
         return evaluate(self.report, condition, self.restarts)
 
     @property
+    def state(self) -> str:
+        """Docker's word for its state."""
+        return str(self._state.get("Status", ""))
+
+    @property
     def health_output(self) -> str:
         """What its healthcheck printed last."""
         return healthcheck_output(self.report)
 
     @property
-    def is_running(self) -> bool:
-        """True where a command can be run in it."""
-        return (self.report.get("State") or {}).get("Status") == "running"
+    def started_at(self) -> str | None:
+        """Docker's timestamp of its start; None where it does not run."""
+        return str(self._state.get("StartedAt")) if self.is_running else None
 
     @property
     def restarts(self) -> int:
@@ -90,35 +62,36 @@ class Inspected:
         return int(self.report.get("RestartCount") or 0)
 
     @property
-    def volumes(self) -> dict[str, str]:
-        """The paths of its volumes by the volumes' names; the first path where one is mounted twice."""
-        return {str(mount["Name"]): str(mount["Destination"]) for mount in reversed(self._volume_mounts)}
-
-    def writes(self, volume: str) -> bool:
-        """Return whether it can write to a volume."""
-        return any(mount["Name"] == volume and mount.get("RW") for mount in self._volume_mounts)
+    def memory_limit_bytes(self) -> int | None:
+        """Its memory limit; None without one."""
+        return int((self.report.get("HostConfig") or {}).get("Memory") or 0) or None
 
     @property
-    def _volume_mounts(self) -> list[dict[str, Any]]:
-        return [mount for mount in self.report.get("Mounts") or [] if mount.get("Type") == "volume"]
+    def image(self) -> str:
+        """The image it was created from."""
+        return str(self.configuration.get("Image") or self.report.get("Image") or "")
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """Docker's `Config`."""
+        return self.report.get("Config") or {}
+
+    @property
+    def volume_mounts(self) -> Sequence[tuple[str, str, bool]]:
+        """Its volumes by name, each with its path and whether it can write to it."""
+        mounts = [mount for mount in self.report.get("Mounts") or [] if mount.get("Type") == "volume"]
+        return [(str(mount["Name"]), str(mount["Destination"]), bool(mount.get("RW"))) for mount in mounts]
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        return self.report.get("State") or {}
 
 
-class StackContainers:
-    """The containers of one stack. Raises CommandError where Docker Engine cannot be reached."""
+class StackContainers(DeployedStack):
+    """The containers of one stack."""
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
-
-    @cached_property
-    def client(self) -> DockerClient:
-        """A client of the stack's Docker Engine, which has answered."""
-        host = self.target.docker_host
-        try:
-            client = connect(host)
-            client.ping()  # type: ignore[no-untyped-call]
-        except UNREACHABLE as error:
-            raise CommandError(unreachable(host, error)) from error
-        return client
+    object_name = "container"
+    streams = True
 
     def parts(self) -> list[Part]:
         """Return the parts in the order of the data's way; CommandError when the stack has none."""
@@ -127,33 +100,15 @@ class StackContainers:
         names = {str(container["Names"][0]).lstrip("/"): str(container["State"]) for container in listed}
         parts = [Part(name.removeprefix(f"{self.target.prefix}-"), name, state) for name, state in names.items()]
         if not parts:
-            raise self.target.not_deployed(engine_address(self.target.docker_host))
-        return sorted(parts, key=_rank)
-
-    def select(self, words: Sequence[str]) -> list[Part]:
-        """Return the parts with these names; `core` and `replica` are all of them, and no word is all parts.
-
-        Raises CommandError with the list of parts when there is none of a name.
-        """
-        parts = self.parts()
-        for word in words:
-            if not any(word in (part.part, part.group) for part in parts):
-                raise CommandError(f"stack {self.target.stack} has no part {word}. Parts: {', '.join(names_of(parts))}")
-        return [part for part in parts if not words or part.part in words or part.group in words]
-
-    def running(self, word: str) -> Part:
-        """Return the part of a name, or raise CommandError when there is none or it does not run."""
-        part = self.select([word])[0]
-        if part.state != "running":
-            raise CommandError(
-                f"{part.part} is not running ({part.state}). Start it: dhis2-cluster start -s {self.target.stack}"
+            raise self.target.not_deployed(
+                f"has no containers on Docker Engine at {engine_address(self.target.docker_host)}"
             )
-        return part
+        return sorted(parts, key=rank)
 
-    def inspected(self) -> list[Inspected]:
+    def inspected(self) -> Sequence[InspectedContainer]:
         """Return the parts with what Docker Engine reports of each."""
         reports = self.map(self._inspect, self.parts())
-        return [Inspected(part, report) for part, report in reports if report]
+        return [InspectedContainer(part, report) for part, report in reports if report]
 
     def _inspect(self, part: Part) -> dict[str, Any] | None:
         report = inspect(self.client, part.container)
@@ -165,10 +120,8 @@ class StackContainers:
                 health["Status"] = "healthy"
         return report
 
-    def map(self, action: Callable[[Item], Result], items: Sequence[Item]) -> list[tuple[Item, Result]]:
-        """Return the items with the results of an action, run for several at the same time."""
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            return list(zip(items, pool.map(action, items), strict=True))
+    def _watcher(self, timeout_seconds: int, report: Callable[[str], None]) -> DockerWatcher:
+        return DockerWatcher(self.target.docker_host, timeout_seconds, report)
 
     def execute(self, part: Part, command: Sequence[str]) -> tuple[int, str]:
         """Return exit code and output of a command in a container; NOT_RUNNING and the reason where it cannot run."""
@@ -176,6 +129,22 @@ class StackContainers:
             return execute(self.client, part.container, command)
         except APIError as error:
             return NOT_RUNNING, str(error.explanation)
+
+    def sourced(self, script: str, host: str) -> str:
+        """Return the shell code that reads a script, as it is: a command runs where the server does."""
+        return f". {script}"
+
+    def attach(self, part: Part, command: Sequence[str], *, instead: str) -> NoReturn:
+        """Become a command in a container: its input, output, signals and exit code are this process's own."""
+        docker_command.attach(self.target, part, command)
+
+    def pipe(self, part: Part, command: Sequence[str], stdin: str) -> CompletedProcess[str]:
+        """Run a command in a container with an input, which is on no command line and in no environment."""
+        return docker_command.pipe(self.target, part, command, stdin)
+
+    def follow(self, part: Part, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command in a container with its progress on stderr, and return its exit code and its output."""
+        return docker_command.follow(self.target, part, command)
 
     def read_file(self, part: Part, path: str) -> str | None:
         """Return the text of a file in a container, running or not; None where there is none."""
@@ -207,31 +176,22 @@ class StackContainers:
 
     def image_tag(self, identifier: str) -> str:
         """Return the name of an image, or the beginning of its id where it has none any more."""
-        with suppress(NotFound):
-            image: dict[str, Any] = self.client.api.inspect_image(identifier)  # type: ignore[no-untyped-call]
-            tags = image.get("RepoTags") or []
-            if tags:
-                return str(tags[0])
-        return identifier.removeprefix("sha256:")[:12]
+        tags = image_report(self.client, identifier).get("RepoTags") or []
+        return str(tags[0]) if tags else identifier.removeprefix("sha256:")[:12]
 
-    def log(self, part: Part, *, since_seconds: float, tail: int | None, follow: bool) -> Iterator[tuple[str, str]]:
+    def log(self, source: Part, *, since_seconds: float, tail: int | None, follow: bool) -> Iterator[tuple[str, str]]:
         """Yield the log of a container as pairs of Docker's timestamp, which sorts as text, and line.
 
         With `follow` it ends when the container exits.
         """
         chunks = read_log(
             self.client,
-            part.container,
+            source.container,
             since_seconds=since_seconds,
             tail="all" if tail is None else str(tail),
             follow=follow,
         )
-        rest = b""
-        for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from map(_stamped, lines)
-        if rest:
-            yield _stamped(rest)
+        yield from stamped_lines(chunks)
 
     def start(self, part: Part) -> None:
         """Start a container; nothing happens to one that runs."""
@@ -245,18 +205,3 @@ class StackContainers:
     def restart(self, part: Part) -> None:
         """Restart a container within the stop timeout it was created with."""
         restart(self.client, part.container)
-
-
-def names_of(parts: Sequence[Part]) -> list[str]:
-    """Return the names by which parts can be selected: each part, then the groups."""
-    return list(dict.fromkeys([*(part.part for part in parts), *(part.group for part in parts)]))
-
-
-def _rank(part: Part) -> tuple[int, str, int]:
-    known = part.group in ORDER
-    return (ORDER.index(part.group) if known else len(ORDER), "" if known else part.group, part.number)
-
-
-def _stamped(line: bytes) -> tuple[str, str]:
-    timestamp, _, text = line.decode(errors="replace").rstrip("\r").partition(" ")
-    return timestamp, text

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from cli.containers import Part, StackContainers
+from cli.deployed import DeployedStack
+from cli.parts import Part
 
 # The socket is where the script that starts the server puts it; psql looks elsewhere in some images.
 PSQL = ("psql", "-h", "/var/run/postgresql", "-U", "postgres")
@@ -32,7 +33,7 @@ SELECT json_build_object(
 QUERY_SECONDS = 10
 
 
-def query(containers: StackContainers, part: Part) -> dict[str, Any] | None:
+def query(containers: DeployedStack, part: Part) -> dict[str, Any] | None:
     """Return what a server reports of itself; None where it does not answer in time."""
     command = ["timeout", str(QUERY_SECONDS), *PSQL, "-XAtqw", "-d", DATABASE, "-c", QUERY]
     code, output = containers.execute(part, command)

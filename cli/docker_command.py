@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cli.containers import Part
 from cli.errors import CommandError
+from cli.parts import Part
 from cli.target import Target
 from components.orchestrator.client import engine_address
 

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from cli.after_restore import finish
 from cli.backups import fatal_of
-from cli.containers import Part, StackContainers
+from cli.deployed import DeployedStack
 from cli.errors import FAILED, CommandError
 from cli.output import progress
-from cli.waiting import watcher_of
+from cli.parts import Part
 from components.orchestrator.commands import marker_of
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.watcher import NotReady
@@ -18,7 +17,7 @@ from components.orchestrator.watcher import NotReady
 REQUEST = ("bash", f"{FILES}/restore-request.sh")
 SET_ADMIN = ("bash", f"{FILES}/passwords.sh", "set-admin", "open")
 MARKER = "/var/lib/postgresql/restored"
-FLUSH = ("sh", "-c", f". {FILES}/client.sh && echo FLUSHALL | client")
+CACHE_CLIENT = f"{FILES}/client.sh"
 # A restore takes as long as the database is large; readyTimeout is about DHIS2.
 WEEK_SECONDS = 7 * 86400
 
@@ -27,7 +26,7 @@ WEEK_SECONDS = 7 * 86400
 class Exchange:
     """The exchange of what a stack has; `marker` is the primary's of its restore, empty while there was none."""
 
-    containers: StackContainers
+    containers: DeployedStack
     marker: dict[str, str] = field(default_factory=dict, init=False)
 
     def run(self, replace: Callable[[], None], start: Callable[[], None] | None = None) -> None:
@@ -41,7 +40,7 @@ class Exchange:
         failure: Exception | None = None
         try:
             replace()
-            self.must("cache", FLUSH, "the cache refused FLUSHALL")
+            self._flush()
         except (CommandError, NotReady) as error:
             failure = error
         closed = bool(self.marker) and not self._is_safe()
@@ -76,7 +75,7 @@ class Exchange:
         wanted = request[1] if len(request) > 1 else ""
         if marker.get("restored_at") == before.get("restored_at") or marker.get("restored_set", "") != wanted:
             raise CommandError(
-                f"the database could not be restored, and the one before is kept: {failure or 'docker logs ' + primary.container}",
+                f"the database could not be restored, and the one before is kept: {failure or self.containers.log_command(primary)}",
                 FAILED,
             )
         self.marker = marker
@@ -116,12 +115,15 @@ class Exchange:
     def _finish(self) -> None:
         async def restart_cores(meanwhile: Callable[[], Awaitable[None]]) -> None:
             await asyncio.to_thread(self.containers.map, self.containers.stop, self._cores())
-            await asyncio.to_thread(partial(self.must, "cache", FLUSH, "the cache refused FLUSHALL"))
+            await asyncio.to_thread(self._flush)
             await meanwhile()
             await asyncio.to_thread(self.start_cores)
 
-        target = self.containers.target
-        asyncio.run(finish(watcher_of(target), target, self.marker, restart_cores))
+        asyncio.run(finish(self.containers.watcher(), self.containers.target, self.marker, restart_cores))
+
+    def _flush(self) -> None:
+        client = self.containers.sourced(CACHE_CLIENT, "cache")
+        self.must("cache", ("sh", "-c", f"{client} && echo FLUSHALL | client"), "the cache refused FLUSHALL")
 
     def _cores(self) -> list[Part]:
         return [part for part in self.containers.parts() if part.group == "core"]
@@ -136,5 +138,5 @@ class Exchange:
         self._wait(parts)
 
     def _wait(self, parts: Sequence[Part], seconds: int | None = None) -> None:
-        watcher = watcher_of(self.containers.target, seconds)
+        watcher = self.containers.watcher(seconds)
         asyncio.run(watcher.until_ready([part.wait_target for part in parts]))

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from functools import partial
 
-from cli.containers import REPORTED, Part, StackContainers
+from cli.containers import StackContainers
+from cli.deployed import REPORTED
 from cli.errors import FAILED, CommandError
 from cli.exchange import Exchange
 from cli.output import progress
+from cli.parts import Part
 from components.dhis2.release import Release
 from components.orchestrator.container_paths import SECRETS
 from components.orchestrator.nfs import nfs_options, nfs_volume_name

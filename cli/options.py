@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from cli.containers import REPORTED, StackContainers, names_of
+from cli.deployed import REPORTED
 from cli.errors import CommandError
+from cli.parts import names_of
+from cli.stacks import open_stack
 from cli.target import find, project_folder, stack_names
 
 
@@ -18,7 +20,7 @@ def complete_stack(incomplete: str) -> list[str]:
 def complete_part(context: typer.Context, incomplete: str) -> list[str]:
     """Return the stack's parts whose names begin like this; none where Docker Engine does not answer."""
     try:
-        parts = StackContainers(find(context.params.get("stack") or "")).parts()
+        parts = open_stack(find(context.params.get("stack") or "")).parts()
     except (CommandError, *REPORTED):
         return []
     return [name for name in names_of(parts) if name.startswith(incomplete)]

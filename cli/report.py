@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cli import databases
-from cli.containers import Inspected, Part, StackContainers
+from cli.deployed import DeployedStack
+from cli.parts import Inspected, NodeStatus, Part
 from cli.rows import ROWS, Row
 from components.naming import DUMP_CACHE_VOLUME
 from components.orchestrator.container_paths import FILES
@@ -16,11 +17,11 @@ from components.settings.model import Tls
 
 CACHE_CLIENT = f"{FILES}/client.sh"  # in the cache's container
 # Keys of DHIS2: `dhis2:leader` has the leader's uuid, from 2.41 on another key its node.id, before then a fixed one.
-LEADER = f""". {CACHE_CLIENT}
-get() {{ echo "GET $1" | client; }}
+LEADER = """
+get() { echo "GET $1" | client; }
 uuid=$(get dhis2:leader)
 id=$(get "dhis2:leader:$uuid")
-echo "${{id:-$(get dhis2:leaderNodeId)}}"
+echo "${id:-$(get dhis2:leaderNodeId)}"
 """
 # In kB; programs that every image has. A large file store may take du longer than anyone waits.
 DISK = 'timeout 30 du -sk "$0" 2>/dev/null; df -kP "$0"'
@@ -46,10 +47,14 @@ class DatabaseStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class PartStatus:
-    """A part: `healthy` is what the exit code follows, `reason` why it is not. Missing parts have no container."""
+    """A part: `healthy` is what the exit code follows, `reason` why it is not. Missing parts have no container.
+
+    On a swarm it is a task of a service, which is its `container`, on a `node`.
+    """
 
     part: str
     container: str
+    node: str = ""
     healthy: bool
     health: str
     reason: str = ""
@@ -79,24 +84,29 @@ class StackStatus:
     rows: list[Row]
     parts: list[PartStatus]
     volumes: list[VolumeStatus]
+    nodes: list[NodeStatus] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
-        """True where every row and part is healthy or, as the dump's container, has completed."""
-        return all(row.healthy for row in self.rows) and all(part.healthy for part in self.parts)
+        """True where every row, node and part is healthy or, as the dump's container, has completed."""
+        items = (*(row.healthy for row in self.rows), *(node.healthy for node in self.nodes))
+        return all(items) and all(part.healthy for part in self.parts)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         rows = {row.name.replace(" ", "_"): row.value for row in self.rows}
+        nodes = {"nodes": [node.as_json() for node in self.nodes]} if self.nodes else {}
         parts, volumes = [asdict(part) for part in self.parts], [asdict(volume) for volume in self.volumes]
-        return {"healthy": self.healthy, "stack": self.stack, **rows, "parts": parts, "volumes": volumes}
+        for part in () if self.nodes else parts:
+            del part["node"]
+        return {"healthy": self.healthy, "stack": self.stack, **rows, **nodes, "parts": parts, "volumes": volumes}
 
 
 @dataclass
 class Collector:
     """Collects the status of a stack. Disks and ROWS are read every `slow_seconds`, since that may take seconds."""
 
-    containers: StackContainers
+    containers: DeployedStack
     slow_seconds: float = 60
     _volumes: list[VolumeStatus] = field(default_factory=list, init=False)
     _rows: list[Row] = field(default_factory=list, init=False)
@@ -122,37 +132,37 @@ class Collector:
             rows=self._rows,
             parts=[*parts, *self._missing({part.part for part in parts})],
             volumes=self._volumes,
+            nodes=self.containers.nodes(inspected),
         )
 
     def _part(
         self, item: Inspected, used: Mapping[str, int | None], reported: Mapping[str, dict[str, Any]], leader: str
     ) -> PartStatus:
         part, evaluation = item.part, item.evaluation
-        state = item.report.get("State") or {}
         answer = reported.get(part.part)
-        limit = int((item.report.get("HostConfig") or {}).get("Memory") or 0)
         completed = "completed" if item.is_one_shot else "healthy"
-        health = evaluation.status or str(state.get("Status", ""))
+        health = evaluation.status or item.state
         # What `dhis2-cluster stop` has stopped starts in the order of `start`, and without a deployment.
         reason = evaluation.reason.replace(START, f"dhis2-cluster start -s {self.containers.target.stack}")
         return PartStatus(
             part=part.part,
             container=part.container,
+            node=item.node,
             healthy=evaluation.ready,
             health=completed if evaluation.ready else health,
             reason="" if evaluation.ready else reason or item.health_output,
-            started_at=str(state.get("StartedAt")) if item.is_running else None,
+            started_at=item.started_at,
             restarts=item.restarts,
             memory_bytes=used.get(part.part),
-            memory_limit_bytes=limit or None,
+            memory_limit_bytes=item.memory_limit_bytes,
             version=f"PostgreSQL {answer['version']}" if answer else self._version(item),
-            leader=part.part == leader,
+            leader=item.host_name == leader,
             database=_database(answer, reported.get("primary")) if answer else None,
         )
 
     def _version(self, item: Inspected) -> str:
         """Return what the image reports of itself, or else its name: `dhis2/core-dev:latest` is not enough."""
-        config = item.report.get("Config") or {}
+        config = item.configuration
         labels = config.get("Labels") or {}
         if labels.get("DHIS2_VERSION") and item.part.group == "core":
             revision = str(labels.get("DHIS2_BUILD_REVISION", ""))[:7]
@@ -161,12 +171,13 @@ class Collector:
         for name, program in {"NGINX_VERSION": "NGINX", "VALKEY_VERSION": "Valkey"}.items():
             if variables.get(name):
                 return f"{program} {variables[name]}"
-        return self.containers.image_tag(str(config.get("Image") or item.report.get("Image") or ""))
+        return self.containers.image_tag(item.image)
 
     def _leader(self, running: Sequence[Inspected]) -> str:
         """Return the core that runs the jobs, "" where the cache does not answer: DHIS2 has it there."""
         cache = next((item.part for item in running if item.part.part == "cache"), None)
-        return self.containers.execute(cache, ["timeout", "5", "sh", "-c", LEADER])[1].strip() if cache else ""
+        script = f"{self.containers.sourced(CACHE_CLIENT, 'cache')}{LEADER}"
+        return self.containers.execute(cache, ["timeout", "5", "sh", "-c", script])[1].strip() if cache else ""
 
     def _missing(self, present: set[str]) -> list[PartStatus]:
         settings = self.containers.target.settings
@@ -174,7 +185,9 @@ class Collector:
         wanted += [f"replica-{number}" for number in range(1, settings.replicas + 1)]
         wanted += ["certificates"] if settings.tls is Tls.ACME else []
         wanted += [] if settings.backup_cron is None else ["backup"]
-        reason = f"has no container; create it: pulumi up --refresh -s {self.containers.target.stack}"
+        reason = (
+            f"has no {self.containers.object_name}; create it: pulumi up --refresh -s {self.containers.target.stack}"
+        )
         return [
             PartStatus(part=part, container="", healthy=False, health="missing", reason=reason)
             for part in wanted

@@ -6,8 +6,8 @@ from functools import cached_property
 from math import inf, nan
 
 from cli.backups import BACKUP, BackupSet, backup_part, bucket_of
-from cli.containers import StackContainers
-from cli.docker_command import follow, transfer
+from cli.deployed import DeployedStack
+from cli.docker_command import transfer
 from cli.errors import FAILED, CommandError
 from cli.exchange import REQUEST, Exchange
 from cli.output import progress
@@ -21,14 +21,15 @@ OWN_PASSWORD = "/var/tmp/unpacked/encryption-password"  # noqa: S105, S108 - in 
 class Restore:
     """The restore of one set; `parts` is all, database or files, and less is restored where files are in a bucket."""
 
-    source: StackContainers
-    destination: StackContainers
+    source: DeployedStack
+    destination: DeployedStack
     chosen: BackupSet
     parts: str
 
     def check(self) -> None:
         """Raise CommandError where the restore cannot work. Changes nothing."""
         backup_part(self.destination)
+        self._check_copy()
         if self.parts == "files" and self._without_files:
             raise CommandError(self._without_files)
         self.destination.running("cache")
@@ -66,6 +67,14 @@ class Restore:
         finally:
             self.destination.execute(backup_part(self.destination), [*BACKUP, "discard"])
 
+    def _check_copy(self) -> None:
+        if self.destination is self.source or (self.source.streams and self.destination.streams):
+            return
+        source, destination = self.source.target.stack, self.destination.target.stack
+        raise CommandError(
+            f"a backup of a stack on a Docker Swarm is not copied into another stack, nor one into it, since a manager connects no commands on its nodes. Have both use one repository, off the machines: pulumi config set backupRepository … -s {source}, and the same with -s {destination}, with one backupPassword. Then: dhis2-cluster restore {self.chosen.set} -s {destination}"
+        )
+
     def _check_version(self) -> None:
         stack = self.destination.target.stack
         deployed = self.destination.environment(backup_part(self.destination)).get("DHIS2_VERSION", "")
@@ -96,8 +105,8 @@ class Restore:
         return code != 0
 
     def _unpack(self) -> None:
-        target, part = self.source.target, backup_part(self.source)
-        if follow(target, part, [*BACKUP, "unpack", self.chosen.set, self.restored])[0]:
+        part = backup_part(self.source)
+        if self.source.follow(part, [*BACKUP, "unpack", self.chosen.set, self.restored])[0]:
             raise CommandError("the backup could not be fetched; nothing was changed", FAILED)
         if self.destination is self.source:
             return
@@ -106,7 +115,7 @@ class Restore:
             self.destination.execute(there, [*BACKUP, "discard"])
             progress(f"copying the backup to stack {self.destination.target.stack}")
             names = {"all": UNPACKED, "database": UNPACKED[:1], "files": UNPACKED}[self.restored]
-            failure = transfer((target, part), (self.destination.target, there), names)
+            failure = transfer((self.source.target, part), (self.destination.target, there), names)
             if failure:
                 raise CommandError(
                     f"the backup could not be copied to stack {self.destination.target.stack}: {failure}", FAILED

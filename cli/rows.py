@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cli.backups import HEALTH, RECORDS, records
-from cli.containers import Inspected, Part, StackContainers
+from cli.deployed import DeployedStack
+from cli.parts import Inspected, Part
 from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_state import FATAL
@@ -33,24 +34,24 @@ class Row:
     healthy: bool = True
 
 
-Source = Callable[[StackContainers, Sequence[Inspected]], Row | None]
+Source = Callable[[DeployedStack, Sequence[Inspected]], Row | None]
 """Returns a row, or None where the stack has none, such as one without backups. Called once a minute with --watch."""
 
 
-def url(containers: StackContainers, _: Sequence[Inspected]) -> Row:
+def url(containers: DeployedStack, _: Sequence[Inspected]) -> Row:
     """Return the address people use."""
-    address = containers.target.settings.public_url
+    address = containers.url
     return Row(name="url", text=address, value=address)
 
 
-def analytics(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+def analytics(containers: DeployedStack, parts: Sequence[Inspected]) -> Row | None:
     """Return how far the analytics tables are that DHIS2 builds after a restore; a failure ends no service."""
     code, output = _execute(containers, parts, "primary", ["bash", ANALYTICS])
     text = output.strip()
     return None if code or text == NOT_RESTORED else Row(name="analytics", text=text, value=re.split(r"\W", text)[0])
 
 
-def certificate(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+def certificate(containers: DeployedStack, parts: Sequence[Inspected]) -> Row | None:
     """Return the days the certificate is valid for; None without https, or where the load balancer does not run.
 
     Not healthy where it is not the one of the settings, has expired, or does so soon: within two weeks, or within a
@@ -84,26 +85,26 @@ def certificate(containers: StackContainers, parts: Sequence[Inspected]) -> Row 
     )
 
 
-def _certificates(containers: StackContainers, parts: Sequence[Inspected], path: str) -> str:
+def _certificates(containers: DeployedStack, parts: Sequence[Inspected], path: str) -> str:
     """Return the certificates of a PEM file of the load balancer, without the key."""
     command = ["sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p", path]
     code, output = _execute(containers, parts, "lb", command)
     return output if code == 0 else ""
 
 
-def _renewal_failure(containers: StackContainers, parts: Sequence[Inspected]) -> str:
+def _renewal_failure(containers: DeployedStack, parts: Sequence[Inspected]) -> str:
     _, output = _execute(containers, parts, "certificates", ["/bin/sh", RENEWAL])
     return output.strip().removeprefix(FATAL) if "certificate" in output else ""
 
 
 def _execute(
-    containers: StackContainers, parts: Sequence[Inspected], name: str, command: Sequence[str]
+    containers: DeployedStack, parts: Sequence[Inspected], name: str, command: Sequence[str]
 ) -> tuple[int, str]:
     part = _running(parts, name)
     return containers.execute(part, command) if part else (NOT_RUNNING, "")
 
 
-def last_backup(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+def last_backup(containers: DeployedStack, parts: Sequence[Inspected]) -> Row | None:
     """Return when the last backup was, or what is wrong with the backups."""
     part = _running(parts, "backup")
     if part is None:
@@ -114,7 +115,7 @@ def last_backup(containers: StackContainers, parts: Sequence[Inspected]) -> Row 
     return Row(name="last backup", text=last, value=value, healthy=code == 0)
 
 
-def last_check(containers: StackContainers, parts: Sequence[Inspected]) -> Row | None:
+def last_check(containers: DeployedStack, parts: Sequence[Inspected]) -> Row | None:
     """Return when the repository of the backups was checked last; one that failed is in the row of the last backup."""
     part = _running(parts, "backup")
     at = records(containers.execute(part, RECORDS)[1])["checked_at"] if part else None

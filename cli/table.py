@@ -25,7 +25,9 @@ class StatusTable:
         """Yield the rows of the stack, the parts, their notes and the volumes."""
         wide = options.max_width >= WIDE_COLUMNS
         replicas = any(part.database and part.database.standby for part in self.status.parts)
-        parts = _table("PART", "HEALTH", "SINCE", "MEMORY", "VERSION", *(["NOTES"] if wide else []))
+        # A manager does not know the memory that is used.
+        columns = ("NODE", "SINCE") if self.status.nodes else ("SINCE", "MEMORY")
+        parts = _table("PART", "HEALTH", *columns, "VERSION", *(["NOTES"] if wide else []))
         below = _table("PART", "NOTES")
         for part in self.status.parts:
             noted = list(notes(part, replicas))
@@ -33,8 +35,9 @@ class StatusTable:
             parts.add_row(
                 part.part,
                 Text(part.health, style=colour),
+                *([part.node or "-"] if self.status.nodes else []),
                 since(part.started_at, self.now),
-                memory(part.memory_bytes, part.memory_limit_bytes),
+                *([] if self.status.nodes else [memory(part.memory_bytes, part.memory_limit_bytes)]),
                 part.version,
                 *([Text("\n").join(noted)] if wide else []),
             )
@@ -42,6 +45,9 @@ class StatusTable:
                 below.add_row(part.part, Text("\n").join(noted))
         yield self._stack()
         yield Text()
+        if self.status.nodes:
+            yield self._nodes()
+            yield Text()
         yield parts
         if not wide:
             yield Text()
@@ -56,6 +62,14 @@ class StatusTable:
             table.add_row(Text(row.name, style="bold"), Text(row.text, style="" if row.healthy else BAD))
         return table
 
+    def _nodes(self) -> Table:
+        table = _table("NODE", "STATE", "AVAILABILITY", "ROLE", "PARTS")
+        for node in self.status.nodes:
+            availability = Text(node.availability, style="" if node.availability == "active" else WORKING)
+            state = Text(node.state, style=GOOD if node.healthy else BAD)
+            table.add_row(node.node, state, availability, node.role, ", ".join(node.parts) or "-")
+        return table
+
     def _volumes(self) -> Table:
         table = _table("VOLUME", "USED", "FREE ON ITS DISK")
         for volume in self.status.volumes:
@@ -66,7 +80,9 @@ class StatusTable:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
-        table.add_column(name, no_wrap=name != "NOTES", overflow="ellipsis" if name == "VERSION" else "fold")
+        table.add_column(
+            name, no_wrap=name not in ("NOTES", "PARTS"), overflow="ellipsis" if name == "VERSION" else "fold"
+        )
     return table
 
 

@@ -74,17 +74,15 @@ class Target:
         done = subprocess.run(command, cwd=self.folder, env=dict(self.environment), stdout=sys.stderr, check=False)
         return f"pulumi up exited with {done.returncode}" if done.returncode else ""
 
-    def not_deployed(self, engine: str) -> CommandError:
-        """Return the error for a stack without containers on a Docker Engine."""
+    def not_deployed(self, missing: str) -> CommandError:
+        """Return the error for a stack that has nothing where it should be: `missing` says so."""
         listed = self._pulumi("ls", "--json")
         names = [str(stack["name"]) for stack in json.loads(listed.stdout)] if listed.returncode == 0 else []
         if names and self.stack not in names:
             return CommandError(
                 f"there is no stack {self.stack}. Stacks: {', '.join(names)}. Name one: -s {names[0]}, or deploy it: make up STACK={self.stack}"
             )
-        return CommandError(
-            f"stack {self.stack} has no containers on Docker Engine at {engine}. Deploy it: make up STACK={self.stack}"
-        )
+        return CommandError(f"stack {self.stack} {missing}. Deploy it: make up STACK={self.stack}")
 
     def _pulumi(self, *arguments: str) -> CompletedProcess[str]:
         return _pulumi_stack(self.environment, self.folder, *arguments)
@@ -102,10 +100,6 @@ def find(requested: str = "") -> Target:
         settings = settings_of(name, folder)
     except (ToolError, SettingsError) as error:
         raise CommandError(str(error)) from error
-    if settings.on_swarm:
-        raise CommandError(
-            f"stack {name} is on a Docker Swarm, and dhis2-cluster works on one Docker Engine only. See its services: docker service ls; their tasks and logs: docker service ps, docker service logs"
-        )
     return Target(stack=name, folder=folder, environment=completed, settings=settings)
 
 

@@ -1,17 +1,8 @@
-"""Waiting for containers, and the order in which those of a stack start and stop."""
+"""The order in which the parts of a stack start and stop."""
 
 from collections.abc import Iterator, Sequence
 
-from cli.containers import Part
-from cli.output import progress
-from cli.target import Target
-from components.orchestrator.docker_watcher import DockerWatcher
-
-
-def watcher_of(target: Target, timeout_seconds: int | None = None) -> DockerWatcher:
-    """Return what waits for containers of a stack, by default its `readyTimeout`, and prints what they do meanwhile."""
-    seconds = timeout_seconds or target.settings.ready_timeout_seconds
-    return DockerWatcher(target.docker_host, seconds, lambda line: progress(f"  {line}"))
+from cli.parts import Part
 
 
 def stages(parts: Sequence[Part], order: Sequence[Sequence[str]]) -> Iterator[list[Part]]:

@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from cli.backups import BACKUP, backup_part, bucket_of
-from cli.containers import StackContainers
-from cli.docker_command import follow
 from cli.errors import FAILED, CommandError
 from cli.options import JsonOption, StackOption
 from cli.output import result
+from cli.stacks import open_stack
 from cli.target import find
 
 
@@ -22,9 +21,9 @@ def backup(
 ) -> None:
     """Back up database and files into the repository, also beside the schedule."""
     target = find(stack)
-    containers = StackContainers(target)
+    containers = open_stack(target)
     part, bucket = backup_part(containers), bucket_of(containers)
-    code, made = follow(target, part, [*BACKUP, "create", *(["--all"] if everything else [])])
+    code, made = containers.follow(part, [*BACKUP, "create", *(["--all"] if everything else [])])
     if code:
         raise CommandError(f"the backup of stack {target.stack} has failed; the lines above have the reason", FAILED)
     left_out = f"; uploaded files and apps are in the bucket {bucket}, and not in it" if bucket else ""

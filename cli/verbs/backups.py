@@ -6,15 +6,15 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.backups import BackupSet, sets_of
-from cli.containers import StackContainers
 from cli.options import JsonOption, StackOption
+from cli.stacks import open_stack
 from cli.target import find
 
 
 def backups(stack: StackOption = "", as_json: JsonOption = False) -> None:
     """List the backups in the repository, the newest last."""
     target = find(stack)
-    sets = sets_of(StackContainers(target))
+    sets = sets_of(open_stack(target))
     if as_json:
         print(json.dumps([item.as_json() for item in sets], indent=2))
     elif sets:

@@ -15,9 +15,11 @@ from typing import Annotated
 
 import typer
 
-from cli.containers import REPORTED, Part, StackContainers
+from cli.deployed import REPORTED, DeployedStack
 from cli.errors import CommandError
 from cli.options import JsonOption, StackOption, complete_part
+from cli.parts import Part
+from cli.stacks import open_stack
 from cli.target import find
 from components.orchestrator.ssh import allow_session
 from components.settings.quantities import Duration
@@ -34,7 +36,7 @@ COLOURS = (
     "bright_yellow",
     "bright_magenta",
 )
-Line = tuple[str, str, str]  # Docker's timestamp, the part, the text
+Line = tuple[str, Part, str]  # Docker's timestamp, what has logged it, the text
 
 
 def logs(
@@ -55,10 +57,10 @@ def logs(
 ) -> None:
     """Show the logs of all parts or of some, in the order of their time, in a colour for each part."""
     moment = moment_of(since, time.time()) if since else 0.0
-    containers = StackContainers(find(stack))
+    containers = open_stack(find(stack))
     words = parts or []
-    selected = containers.select(words)
-    write = json_writer() if as_json else text_writer([part.part for part in selected], coloured())
+    sources = containers.log_sources(words)
+    write = json_writer() if as_json else text_writer([source.label for source in sources], coloured())
     reader = Reader(containers, words, moment, tail)
     try:
         for line in reader.lines(follow):
@@ -69,30 +71,33 @@ def logs(
 
 @dataclass
 class Reader:
-    """Reads the logs of the parts with these names; `since` is in epoch seconds, `tail` the last lines of each."""
+    """Reads the logs of the parts with these names; `since` is in epoch seconds, `tail` the last lines of each.
 
-    containers: StackContainers
+    On a swarm each task of a part has a log of its own.
+    """
+
+    containers: DeployedStack
     words: Sequence[str]
     since: float
     tail: int | None
-    _last: dict[str, str] = field(default_factory=dict, init=False)  # the newest timestamp by part
-    _allowed: set[str] = field(default_factory=set, init=False)  # parts that have a session of their own
+    _last: dict[str, str] = field(default_factory=dict, init=False)  # the newest timestamp by container
+    _allowed: set[str] = field(default_factory=set, init=False)  # what has a session of its own
 
     def lines(self, follow: bool) -> Iterator[Line]:
         """Yield the lines that are there in the order of their time; with `follow` new ones as they come."""
         began = time.time()
-        parts = self.containers.select(self.words)
-        for part in parts:  # all are read at the same time
-            self._allow_session(part)
-        for line in heapq.merge(*(self._read(part) for part in parts)):
-            self._last[line[1]] = line[0]
+        sources = self.containers.log_sources(self.words)
+        for source in sources:  # all are read at the same time
+            self._allow_session(source)
+        for line in heapq.merge(*map(self._read, sources), key=lambda line: (line[0], line[1].label, line[2])):
+            self._last[line[1].container] = line[0]
             yield line
         if follow:
             yield from self._new_lines(began)
 
-    def _read(self, part: Part) -> Iterator[Line]:
-        for stamp, text in self.containers.log(part, since_seconds=self.since, tail=self.tail, follow=False):
-            yield stamp, part.part, text
+    def _read(self, source: Part) -> Iterator[Line]:
+        for stamp, text in self.containers.log(source, since_seconds=self.since, tail=self.tail, follow=False):
+            yield stamp, source, text
 
     def _new_lines(self, began: float) -> Iterator[Line]:
         """Yield what is logged from now on; parts that start, restart or are replaced are followed too."""
@@ -101,41 +106,40 @@ class Reader:
         scanned = float("-inf")
         while True:
             if time.monotonic() - scanned >= RESCAN_SECONDS:
-                for part in self._present():
-                    thread = threads.get(part.part)
-                    if part.state == "running" and (thread is None or not thread.is_alive()):
-                        self._allow_session(part)
-                        threads[part.part] = threading.Thread(
-                            target=self._follow, args=(part, began, arrived), daemon=True
-                        )
-                        threads[part.part].start()
+                for source in self._present():
+                    thread = threads.get(source.container)
+                    if source.state == "running" and (thread is None or not thread.is_alive()):
+                        self._allow_session(source)
+                        thread = threading.Thread(target=self._follow, args=(source, began, arrived), daemon=True)
+                        threads[source.container] = thread
+                        thread.start()
                 scanned = time.monotonic()
             try:
                 yield arrived.get(timeout=RESCAN_SECONDS)
             except queue.Empty:
                 continue
 
-    def _allow_session(self, part: Part) -> None:
-        if part.part not in self._allowed:
-            self._allowed.add(part.part)
+    def _allow_session(self, source: Part) -> None:
+        if source.container not in self._allowed:
+            self._allowed.add(source.container)
             allow_session()
 
     def _present(self) -> list[Part]:
         try:
-            return self.containers.select(self.words)
+            return self.containers.log_sources(self.words)
         except CommandError:
             return []  # all of them are being replaced
 
-    def _follow(self, part: Part, began: float, arrived: "queue.Queue[Line]") -> None:
+    def _follow(self, source: Part, began: float, arrived: "queue.Queue[Line]") -> None:
         """Put a container's new lines into the queue until it exits."""
-        last = self._last.get(part.part, "")
+        last = self._last.get(source.container, "")
         # Docker Engine takes whole seconds exactly; the lines of that second that were shown are left out here.
         since = float(int(_epoch(last) if last else began))
         try:
-            for stamp, text in self.containers.log(part, since_seconds=since, tail=None, follow=True):
+            for stamp, text in self.containers.log(source, since_seconds=since, tail=None, follow=True):
                 if stamp > last:
-                    self._last[part.part] = stamp
-                    arrived.put((stamp, part.part, text))
+                    self._last[source.container] = stamp
+                    arrived.put((stamp, source, text))
         except (*REPORTED, OSError):
             return  # removed or the connection ended; the next scan follows it again
 
@@ -156,16 +160,16 @@ def moment_of(text: str, now: float) -> float:
         ) from None
 
 
-def text_writer(parts: Sequence[str], colour: bool) -> Callable[[Line], None]:
-    """Return a function that prints a line behind its part, as Compose does."""
-    width = max(map(len, parts), default=0)
-    colours = {part: COLOURS[index % len(COLOURS)] for index, part in enumerate(parts)}
+def text_writer(labels: Sequence[str], colour: bool) -> Callable[[Line], None]:
+    """Return a function that prints a line behind its part and node, as Compose does."""
+    width = max(map(len, labels), default=0)
+    colours = {label: COLOURS[index % len(COLOURS)] for index, label in enumerate(dict.fromkeys(labels))}
 
     def write(line: Line) -> None:
-        _, part, text = line
-        prefix = f"{part:<{width}} | "
+        _, source, text = line
+        prefix = f"{source.label:<{width}} | "
         if colour:
-            prefix = typer.style(prefix, fg=colours.setdefault(part, COLOURS[len(colours) % len(COLOURS)]))
+            prefix = typer.style(prefix, fg=colours.setdefault(source.label, COLOURS[len(colours) % len(COLOURS)]))
         sys.stdout.write(f"{prefix}{text}\n")
         sys.stdout.flush()
 
@@ -176,8 +180,9 @@ def json_writer() -> Callable[[Line], None]:
     """Return a function that prints a line as a JSON object."""
 
     def write(line: Line) -> None:
-        stamp, part, text = line
-        sys.stdout.write(json.dumps({"time": stamp, "part": part, "line": text}, ensure_ascii=False) + "\n")
+        stamp, source, text = line
+        origin = {"part": source.part} | ({"node": source.node} if source.node else {})
+        sys.stdout.write(json.dumps({"time": stamp, **origin, "line": text}, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
     return write

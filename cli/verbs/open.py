@@ -5,13 +5,14 @@ import webbrowser
 from urllib.parse import urlsplit
 
 from cli.options import StackOption
+from cli.stacks import open_stack
 from cli.target import find
 
 
 def open_browser(stack: StackOption = "") -> None:
     """Open DHIS2 in the browser, and print its address."""
     target = find(stack)
-    url, host = target.settings.public_url, urlsplit(target.docker_host or "")
+    url, host = open_stack(target).url, urlsplit(target.docker_host or "")
     print(url)
     if host.scheme == "ssh" and _is_loopback(urlsplit(url).hostname or ""):
         settings = target.settings

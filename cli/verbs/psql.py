@@ -1,16 +1,17 @@
 """`dhis2-cluster psql`: a session on the primary or on a replica."""
 
+import re
 from typing import Annotated
 
 import typer
 
-from cli.containers import StackContainers
 from cli.databases import DATABASE, PSQL
-from cli.docker_command import attach
 from cli.errors import CommandError
 from cli.options import StackOption, complete_part
+from cli.stacks import open_stack
 from cli.target import find
 
+ONE_COMMAND = re.compile("-[A-Za-z]*[cfl]|--(command|file|list)")  # with them psql opens no session
 SERVERS = ("primary", "replica")
 
 
@@ -30,9 +31,12 @@ def psql(
     named = bool(words) and not words[0].startswith("-")
     name, options = (words[0], words[1:]) if named else ("primary", words)
     target = find(stack)
-    containers = StackContainers(target)
+    containers = open_stack(target)
     part = containers.running(name)
     if part.group not in SERVERS:
         known = ", ".join(part.part for part in containers.parts() if part.group in SERVERS)
         raise CommandError(f"{part.part} is no database server. Those of stack {target.stack}: {known}")
-    attach(target, part, [*PSQL, *options, DATABASE])
+    instead = f"dhis2-cluster psql {part.part} -s {target.stack} -- -c 'SELECT …'"
+    containers.attach(
+        part, [*PSQL, *options, DATABASE], instead="" if any(map(ONE_COMMAND.match, options)) else instead
+    )

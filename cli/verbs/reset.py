@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from cli.backups import fatal_of
-from cli.containers import StackContainers
+from cli.deployed import DeployedStack
 from cli.errors import CommandError
 from cli.exchange import REQUEST, Exchange
 from cli.options import JsonOption, StackOption
 from cli.output import confirm, progress, result
+from cli.stacks import open_stack
 from cli.target import find
 
 
@@ -23,7 +24,7 @@ def reset(
     Refused with keepData. All cores stop before it and start after it, the first one alone. The present database stays
     until the new one is whole.
     """
-    containers = StackContainers(find(stack))
+    containers = open_stack(find(stack))
     name, dump = containers.target.stack, _resettable(containers)
     progress(
         f"all data of stack {name} are replaced by {dump}. DHIS2 does not answer meanwhile, and users have to log in again."
@@ -32,11 +33,11 @@ def reset(
         confirm("Reset it?")
     exchange = Exchange(containers)
     exchange.run(lambda: exchange.restore_database("dump"))
-    text = f"stack {name} is reset to {dump}: {containers.target.settings.public_url}"
+    text = f"stack {name} is reset to {dump}: {containers.url}"
     result(text, {"stack": name, "dump": dump}, as_json)
 
 
-def _resettable(containers: StackContainers) -> str:
+def _resettable(containers: DeployedStack) -> str:
     """Return what a stack can be reset to. Raises CommandError where its data are kept, or its dump is not there."""
     stack = containers.target.stack
     containers.running("cache")

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from cli.containers import StackContainers
 from cli.errors import FAILED, CommandError
 from cli.options import JsonOption, StackOption, complete_part
 from cli.output import result
+from cli.stacks import open_stack
 from cli.target import find
-from cli.waiting import watcher_of
 from components.orchestrator.restart import restart_in_turn, restart_one
 from components.orchestrator.watcher import NotReady
 
@@ -31,14 +30,15 @@ def restart(
     One part that is named, such as core-1 or cache, restarts at once.
     """
     target = find(stack)
-    selected = StackContainers(target).select([part])
+    containers = open_stack(target)
+    selected = containers.select([part])
     alone = selected[0].part == part
     if part == "core" and len(selected) == 1:
         raise CommandError(
             f"stack {target.stack} has one core, so users would see 'DHIS2 is starting' while it restarts. Add a core first: pulumi config set cores 2 -s {target.stack} && pulumi up -s {target.stack}\n  Or interrupt the service: dhis2-cluster restart {selected[0].part} -s {target.stack}"
         )
     targets = [item.wait_target for item in selected]
-    watcher = watcher_of(target)
+    watcher = containers.watcher()
     try:
         asyncio.run(restart_one(watcher, targets[0]) if alone else restart_in_turn(watcher, targets))
     except NotReady as error:

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from cli.backups import BackupSet, choose, sets_of
-from cli.containers import StackContainers
+from cli.deployed import DeployedStack
 from cli.errors import CommandError
 from cli.options import JsonOption, StackOption, complete_stack
 from cli.output import confirm, progress, result
 from cli.restoring import Restore
+from cli.stacks import open_stack
 from cli.target import find
 
 
@@ -40,8 +41,8 @@ def restore(  # noqa: PLR0917 - typer passes them by name
     """
     if database_only and files_only:
         raise CommandError("--database-only and --files-only exclude each other: without both, everything is restored")
-    source = StackContainers(find(stack))
-    destination = StackContainers(find(into)) if into else source
+    source = open_stack(find(stack))
+    destination = open_stack(find(into)) if into else source
     chosen = choose(sets_of(source), backup, source)
     parts = "database" if database_only else "files" if files_only else "all"
     restoring = Restore(source, destination, chosen, parts)
@@ -53,11 +54,11 @@ def restore(  # noqa: PLR0917 - typer passes them by name
         confirm("Restore it?")
     restoring.run()
     name = destination.target.stack
-    text = f"backup {chosen.set} is restored into stack {name}: {destination.target.settings.public_url}"
+    text = f"backup {chosen.set} is restored into stack {name}: {destination.url}"
     result(text, {"set": chosen.set, "stack": name, "parts": restoring.restored}, as_json)
 
 
-def _summary(chosen: BackupSet, destination: StackContainers, parts: str) -> str:
+def _summary(chosen: BackupSet, destination: DeployedStack, parts: str) -> str:
     replaced = {"all": "database and files", "database": "database", "files": "files"}[parts]
     made = f"{chosen.set} of {chosen.stack}, made {chosen.time[:16].replace('T', ' ')} UTC with DHIS2 {chosen.version}"
     return f"backup {made}, replaces the {replaced} of stack {destination.target.stack}. DHIS2 does not answer meanwhile, and users have to log in again."

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cli.containers import StackContainers
-from cli.docker_command import attach
 from cli.options import StackOption, complete_part
+from cli.stacks import open_stack
 from cli.target import find
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
@@ -20,5 +19,6 @@ def shell(
     stack: StackOption = "",
 ) -> None:
     """Open a shell in the container of a part, as the user its program runs as."""
-    target = find(stack)
-    attach(target, StackContainers(target).running(part), command or SHELL)
+    containers = open_stack(find(stack))
+    instead = "" if command else f"dhis2-cluster shell {part} -s {containers.target.stack} -- COMMAND"
+    containers.attach(containers.running(part), command or SHELL, instead=instead)

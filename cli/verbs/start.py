@@ -2,12 +2,12 @@
 
 import asyncio
 
-from cli.containers import StackContainers
 from cli.errors import FAILED, CommandError
 from cli.options import JsonOption, StackOption
 from cli.output import progress, result
+from cli.stacks import open_stack
 from cli.target import find
-from cli.waiting import stages, watcher_of
+from cli.waiting import stages
 from components.orchestrator.watcher import NotReady
 
 # The load balancer first: it serves a page while DHIS2 starts. Then what others need.
@@ -17,8 +17,8 @@ ORDER = (("lb", "primary"), ("cache", "replica"), ("core-1",), ("core",))
 def start(stack: StackOption = "", as_json: JsonOption = False) -> None:
     """Start a stack that was stopped, and wait until every part is healthy."""
     target = find(stack)
-    containers = StackContainers(target)
-    watcher = watcher_of(target)
+    containers = open_stack(target)
+    watcher = containers.watcher()
     one_shot = {item.part for item in containers.inspected() if item.is_one_shot}
     started: list[str] = []
     for parts in stages([part for part in containers.parts() if part not in one_shot], ORDER):
@@ -31,5 +31,5 @@ def start(stack: StackOption = "", as_json: JsonOption = False) -> None:
         except NotReady as error:
             raise CommandError(str(error), FAILED) from error
         started += [part.part for part in parts]
-    url = target.settings.public_url
+    url = containers.url
     result(f"stack {target.stack} is ready: {url}", {"started": started, "url": url}, as_json)

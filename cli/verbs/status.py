@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from cli.containers import StackContainers
 from cli.errors import FAILED
 from cli.options import JsonOption, StackOption
 from cli.report import Collector
+from cli.stacks import open_stack
 from cli.table import StatusTable
 from cli.target import find
 
@@ -28,7 +28,7 @@ def status(
 
     The exit code is 1 when a part is not healthy, and 2 when the stack cannot be read.
     """
-    collector = Collector(StackContainers(find(stack)))
+    collector = Collector(open_stack(find(stack)))
     if watch:
         _watch(collector, as_json)
         return

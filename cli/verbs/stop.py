@@ -1,8 +1,8 @@
 """`dhis2-cluster stop`: the whole stack, in order; its data stays."""
 
-from cli.containers import StackContainers
 from cli.options import JsonOption, StackOption
 from cli.output import progress, result
+from cli.stacks import open_stack
 from cli.target import find
 from cli.waiting import stages
 
@@ -15,7 +15,7 @@ def stop(stack: StackOption = "", as_json: JsonOption = False) -> None:
 
     It stays stopped when the machine is started again.
     """
-    containers = StackContainers(find(stack))
+    containers = open_stack(find(stack))
     stopped: list[str] = []
     for parts in stages(containers.parts(), ORDER):
         running = [part for part in parts if part.state in ("running", "restarting", "paused")]

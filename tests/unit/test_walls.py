@@ -18,7 +18,9 @@ ALONE = "the program is deployed from components/ and __main__.py alone"
 MEASURED = ("bench", "tests", "offline.tests")
 # The allowed importers of each package, beside itself; of a package without a wall there are no rules.
 WALLS = {
-    "docker": Wall(("components.orchestrator", "cli.containers", "tools", "offline", *MEASURED), ORCHESTRATOR),
+    "docker": Wall(
+        ("components.orchestrator", "cli.containers", "cli.deployed", "tools", "offline", *MEASURED), ORCHESTRATOR
+    ),
     "pulumi_docker": Wall(("components.orchestrator", "tests", "offline.tests"), ORCHESTRATOR),
     "components.backup": Wall(("components.cluster", *MEASURED), PART),
     "components.backup.sizing": Wall(("components.backup", "components.preflight", *MEASURED), PART),

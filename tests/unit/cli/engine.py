@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError, NotFound
 
-from cli import app, containers, target
+from cli import app, containers, deployed, target
 from cli.target import Target
 from components.settings.parsing import parse_settings
 
@@ -201,7 +201,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setattr(containers, "read_log", engine.read_log)
     for verb in app.VERBS:
         monkeypatch.setattr(f"cli.verbs.{verb.replace('-', '_')}.find", line.find)
-    for module in (containers, __import__("components.orchestrator.readiness", fromlist=["connect"])):
+    for module in (deployed, __import__("components.orchestrator.readiness", fromlist=["connect"])):
         monkeypatch.setattr(module, "connect", lambda *_, **__: engine)
     return line
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli import api
+from cli import api, docker_command
 from cli.containers import StackContainers
 from cli.verbs import analytics
 from tests.unit.cli.engine import CommandLine
@@ -47,7 +47,7 @@ class FakeDhis2:
 def dhis2(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> FakeDhis2:
     fake = FakeDhis2()
     command_line.outputs = {"username": "admin", "adminPassword": 'a"b\\c'}
-    monkeypatch.setattr(api, "pipe", fake.pipe)
+    monkeypatch.setattr(docker_command, "pipe", fake.pipe)
     monkeypatch.setattr(StackContainers, "client", command_line.engine)
     monkeypatch.setattr(analytics, "POLL_SECONDS", 0)
     return fake

@@ -67,8 +67,7 @@ def line(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandL
     monkeypatch.setattr("cli.containers.StackContainers.execute", execute)
     monkeypatch.setattr("cli.containers.StackContainers.restart", restart)
     monkeypatch.setattr("cli.exchange.finish", finish)
-    for module in ("cli.verbs.backup", "cli.restoring"):
-        monkeypatch.setattr(f"{module}.follow", follow)
+    monkeypatch.setattr("cli.docker_command.follow", follow)
     engine.answers = outputs
     return command_line
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from cli import app, containers, options, target
+from cli import app, deployed, options, target
 from cli.containers import StackContainers
 from cli.errors import CommandError
+from cli.parts import Part
+from cli.services import StackServices
+from cli.stacks import open_stack
 from cli.target import find, project_folder, stack_names
 from tools import environment
 from tools.paths import ROOT
@@ -58,11 +61,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("pulumi")
-def test_a_stack_on_a_swarm_is_refused_with_what_shows_it(project: Path) -> None:
+def test_a_stack_on_a_swarm_is_opened_as_services(project: Path) -> None:
     nodes = "dhis2-cluster:primaryNode: db-1\n  dhis2-cluster:replicaNodes: [db-2]\n  dhis2-cluster:bind: 0.0.0.0"
     (project / "Pulumi.prod.yaml").write_text(f"config:\n  dhis2-cluster:orchestrator: swarm\n  {nodes}\n")
-    with pytest.raises(CommandError, match=r"stack prod is on a Docker Swarm, .* docker service ps"):
-        find("prod")
+    assert isinstance(open_stack(find("prod")), StackServices)
+    assert isinstance(open_stack(find("dev")), StackContainers)
 
 
 @pytest.mark.usefixtures("project")
@@ -150,7 +153,7 @@ class NoContainers:
 def test_a_stack_that_is_not_there_is_no_stack_or_not_deployed(
     stack: str, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(containers, "connect", lambda _: NoContainers())
+    monkeypatch.setattr(deployed, "connect", lambda _: NoContainers())
     assert app.main(["status", "-s", stack]) == 2
     assert text in capsys.readouterr().err
 
@@ -178,7 +181,7 @@ def test_a_shell_completes_stacks_and_parts(project: Path, monkeypatch: pytest.M
     (project / "Pulumi.test.yaml").write_text("config: {}\n")
     assert stack_names(project) == ["prod", "test"]
     assert options.complete_stack("p") == ["prod"]
-    parts = [containers.Part(name, f"dhis2-cluster-dev-{name}", "running") for name in ("lb", "core-1", "core-2")]
+    parts = [Part(name, f"dhis2-cluster-dev-{name}", "running") for name in ("lb", "core-1", "core-2")]
     monkeypatch.setattr(StackContainers, "parts", lambda _: parts)
     context: Any = type("Context", (), {"params": {"stack": "prod"}})
     assert options.complete_part(context, "co") == ["core-1", "core-2", "core"]
