@@ -10,6 +10,7 @@ from docker.errors import APIError
 
 from cli import docker_command
 from cli.deployed import DeployedStack, stamped_lines
+from cli.output import progress
 from cli.parts import Inspected, Part, rank
 from components.naming import STACK_LABEL
 from components.orchestrator.client import engine_address
@@ -18,6 +19,7 @@ from components.orchestrator.container_state import Condition, Evaluation, evalu
 from components.orchestrator.containers import inspect, restart
 from components.orchestrator.docker_watcher import DockerWatcher
 from components.orchestrator.engine_info import image_report
+from components.orchestrator.short_lived import ShortLived, pull_missing, run_short_lived
 
 HEALTH_SECONDS = 15
 
@@ -150,14 +152,26 @@ class StackContainers(DeployedStack):
         """Return the text of a file in a container, running or not; None where there is none."""
         return read_file(self.client, part.container, path)
 
-    def volume_at(self, part: Part, path: str) -> str:
+    def volume_at(self, part: Part, path: str) -> tuple[str, Mapping[str, str]]:
         """Return the name of the volume that a container has at a path; empty where there is none."""
         mounts = (inspect(self.client, part.container) or {}).get("Mounts") or []
-        return next((str(mount["Name"]) for mount in mounts if mount.get("Destination") == path), "")
+        return next((str(mount["Name"]) for mount in mounts if mount.get("Destination") == path), ""), {}
 
     def create_volume(self, name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> None:
         """Create a volume of Docker's local driver, unless it exists."""
         self.client.api.create_volume(name, driver_opts=dict(options), labels=dict(labels))
+
+    def pull(self, image: str) -> None:
+        """Pull an image that Docker Engine does not have."""
+        pull_missing(self.client, image, lambda: progress(f"pulling {image}"))
+
+    def run_short_lived(self, spec: ShortLived, beside: Part) -> tuple[int, str]:
+        """Return exit code and output of a command in a container of its own."""
+        return run_short_lived(self.client, spec)
+
+    def short_lived_log_command(self, spec: ShortLived) -> str:
+        """Return the command that follows what such a command prints."""
+        return f"docker logs -f {spec.name}"
 
     def environment(self, part: Part) -> dict[str, str]:
         """Return the environment variables a container was created with."""

@@ -1,7 +1,7 @@
 """What runs the parts of a stack, whatever that is: containers of one Docker Engine, or services of a swarm."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from subprocess import CompletedProcess
@@ -17,6 +17,7 @@ from cli.parts import Inspected, NodeStatus, Part, names_of
 from cli.target import Target
 from components.orchestrator.client import UNREACHABLE, connect, unreachable
 from components.orchestrator.readiness import EngineWatcher
+from components.orchestrator.short_lived import ShortLived
 
 REPORTED = (DockerException, RequestException)  # what Docker Engine can report while a verb works
 _PARALLEL = 8
@@ -128,6 +129,33 @@ class DeployedStack(ABC):
     @abstractmethod
     def follow(self, part: Part, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in a part with its progress on stderr, and return its exit code and its output."""
+
+    @abstractmethod
+    def read_file(self, part: Part, path: str) -> str | None:
+        """Return the text of a file that was uploaded to a part, running or not; None where there is none."""
+
+    @abstractmethod
+    def volume_at(self, part: Part, path: str) -> tuple[str, Mapping[str, str]]:
+        """Return the name of the volume that a part has at a path, empty where there is none.
+
+        With it the options of Docker's local driver, where another node needs them.
+        """
+
+    @abstractmethod
+    def create_volume(self, name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> None:
+        """Create a volume of Docker's local driver, unless it exists or comes into being where it is mounted."""
+
+    @abstractmethod
+    def pull(self, image: str) -> None:
+        """Pull an image that is missing, where it is known which Docker Engine needs it."""
+
+    @abstractmethod
+    def run_short_lived(self, spec: ShortLived, beside: Part) -> tuple[int, str]:
+        """Return exit code and output of a command in a container of its own, where the volumes of a part are."""
+
+    @abstractmethod
+    def short_lived_log_command(self, spec: ShortLived) -> str:
+        """Return the command that follows what such a command prints."""
 
     @abstractmethod
     def environment(self, part: Part) -> dict[str, str]:

@@ -1,10 +1,9 @@
 """The move of uploaded files and apps from where the cores have them to the `fileStore` that is set, with rclone."""
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from cli.containers import StackContainers
-from cli.deployed import REPORTED
+from cli.deployed import REPORTED, DeployedStack
 from cli.errors import FAILED, CommandError
 from cli.exchange import Exchange
 from cli.output import progress
@@ -12,7 +11,7 @@ from cli.parts import Part
 from components.dhis2.release import Release
 from components.orchestrator.container_paths import SECRETS
 from components.orchestrator.nfs import nfs_options, nfs_volume_name
-from components.orchestrator.short_lived import ShortLived, pull_missing, run_short_lived
+from components.orchestrator.short_lived import ShortLived
 from components.settings.file_store import AWS_REGION, Bucket, NfsExport
 from components.templates.escaping import property_text
 from tools.naming import naming
@@ -29,10 +28,11 @@ EXCLUDED = ("--exclude", "/.unpacked/**", "--exclude", "/.before/**")
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """Files in a volume by its name, or in a bucket with its keys."""
+    """Files in a volume by its name, with the options of Docker's local driver, or in a bucket with its keys."""
 
     name: str
     volume: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
     bucket: Bucket | None = None
     access_key: str = ""
     secret_key: str = ""
@@ -66,7 +66,7 @@ class Store:
 class Move:
     """The move of the files of a stack."""
 
-    containers: StackContainers
+    containers: DeployedStack
     source: Store
     destination: Store
 
@@ -113,13 +113,14 @@ class Move:
             memory_mb=MEMORY_MB,
             network=names.of("app"),
             mounts={path: store.volume for path, store in stores.items() if store.volume},
+            volume_options={store.volume: store.options for store in stores.values() if store.options},
             no_copy="-nfs-" in self.destination.volume,
             environment={"RCLONE_CONFIG": CONFIGURATION, "HOME": "/tmp"},  # noqa: S108 - in the container
             secrets={CONFIGURATION: configuration or "# no bucket\n"},
             timeout_seconds=None,
         )
-        progress(f"  what rclone reports: docker logs -f {spec.name}")
-        code, output = run_short_lived(self.containers.client, spec)
+        progress(f"  what rclone reports: {self.containers.short_lived_log_command(spec)}")
+        code, output = self.containers.run_short_lived(spec, beside=_cores(self.containers)[0])
         if code:
             lines = [line for line in output.splitlines() if "ERROR" in line or "Failed" in line or "error" in line]
             reason = "; ".join((lines or output.splitlines() or ["it printed nothing"])[-3:])
@@ -128,14 +129,14 @@ class Move:
     def _pull(self) -> None:
         image = self.containers.target.settings.copy_image
         try:
-            pull_missing(self.containers.client, image, partial(progress, f"pulling {image}"))
+            self.containers.pull(image)
         except REPORTED as error:
             raise CommandError(
                 f"{image} is not on the Docker host, and cannot be pulled: {error}. Nothing was changed. Choose another image with rclone: pulumi config set copyImage … -s {self.containers.target.stack}"
             ) from error
 
 
-def deployed_store(containers: StackContainers) -> Store:
+def deployed_store(containers: DeployedStack) -> Store:
     """Return where the cores have their files. Raises CommandError where no core tells."""
     core = _cores(containers)[0]
     conf = containers.read_file(core, f"{Release.home}/dhis.conf") or ""
@@ -145,28 +146,28 @@ def deployed_store(containers: StackContainers) -> Store:
         region = values["location"].replace("us-standard", AWS_REGION)
         bucket = Bucket(values["container"], values.get("endpoint", ""), region)
         return Store(name=str(bucket), bucket=bucket, access_key=values["identity"], secret_key=values["secret"])
-    volume = containers.volume_at(core, f"{Release.home}/files")
+    volume, options = containers.volume_at(core, f"{Release.home}/files")
     if values.get("provider") != "filesystem" or not volume:
         raise CommandError(
             f"{core.part} does not tell where it has its files. Deploy it again: pulumi up -s {containers.target.stack}"
         )
-    return Store(name=f"the volume {volume}", volume=volume)
+    return Store(name=f"the volume {volume}", volume=volume, options=options)
 
 
-def wanted_store(containers: StackContainers) -> Store:
+def wanted_store(containers: DeployedStack) -> Store:
     """Return where the setting `fileStore` wants the files; the volume of an NFS export is created."""
     target = containers.target
     names, place = naming(target.stack), target.settings.files_place
     if isinstance(place, Bucket):
-        keys = {"access_key": target.secret("fileStoreAccessKey"), "secret_key": target.secret("fileStoreSecretKey")}
-        return Store(name=str(place), bucket=place, **keys)
+        access_key, secret_key = target.secret("fileStoreAccessKey"), target.secret("fileStoreSecretKey")
+        return Store(name=str(place), bucket=place, access_key=access_key, secret_key=secret_key)
     if isinstance(place, NfsExport):
-        volume = nfs_volume_name("files", place, names)
-        containers.create_volume(volume, nfs_options(place), names.object_labels())
-        return Store(name=str(place), volume=volume)
+        volume, options = nfs_volume_name("files", place, names), nfs_options(place)
+        containers.create_volume(volume, options, names.object_labels())
+        return Store(name=str(place), volume=volume, options=options)
     volume = names.of("files")
     return Store(name=f"the volume {volume}", volume=volume)
 
 
-def _cores(containers: StackContainers) -> list[Part]:
+def _cores(containers: DeployedStack) -> list[Part]:
     return containers.select(["core"])

@@ -14,16 +14,18 @@ from cli.errors import FAILED, CommandError
 from cli.output import progress
 from cli.parts import Inspected, NodeStatus, Part, rank
 from cli.target import Target
-from cli.tasks import InspectedTask, Service
+from cli.tasks import InspectedTask, Service, driver_options
 from components.naming import STACK_LABEL
 from components.orchestrator.client import engine_address
 from components.orchestrator.commands import NOT_RUNNING, STDERR, STDOUT, Frame, read_task_log
 from components.orchestrator.engine_info import image_report
 from components.orchestrator.readiness import EngineWatcher
-from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES, Show, follow_job, run_job, text_of
+from components.orchestrator.short_lived import ShortLived
+from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES, Show, follow_job, run_job, run_short_lived, text_of
 from components.orchestrator.swarm.nodes import SwarmInfo, swarm_info
 from components.orchestrator.swarm.services import (
     Hosts,
+    config_text,
     environment_of,
     hosts_of,
     in_environment,
@@ -52,6 +54,7 @@ class StackServices(DeployedStack):
         super().__init__(target)
         self._image_reports: dict[str, Mapping[str, Any]] = {}
         self._unread: set[str] = set()  # nodes whose logs are missing
+        self._nodes: dict[str, str] = {}  # where short-lived tasks run, by the service they run beside
 
     @property
     def url(self) -> str:
@@ -123,6 +126,41 @@ class StackServices(DeployedStack):
         """Run a command beside a task with its progress on stderr, and return its exit code and its output."""
         code, frames = self._follow(part, command, _show_progress)
         return code, text_of(frames, STDOUT).strip()
+
+    def read_file(self, part: Part, path: str) -> str | None:
+        """Return the text of a file of a service; a secret is nowhere in plain text but in Pulumi's state."""
+        container = self._container(part)
+        for config in container.get("Configs") or []:
+            if config["File"]["Name"] == path:
+                return config_text(self.client, config["ConfigID"])
+        names = [secret["SecretName"] for secret in container.get("Secrets") or [] if secret["File"]["Name"] == path]
+        return self.target.swarm_secret(names[0]) if names else None
+
+    def volume_at(self, part: Part, path: str) -> tuple[str, Mapping[str, str]]:
+        """Return the name and the driver options of the volume that a service has at a path."""
+        for mount in self._container(part).get("Mounts") or []:
+            if mount.get("Type") == "volume" and mount.get("Target") == path:
+                return str(mount["Source"]), driver_options(mount)
+        return "", {}
+
+    def create_volume(self, name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> None:
+        """Do nothing: a volume comes into being on each node where a task mounts it."""
+
+    def pull(self, image: str) -> None:
+        """Do nothing: the node of a task pulls its image."""
+
+    def run_short_lived(self, spec: ShortLived, beside: Part) -> tuple[int, str]:
+        """Return exit code and output of a command in a task of its own, where the volumes of a service are.
+
+        That is the node where it runs, or ran when it was asked for first.
+        """
+        if beside.container not in self._nodes:
+            self._nodes[beside.container] = str(self._running_task(beside)["NodeID"])
+        return run_short_lived(self.client, spec, self._nodes[beside.container])
+
+    def short_lived_log_command(self, spec: ShortLived) -> str:
+        """Return the command that follows what such a command prints."""
+        return f"docker service logs -f $(docker service ls -q --filter name={spec.name})"
 
     def environment(self, part: Part) -> dict[str, str]:
         """Return the environment variables of the commands of a service."""
@@ -260,6 +298,11 @@ class StackServices(DeployedStack):
             )
         own = self._own_node()
         return next((task for task in tasks if task["NodeID"] == own), tasks[0])
+
+    def _container(self, part: Part) -> dict[str, Any]:
+        """Return what the tasks of a part run; nothing where there is no such service."""
+        service = inspect_service(self.client, part.container)
+        return dict(service["Spec"]["TaskTemplate"]["ContainerSpec"]) if service else {}
 
     def _own_node(self) -> str:
         return str((self.client.api.info().get("Swarm") or {}).get("NodeID") or "")

@@ -2,7 +2,6 @@
 
 from cli.containers import StackContainers
 from cli.deployed import DeployedStack
-from cli.errors import CommandError
 from cli.services import StackServices
 from cli.target import Target
 
@@ -10,10 +9,3 @@ from cli.target import Target
 def open_stack(target: Target) -> DeployedStack:
     """Return what runs a stack by its setting `orchestrator`. Nothing is asked of Docker Engine yet."""
     return StackServices(target) if target.settings.on_swarm else StackContainers(target)
-
-
-def on_one_machine(target: Target, otherwise: str) -> StackContainers:
-    """Return the containers of a stack, for what a swarm has no way to do. Raises CommandError with `otherwise`."""
-    if target.settings.on_swarm:
-        raise CommandError(f"stack {target.stack} is on a Docker Swarm: {otherwise}")
-    return StackContainers(target)

@@ -1,5 +1,6 @@
 """The stack a verb works on: which one, its settings, and where Pulumi keeps it."""
 
+import base64
 import json
 import os
 import subprocess
@@ -68,6 +69,21 @@ class Target:
             )
         return done.stdout.removesuffix("\n")
 
+    def swarm_secret(self, name: str) -> str:
+        """Return the text of a secret that was deployed to a swarm, from Pulumi's state. Raises CommandError."""
+        done = self._pulumi("export", "--show-secrets", "--stack", self.stack)
+        if done.returncode:
+            raise CommandError(
+                f"the state of stack {self.stack} cannot be read: {_last_line(done.stderr)}. Check it: pulumi stack export --stack {self.stack}"
+            )
+        resources = json.loads(done.stdout)["deployment"].get("resources") or []
+        found = next((each["inputs"] for each in resources if _is_secret(each, name)), None)
+        if found is None:
+            raise CommandError(
+                f"the state of stack {self.stack} has not the secret {name}, which the swarm has. Deploy it again: pulumi up --refresh -s {self.stack}"
+            )
+        return base64.b64decode(_plain(found["data"])).decode()
+
     def up(self) -> str:
         """Run `pulumi up` with its output on stderr; return why that failed, or nothing."""
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", self.stack]
@@ -134,6 +150,16 @@ def _pulumi_stack(environment_: Mapping[str, str], folder: Path, *arguments: str
         return attempt(["pulumi", "stack", *arguments], environment_, folder=folder)
     except ToolError as error:
         raise CommandError(f"{error}. To make it available: make up, then . ./activate") from error
+
+
+def _is_secret(resource: Mapping[str, Any], name: str) -> bool:
+    is_one = resource.get("type") == "docker:index/secret:Secret"
+    return is_one and _plain((resource.get("inputs") or {}).get("name")) == name
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return the text of a value in Pulumi's state, which has that of a secret as JSON of its own."""
+    return str(json.loads(value["plaintext"]) if isinstance(value, dict) else value)
 
 
 def _last_line(text: str) -> str:

@@ -89,7 +89,7 @@ class InspectedTask(Inspected):
         return [
             (str(mount["Source"]), str(mount["Target"]), not mount.get("ReadOnly"))
             for mount in mounts
-            if _driver_options(mount).get("type") != "tmpfs"
+            if driver_options(mount).get("type") != "tmpfs"
         ]
 
     @property
@@ -101,6 +101,7 @@ class InspectedTask(Inspected):
         return (self.slot.task.get("Status") or {}) if self.slot else {}
 
 
-def _driver_options(mount: Mapping[str, Any]) -> Mapping[str, str]:
+def driver_options(mount: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the options of Docker's local driver for the volume of a mount."""
     driver = (mount.get("VolumeOptions") or {}).get("DriverConfig") or {}
     return driver.get("Options") or {}

@@ -8,10 +8,8 @@ from cli.errors import CommandError
 from cli.moving import Move, deployed_store, wanted_store
 from cli.options import JsonOption, StackOption
 from cli.output import confirm, progress, result
-from cli.stacks import on_one_machine
+from cli.stacks import open_stack
 from cli.target import find
-
-NOT_ON_A_SWARM = "move-files reads the keys of the bucket that the cores have, which a swarm gives to no one else. Copy the files with rclone from one store to the other, then: pulumi config set fileStore … && pulumi up"
 
 
 def move_files(
@@ -24,7 +22,7 @@ def move_files(
     The cores run while files are copied and compared, and stop for what came since. Where it fails before pulumi up,
     they start with the files they had. Nothing is removed from where the files were.
     """
-    containers = on_one_machine(find(stack), NOT_ON_A_SWARM)
+    containers = open_stack(find(stack))
     name, source, destination = containers.target.stack, deployed_store(containers), wanted_store(containers)
     if source.same_place(destination):
         raise CommandError(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import SAMPLE, MakeStack
-from tests.e2e.followed_logs import followed
+from tests.support.followed_logs import followed
 from tests.support.stack import ADMIN, Stack
 from tests.support.waiting import until
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeStack
-from tests.e2e.followed_logs import followed
 from tests.support.containers import Containers
+from tests.support.followed_logs import followed
 from tests.support.ssh_host import ssh_host
 from tests.support.waiting import until
 

@@ -1,6 +1,7 @@
 """A swarm of three nodes for unit tests: what preflight knows of it, and a manager in memory with one service."""
 
 import asyncio
+import base64
 import copy
 import io
 import json
@@ -123,8 +124,9 @@ def watched(swarm: "FakeSwarm", monkeypatch: pytest.MonkeyPatch) -> "FakeSwarm":
 class FakeSwarm:
     """A manager with `service` and its `tasks_`; jobs end with `job`, their state, exit code and error.
 
-    `log` is printed by every service. `done` is what was created, removed and changed, `jobs` has the templates of
-    jobs, `configs` the contents of configs. `conflicts` is how many updates come in between.
+    `log` is printed by every service, or `frames` with their streams. `done` is what was created, removed and changed,
+    `jobs` has the templates of jobs, `configs` and `secrets` their contents. `conflicts` is how many updates come in
+    between.
     """
 
     base_url, api_version = "http+docker://localhost", "1.41"
@@ -134,6 +136,8 @@ class FakeSwarm:
         self.job, self.log, self.conflicts = ("complete", 0, ""), b"", 0
         self.done, self.jobs, self.configs = list[str](), list[Json](), dict[str, Json]()
         self.log_error: Exception | None = None
+        self.secrets: dict[str, bytes] = {}
+        self.frames: list[tuple[int, bytes]] = []
         self.at_update: Callable[[], None] = lambda: None
         self.node_states: dict[str, str] = {}
 
@@ -171,6 +175,17 @@ class FakeSwarm:
         self.done.append("create config")
         return {"ID": "config-id"}
 
+    def create_secret(self, name: str, data: bytes) -> Json:
+        self.secrets[name] = data
+        self.done.append("create secret")
+        return {"ID": "secret-id"}
+
+    def remove_secret(self, identifier: str) -> None:
+        self.done.append(f"remove {identifier}")
+
+    def inspect_config(self, identifier: str) -> Json:
+        return {"Spec": {"Data": base64.b64encode(self.configs[identifier]["data"]).decode()}}
+
     def remove_config(self, identifier: str) -> None:
         self.done.append(f"remove {identifier}")
 
@@ -191,14 +206,14 @@ class FakeSwarm:
         self.done.append(f"log with tail {params['tail']}")
         if self.log_error:
             raise self.log_error
-        return _Stream(self.log)
+        return _Stream(self.frames or [(1, self.log)])
 
 
 class _Stream(SimpleNamespace):
-    """A response with one frame."""
+    """A response with frames."""
 
-    def __init__(self, content: bytes) -> None:
-        frames = struct.pack(">BxxxL", 1, len(content)) + content if content else b""
+    def __init__(self, contents: list[tuple[int, bytes]]) -> None:
+        frames = b"".join(struct.pack(">BxxxL", number, len(text)) + text for number, text in contents if text)
         super().__init__(raw=io.BytesIO(frames), raise_for_status=lambda: None)
 
     def __enter__(self) -> "_Stream":

@@ -8,9 +8,9 @@ import pytest
 from docker.errors import APIError
 from requests.exceptions import ReadTimeout
 
-from components.orchestrator.commands import NOT_RUNNING
+from components.orchestrator.commands import NOT_RUNNING, STDOUT, Frame
 from components.orchestrator.swarm import jobs
-from components.orchestrator.swarm.jobs import job_template, new_name, run_job
+from components.orchestrator.swarm.jobs import STDIN, follow_job, job_template, new_name, run_job, text_of
 from components.orchestrator.swarm.services import SERVICE_NAME, beside, in_environment
 from tests.support.swarm import FakeSwarm, Json, a_service, a_task
 
@@ -159,3 +159,64 @@ def test_a_command_runs_as_it_is_where_a_container_has_no_environment_and_no_scr
     for command in (in_environment(["printf", "%s|", "a b", "$c", "'d"]), beside(["printf", "%s|", "a b", "$c", "'d"])):
         printed = subprocess.run(command, capture_output=True, text=True, check=True)
         assert printed.stdout == "a b|$c|'d|"
+
+
+def test_an_input_reaches_a_command_as_a_secret_that_is_removed(swarm: FakeSwarm) -> None:
+    swarm.frames = [(2, b"warned\n"), (1, b"printed\n")]
+    shown: list[Frame] = []
+    code, frames = follow_job(swarm, "app", COMMAND, shown.append, "a password")  # type: ignore[arg-type]
+    assert (code, shown) == (0, swarm.frames) and frames == swarm.frames
+    assert (text_of(frames, STDOUT), text_of(frames)) == ("printed\n", "warned\nprinted\n")
+    container = swarm.jobs[0]["ContainerSpec"]
+    before, secret = container["Secrets"]
+    assert before == {"File": {"Name": "/run/password"}} and secret["File"]["UID"] == "9", "the user of the service"
+    assert list(swarm.secrets.values()) == [b"a password"] and "a password" not in str(swarm.jobs)
+    assert container["Command"][-4:] == ['exec "$@" <"$0"', STDIN, *COMMAND]
+    assert swarm.done[-1] == "remove secret-id"
+
+
+def test_the_input_of_a_command_that_fails_is_removed(swarm: FakeSwarm) -> None:
+    swarm.log_error = APIError("500")
+    with pytest.raises(APIError):
+        follow_job(swarm, "app", COMMAND, None, "a password")  # type: ignore[arg-type]
+    assert swarm.done[-2:] == ["remove job-id", "remove secret-id"]
+
+
+def test_what_a_command_prints_is_shown_while_it_runs_and_each_piece_once(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "JOB_SECONDS", 0)
+    for name in ("SHOW_SECONDS", "POLL_SECONDS"):
+        monkeypatch.setattr(jobs, name, 0)
+    swarm.job, swarm.frames = ("running", 0, ""), [(2, b"one")]
+    shown: list[Frame] = []
+
+    def show(frame: Frame) -> None:
+        shown.append(frame)
+        swarm.frames = [(2, b"one"), (2, b"two"), (2, b"three")]
+        if len(shown) == 2:
+            swarm.job = ("failed", 4, "")
+
+    code, _ = follow_job(swarm, "app", COMMAND, show)  # type: ignore[arg-type]
+    assert code == 4, "also after the time that other commands have"
+    assert [content for _, content in shown] == [b"one", b"two", b"three"]
+
+
+def test_a_node_that_does_not_answer_for_a_moment_ends_no_command(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SHOW_SECONDS", "POLL_SECONDS"):
+        monkeypatch.setattr(jobs, name, 0)
+    swarm.job, swarm.log = ("running", 0, ""), b"all"
+    original = swarm.get
+
+    def get(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of a request
+        if swarm.job[0] == "running":
+            swarm.job = ("complete", 0, "")
+            raise ReadTimeout("timed out")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(swarm, "get", get)
+    shown: list[Frame] = []
+    assert follow_job(swarm, "app", COMMAND, shown.append)[0] == 0  # type: ignore[arg-type]
+    assert shown == [(1, b"all")]

@@ -207,6 +207,13 @@ def test_the_socket_of_a_server_is_on_a_volume_in_memory_for_the_commands_beside
     assert driver["driverOptions"]["o"] == "size=16m,uid=999,gid=999,mode=1770"
 
 
+def test_a_command_beside_the_backups_knows_whether_their_repository_was_opened(built: Run) -> None:
+    mounts = container_of(built(**ON_SWARM, backupSchedule="manual"), "backup")["mounts"]
+    (shared,) = [mount for mount in mounts if mount["target"] == "/tmp"]  # noqa: S108 - in the container
+    assert (shared["type"], shared["source"]) == ("volume", f"{PREFIX}-backup-run")
+    assert shared["volumeOptions"]["driverOptions"]["o"] == "size=64m,uid=65534,gid=65534,mode=1770"
+
+
 @pytest.mark.parametrize(
     ("seconds", "written"),
     [(5, "5s"), (10, "10s"), (60, "1m"), (90, "1m30s"), (600, "10m"), (3600, "1h"), (3605, "1h0m5s"), (5400, "1h30m")],

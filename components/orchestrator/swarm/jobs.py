@@ -97,14 +97,19 @@ def _run_beside(
     return _run(client, new_name(service, "run"), template, seconds, show)
 
 
-def run_short_lived(client: DockerClient, spec: ShortLived) -> tuple[int, str]:
-    """Return exit code and output of a command in a task on any node; NOT_RUNNING where it did not run to its end."""
+def run_short_lived(client: DockerClient, spec: ShortLived, node: str = "") -> tuple[int, str]:
+    """Return exit code and output of a command in a task on a node by its id, or on any.
+
+    NOT_RUNNING where it did not run to its end.
+    """
     names = {path: new_name(spec.name, "file") for path in spec.secrets}
     ids = {path: client.api.create_secret(name, spec.secrets[path].encode())["ID"] for path, name in names.items()}
     try:
         references = [_secret(str(spec.uid), path, ids[path], name) for path, name in names.items()]
-        template, seconds = short_lived_template(spec, references), spec.timeout_seconds or JOB_SECONDS
-        code, frames = _run(client, new_name(spec.name, "run"), template, seconds, None)
+        template = short_lived_template(spec, references)
+        if node:
+            template["Placement"] = {"Constraints": [f"node.id=={node}"]}
+        code, frames = _run(client, new_name(spec.name, "run"), template, spec.timeout_seconds, None)
         return code, text_of(frames)
     finally:
         for secret in ids.values():

@@ -97,9 +97,13 @@ def environment_of(client: DockerClient, service: Mapping[str, Any]) -> dict[str
     found = next((config["ConfigID"] for config in configs if config["File"]["Name"] == ENVIRONMENT), None)
     if found is None:
         return {}
-    text = base64.b64decode(client.api.inspect_config(found)["Spec"]["Data"]).decode()  # type: ignore[no-untyped-call]
-    words = shlex.split(text, comments=True)
+    words = shlex.split(config_text(client, found), comments=True)
     return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def config_text(client: DockerClient, config: str) -> str:
+    """Return the text of a config by its id."""
+    return base64.b64decode(client.api.inspect_config(config)["Spec"]["Data"]).decode()  # type: ignore[no-untyped-call]
 
 
 def tasks_of(client: DockerClient, name: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from cli import moving
+from cli import containers
 from cli.errors import FAILED, NOT_RUN
 from cli.moving import CONFIGURATION
 from cli.target import Target
@@ -68,8 +68,8 @@ def engine(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Engine
     async def ready(*_: object) -> None:
         """Everything is."""
 
-    monkeypatch.setattr(moving, "run_short_lived", engine.run)
-    monkeypatch.setattr(moving, "pull_missing", lambda *_: engine.done.append("pull"))
+    monkeypatch.setattr(containers, "run_short_lived", engine.run)
+    monkeypatch.setattr(containers, "pull_missing", lambda *_: engine.done.append("pull"))
     monkeypatch.setattr(Target, "secret", lambda _, key: str(S3[key]))
     monkeypatch.setattr(Target, "up", up)
     monkeypatch.setattr("cli.containers.StackContainers.read_file", lambda *_: engine.conf)
@@ -146,7 +146,7 @@ def test_an_image_that_cannot_be_pulled_is_named_with_its_setting(
     def refuse(*_: object) -> None:
         raise APIError("no route to the registry")
 
-    monkeypatch.setattr(moving, "pull_missing", refuse)
+    monkeypatch.setattr(containers, "pull_missing", refuse)
     assert engine.move(**S3, copyImage="example.org/rclone:1") == NOT_RUN
     assert "example.org/rclone:1 is not on the Docker host, and cannot be pulled: no route" in engine.line.error
     assert "pulumi config set copyImage" in engine.line.error and engine.done == []

@@ -1,8 +1,10 @@
 """`dhis2-cluster` on a stack of a swarm: what it shows of nodes and tasks, and what its verbs ask of the manager."""
 
+import base64
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +13,13 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from cli import services
-from cli.errors import FAILED, NOT_RUN
+from cli import services, target
+from cli.errors import FAILED, NOT_RUN, CommandError
 from cli.services import StackServices
+from cli.target import Target
+from components.orchestrator.short_lived import ShortLived
 from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES
-from tests.unit.cli.engine import PRIMARY, REPLICA, CommandLine
+from tests.unit.cli.engine import PREFIX, PRIMARY, REPLICA, CommandLine
 from tests.unit.cli.manager import FakeManager, manager, service, task
 
 __all__ = ["manager"]
@@ -300,9 +304,60 @@ def test_an_input_that_is_too_large_for_a_swarm_is_refused(
     assert "a swarm takes at most 500 kB" in line.error and manager.ran == []
 
 
-def test_what_a_swarm_has_no_way_to_do_is_refused_with_what_to_do_instead(line: CommandLine) -> None:
-    assert line.run("move-files") == NOT_RUN
-    assert "stack dev is on a Docker Swarm: move-files" in line.error and "rclone" in line.error
+def test_a_backup_is_not_copied_into_another_stack(line: CommandLine, manager: FakeManager) -> None:
+    manager.configs["environment-of-backup"] = "export BUCKET=''\n"
+    manager.answers["backup"] = json.dumps([{"id": "a" * 64, "time": "2026-05-01T02:00:00Z", "hostname": PREFIX}])
+    assert line.run("restore", "--into", "dev", "--yes") == NOT_RUN
+    assert "pulumi config set backupRepository … -s dev" in line.error
+    assert "dhis2-cluster restore aaaaaaaa -s dev" in line.error
+
+
+def test_files_are_moved_by_a_task_where_the_first_core_has_them(
+    line: CommandLine, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[tuple[ShortLived, str]] = []
+
+    def run(_: object, spec: ShortLived, node: str) -> tuple[int, str]:
+        manager.done.append(f"rclone {spec.command[1]}")
+        runs.append((spec, node))
+        return 0, ""
+
+    export = {"type": "nfs", "o": "addr=old", "device": ":/old"}
+    mount = {"Type": "volume", "Source": f"{PREFIX}-files-nfs-1", "Target": "/opt/dhis2/files"}
+    mount |= {"VolumeOptions": {"DriverConfig": {"Name": "local", "Options": export}}}  # type: ignore[dict-item]
+    secret = {"SecretName": "dhis-conf-1", "File": {"Name": "/opt/dhis2/dhis.conf"}}
+    manager.part("core-1")["Spec"]["TaskTemplate"]["ContainerSpec"] |= {"Mounts": [mount], "Secrets": [secret]}
+    texts = {"dhis-conf-1": "filestore.provider = filesystem\n"}
+    monkeypatch.setattr(Target, "swarm_secret", lambda _, name: texts[name])
+    monkeypatch.setattr(Target, "up", lambda _: manager.done.append("up") or "")  # type: ignore[func-returns-value]
+    monkeypatch.setattr(services, "run_short_lived", run)
+    assert line.run("move-files", "--yes") == 0, line.error
+    assert manager.done[:2] == ["rclone copy", "rclone check"] and manager.done[-3:] == [
+        "rclone copy",
+        "rclone check",
+        "up",
+    ]
+    assert set(manager.done[2:-3]) == {"stop core-1", "stop core"}
+    first = runs[0][0]
+    assert {node for _, node in runs} == {"id-1"}, "also when it runs no more"
+    assert first.mounts["/source"] == f"{PREFIX}-files-nfs-1"
+    assert first.volume_options[f"{PREFIX}-files-nfs-1"] == export, "a node may not have it yet"
+    assert first.volume_options[first.mounts["/var/tmp"]]["device"] == ":/export"  # noqa: S108 - in the container
+
+
+def test_a_secret_is_read_from_the_state_of_pulumi(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = base64.b64encode("a = ä\n".encode()).decode()
+    inputs = {"name": "dhis-conf-1", "data": {"4dabf": "1b47", "plaintext": json.dumps(data)}}
+    resources = [{"type": "docker:index/secret:Secret", "inputs": {"name": "other"}}]
+    resources += [{"type": "docker:index/secret:Secret", "inputs": inputs}, {"type": "pulumi:pulumi:Stack"}]
+    state = subprocess.CompletedProcess([], 0, json.dumps({"deployment": {"resources": resources}}), "")
+    monkeypatch.setattr(target, "attempt", lambda *_, **__: state)
+    assert line.find().swarm_secret("dhis-conf-1") == "a = ä\n"
+    with pytest.raises(CommandError, match="has not the secret dhis-conf-2, which the swarm has"):
+        line.find().swarm_secret("dhis-conf-2")
+    state.returncode, state.stderr = 255, "error: no passphrase"
+    with pytest.raises(CommandError, match="cannot be read: error: no passphrase"):
+        line.find().swarm_secret("dhis-conf-1")
 
 
 def test_open_opens_the_address_of_a_node_with_a_load_balancer(
