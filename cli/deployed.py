@@ -32,6 +32,8 @@ class DeployedStack(ABC):
     """What a part is to Docker."""
     streams: ClassVar[bool]
     """Whether a command can take what another one prints, of this stack or of another one."""
+    question_seconds: ClassVar[float] = 0
+    """How often `status` may ask databases and cache what only they know."""
 
     def __init__(self, target: Target) -> None:
         self.target = target

@@ -111,6 +111,9 @@ class Collector:
     _volumes: list[VolumeStatus] = field(default_factory=list, init=False)
     _rows: list[Row] = field(default_factory=list, init=False)
     _measured_at: float = field(default=float("-inf"), init=False)
+    _answers: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)  # of database servers
+    _leader: str = field(default="", init=False)
+    _asked_at: float = field(default=float("-inf"), init=False)
 
     def collect(self) -> StackStatus:
         """Return the status now. Raises CommandError where there is no such stack."""
@@ -118,15 +121,16 @@ class Collector:
         running = [item for item in inspected if item.is_running]
         if time.monotonic() - self._measured_at >= self.slow_seconds:
             self._volumes = self._disks(inspected)
-            self._rows = [row for source in ROWS if (row := source(self.containers, inspected))]
+            self._rows = [
+                row for _, row in self.containers.map(lambda row: row(self.containers, inspected), ROWS) if row
+            ]
             self._measured_at = time.monotonic()
-        servers = [item.part for item in running if item.part.group in ("primary", "replica")]
-        answers = self.containers.map(lambda part: databases.query(self.containers, part), servers)
-        reported = {part.part: answer for part, answer in answers if answer}
+        if time.monotonic() - self._asked_at >= self.containers.question_seconds:
+            self._answers, self._leader = self._databases(running), self._asked_leader(running)
+            self._asked_at = time.monotonic()
         memory = self.containers.map(lambda item: self.containers.memory_bytes(item.part), running)
         used = {item.part.part: number for item, number in memory}
-        leader = self._leader(running)
-        parts = [self._part(item, used, reported, leader) for item in inspected]
+        parts = [self._part(item, used) for item in inspected]
         return StackStatus(
             stack=self.containers.target.stack,
             rows=self._rows,
@@ -135,11 +139,15 @@ class Collector:
             nodes=self.containers.nodes(inspected),
         )
 
-    def _part(
-        self, item: Inspected, used: Mapping[str, int | None], reported: Mapping[str, dict[str, Any]], leader: str
-    ) -> PartStatus:
+    def _databases(self, running: Sequence[Inspected]) -> dict[str, dict[str, Any]]:
+        """Return what the database servers report of themselves, by their parts; none where one does not answer."""
+        servers = [item.part for item in running if item.part.group in ("primary", "replica")]
+        answers = self.containers.map(lambda part: databases.query(self.containers, part), servers)
+        return {part.part: answer for part, answer in answers if answer}
+
+    def _part(self, item: Inspected, used: Mapping[str, int | None]) -> PartStatus:
         part, evaluation = item.part, item.evaluation
-        answer = reported.get(part.part)
+        answer = self._answers.get(part.part) if item.is_running else None
         completed = "completed" if item.is_one_shot else "healthy"
         health = evaluation.status or item.state
         # What `dhis2-cluster stop` has stopped starts in the order of `start`, and without a deployment.
@@ -156,8 +164,8 @@ class Collector:
             memory_bytes=used.get(part.part),
             memory_limit_bytes=item.memory_limit_bytes,
             version=f"PostgreSQL {answer['version']}" if answer else self._version(item),
-            leader=item.host_name == leader,
-            database=_database(answer, reported.get("primary")) if answer else None,
+            leader=item.host_name == self._leader,
+            database=_database(answer, self._answers.get("primary")) if answer else None,
         )
 
     def _version(self, item: Inspected) -> str:
@@ -173,7 +181,7 @@ class Collector:
                 return f"{program} {variables[name]}"
         return self.containers.image_tag(item.image)
 
-    def _leader(self, running: Sequence[Inspected]) -> str:
+    def _asked_leader(self, running: Sequence[Inspected]) -> str:
         """Return the core that runs the jobs, "" where the cache does not answer: DHIS2 has it there."""
         cache = next((item.part for item in running if item.part.part == "cache"), None)
         script = f"{self.containers.sourced(CACHE_CLIENT, 'cache')}{LEADER}"

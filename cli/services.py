@@ -49,6 +49,7 @@ class StackServices(DeployedStack):
 
     object_name = "service"
     streams = False
+    question_seconds = 30  # each is a task that a manager has to place
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)

@@ -1,10 +1,15 @@
 """The backup container: when there is one, what it gets, and what `pulumi up` reports of it."""
 
+from collections.abc import Sequence
+
 import pytest
 
+from components.orchestrator.swarm.watcher import SwarmWatcher
+from components.orchestrator.watcher import NotReady, WaitTarget
 from components.settings.backup import longest_gap_seconds
-from tests.support.program import CONTAINER, GENERATED, PREFIX, VOLUME, Recorded, Run, visible
+from tests.support.program import CONTAINER, GENERATED, PREFIX, VOLUME, FakeWatcher, Recorded, Run, visible
 from tests.support.ssh_keys import ssh_key
+from tests.support.swarm import ON_SWARM
 from tests.unit.test_settings import PUBLIC_KEY
 
 SECRETS = "/opt/dhis2-cluster/secrets"
@@ -33,6 +38,24 @@ def parts(recorded: Recorded) -> set[str]:
 def volumes(recorded: Recorded) -> dict[str, bool]:
     """Return whether a destroy leaves them, by volume."""
     return {item.name: item.request.retainOnDelete for item in recorded.of(VOLUME)}
+
+
+class Down(FakeWatcher):
+    """A watcher of a swarm whose backup container does not run."""
+
+    async def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
+        if container == f"{PREFIX}-backup":
+            raise NotReady("no task runs")
+        return await super().execute(container, command)
+
+    def log_command(self, target: WaitTarget) -> str:
+        return SwarmWatcher.log_command(self, target)  # type: ignore[arg-type]
+
+
+def test_a_warning_names_the_command_that_shows_the_log_on_a_swarm(run: Run) -> None:
+    recorded = run(watcher=Down(), backupSchedule="manual", **ON_SWARM)
+    (warning,) = [text for text in recorded.warnings if text.startswith("backups:")]
+    assert warning.endswith(f"does not run; see why: docker service logs {PREFIX}-backup")
 
 
 def test_a_demo_has_no_backups_and_kept_data_has_them_every_night(built: Run) -> None:
