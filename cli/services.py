@@ -41,6 +41,7 @@ from components.orchestrator.watcher import NotReady
 from components.swarm_preflight import reached_at_node
 
 LOG_SECONDS = 20
+LOST = "lost"  # the state of what is on a node that is down: to ask it takes long
 CORES = "core"  # the service of all cores but the first
 
 
@@ -189,6 +190,7 @@ class StackServices(DeployedStack):
                 if (status.get("ContainerStatus") or {}).get("ContainerID"):
                     node = str(hosts.names.get(task["NodeID"], task["NodeID"]))
                     state = "running" if is_alive(task, hosts) else str(status["State"])
+                    state = state if task["NodeID"] in hosts.up else LOST
                     sources.append(Part(self._name(service, int(task.get("Slot") or 0)), task["ID"], state, node))
         known = self.selected([*sources, *parts], words)
         return [source for source in sources if source in known]
@@ -198,6 +200,9 @@ class StackServices(DeployedStack):
 
         A node that does not answer is named once on stderr.
         """
+        if source.state == LOST:
+            self._miss(source, "it is down")
+            return
         chunks = read_task_log(
             self.client,
             source.container,
@@ -209,9 +214,12 @@ class StackServices(DeployedStack):
         try:
             yield from stamped_lines(chunks)
         except REPORTED as error:
-            if source.node not in self._unread:
-                self._unread.add(source.node)
-                progress(f"warning: logs of {source.node} are missing, such as that of {source.part}: {error}")
+            self._miss(source, str(error))
+
+    def _miss(self, source: Part, reason: str) -> None:
+        if source.node not in self._unread:
+            self._unread.add(source.node)
+            progress(f"warning: logs of {source.node} are missing, such as that of {source.part}: {reason}")
 
     def start(self, part: Part) -> None:
         """Have a service have the tasks it had before it was stopped; nothing happens to one that has some."""

@@ -181,6 +181,14 @@ def test_a_node_whose_logs_are_missing_is_named_once(
     assert len([row for row in line.error.splitlines() if "logs of node-3 are missing" in row]) == 1
 
 
+def test_a_node_that_is_down_is_not_asked_for_its_logs(line: CommandLine, manager: FakeManager) -> None:
+    manager.nodes_["node-3"] = {"Status": {"State": "down"}}
+    manager.logged = {"core-1-1-1-running": ["2026-05-01T12:00:01.0Z first"], "core-2-3-running": ["x never read"]}
+    assert line.run("logs", "core") == 0
+    assert line.out == "core-1 node-1 | first\n"
+    assert "warning: logs of node-3 are missing, such as that of core-3: it is down" in line.error
+
+
 def test_a_docker_engine_that_is_no_manager_is_named_with_the_fix(line: CommandLine, manager: FakeManager) -> None:
     manager.swarm = {"LocalNodeState": "active", "RemoteManagers": [{"Addr": "10.0.0.1:2377"}]}
     for verb in ("status", "logs", "restart", "stop"):
