@@ -91,7 +91,8 @@ def evaluate_slot(service: Mapping[str, Any], slot: Slot, hosts: Hosts) -> Evalu
     if state != "running":
         ended = next((_why(task, hosts) for task in slot.before if _state(task) in ENDED_BADLY), "")
         error = str((slot.task.get("Status") or {}).get("Err") or "")
-        return Evaluation(reason=given_up or error or ended, status=state)
+        # `ready` is Docker's word for a task that has not begun to start.
+        return Evaluation(reason=given_up or error or ended, status="starting" if state == "ready" else state)
     if slot.task.get("NodeID") not in hosts.up:
         return Evaluation(reason=f"its node does not answer{_on_node(slot.task, hosts)}", status="unknown")
     if given_up or slot.task not in current_tasks(service, [slot.task]):
