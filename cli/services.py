@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 from cli import docker_command
 from cli.deployed import REPORTED, DeployedStack, stamped_lines
 from cli.errors import FAILED, CommandError
+from cli.listing import LOST, Listing
 from cli.output import progress
-from cli.parts import Inspected, NodeStatus, Part, rank
+from cli.parts import Inspected, NodeStatus, Part
 from cli.target import Target
-from cli.tasks import InspectedTask, Service, driver_options
+from cli.tasks import InspectedTask, driver_options
 from components.naming import STACK_LABEL
 from components.orchestrator.client import engine_address
 from components.orchestrator.commands import NOT_RUNNING, STDERR, STDOUT, Frame, read_task_log
@@ -24,25 +25,19 @@ from components.orchestrator.short_lived import ShortLived
 from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES, Show, follow_job, run_job, run_short_lived, text_of
 from components.orchestrator.swarm.nodes import SwarmInfo, swarm_info
 from components.orchestrator.swarm.services import (
-    Hosts,
     config_text,
     environment_of,
     hosts_of,
     in_environment,
     inspect_service,
-    is_alive,
-    is_stopped,
     running_tasks,
     stop_timeout_seconds,
-    tasks_before,
 )
-from components.orchestrator.swarm.tasks import Slot, Task, is_one_shot, slots_of
+from components.orchestrator.swarm.tasks import Task
 from components.orchestrator.watcher import NotReady
 from components.swarm_preflight import reached_at_node
 
 LOG_SECONDS = 20
-LOST = "lost"  # the state of what is on a node that is down: to ask it takes long
-CORES = "core"  # the service of all cores but the first
 
 
 class StackServices(DeployedStack):
@@ -65,12 +60,11 @@ class StackServices(DeployedStack):
 
     def parts(self) -> list[Part]:
         """Return the services in the order of the data's way; CommandError when the stack has none."""
-        return [self._part(service, slots_of(service, tasks)) for service, tasks in self._services()]
+        return self._listing().parts()
 
     def inspected(self) -> Sequence[InspectedTask]:
         """Return the tasks of all parts with what the manager reports of each."""
-        hosts = hosts_of(self.client)
-        return [item for service, tasks in self._services() for item in self._inspect(service, tasks, hosts)]
+        return self._listing().tasks(self._image_report)
 
     def nodes(self, inspected: Sequence[Inspected]) -> list[NodeStatus]:
         """Return the nodes of the swarm with the parts that run on each."""
@@ -80,7 +74,7 @@ class StackServices(DeployedStack):
                 state=node.state,
                 availability=node.availability,
                 role="manager" if node.is_manager else "worker",
-                parts=[item.part.part for item in inspected if item.is_running and item.node == node.hostname],
+                parts=[item.part.part for item in inspected if item.state == "running" and item.node == node.hostname],
             )
             for node in self._swarm().nodes
         ]
@@ -181,18 +175,9 @@ class StackServices(DeployedStack):
 
     def log_sources(self, words: Sequence[str]) -> list[Part]:
         """Return the tasks that have a log of the parts with these names, those that have ended, too."""
-        hosts = hosts_of(self.client)
-        parts, sources = [], []
-        for service, tasks in self._services():
-            parts.append(self._part(service, slots_of(service, tasks)))
-            for task in sorted(tasks, key=lambda task: (int(task.get("Slot") or 0), str(task["CreatedAt"]))):
-                status = task.get("Status") or {}
-                if (status.get("ContainerStatus") or {}).get("ContainerID"):
-                    node = str(hosts.names.get(task["NodeID"], task["NodeID"]))
-                    state = "running" if is_alive(task, hosts) else str(status["State"])
-                    state = state if task["NodeID"] in hosts.up else LOST
-                    sources.append(Part(self._name(service, int(task.get("Slot") or 0)), task["ID"], state, node))
-        known = self.selected([*sources, *parts], words)
+        listing = self._listing()
+        sources = listing.log_sources()
+        known = self.selected([*sources, *listing.parts()], words)
         return [source for source in sources if source in known]
 
     def log(self, source: Part, *, since_seconds: float, tail: int | None, follow: bool) -> Iterator[tuple[str, str]]:
@@ -251,46 +236,15 @@ class StackServices(DeployedStack):
             raise CommandError(info.refusal)
         return info
 
-    def _services(self) -> list[tuple[Service, list[Task]]]:
-        """Return the services of the stack with their tasks, those that have ended, too."""
-        address = engine_address(self.target.docker_host)
+    def _listing(self) -> Listing:
+        """Return the services of the stack with their tasks. Raises CommandError where there is none."""
         self._swarm()
         services = self.client.api.services({"label": [f"{STACK_LABEL}={self.target.prefix}"]})
         if not services:
+            address = engine_address(self.target.docker_host)
             raise self.target.not_deployed(f"has no services on the swarm of {address}")
         tasks = self.client.api.tasks({"service": [service["ID"] for service in services]})
-        found = [(service, [task for task in tasks if task["ServiceID"] == service["ID"]]) for service in services]
-        return sorted(found, key=lambda item: _rank(self._name(item[0])))
-
-    def _name(self, service: Service, slot: int = 0) -> str:
-        """Return the part of a service; with the number of a slot that of its task: the first core is `core-1`."""
-        name = str(service["Spec"]["Name"]).removeprefix(f"{self.target.prefix}-")
-        return f"{name}-{slot + 1}" if name == CORES and slot else name
-
-    def _part(self, service: Service, slots: Sequence[Slot]) -> Part:
-        return Part(self._name(service), service["Spec"]["Name"], _state(service, slots))
-
-    def _inspect(self, service: Service, tasks: Sequence[Task], hosts: Hosts) -> list[InspectedTask]:
-        slots: list[Slot | None] = list(slots_of(service, tasks))
-        numbers = [slot.number if slot else 0 for slot in slots]
-        if not slots and not is_one_shot(service):
-            # What is stopped has as many rows as there were tasks.
-            numbers = list(range(1, tasks_before(service) + 1)) if self._name(service) == CORES else [0]
-            slots = [None for _ in numbers]
-        image = str(service["Spec"]["TaskTemplate"]["ContainerSpec"].get("Image") or "")
-        return [
-            InspectedTask(
-                part=Part(
-                    self._name(service, number), service["Spec"]["Name"], _state(service, [slot] if slot else [])
-                ),
-                node=hosts.names.get(str(slot.task.get("NodeID")), "") if slot else "",
-                service=service,
-                slot=slot,
-                hosts=hosts,
-                image_report=self._image_report(image),
-            )
-            for number, slot in zip(numbers, slots, strict=True)
-        ]
+        return Listing(self.target.prefix, services, tasks, hosts_of(self.client))
 
     def _image_report(self, image: str) -> Mapping[str, Any]:
         """Return what the manager's Docker Engine knows of an image; nothing where it does not have it."""
@@ -328,18 +282,6 @@ class StackServices(DeployedStack):
         if code == NOT_RUNNING:
             raise CommandError(f"the command could not run beside {part.part}: {text_of(frames)}", FAILED)
         return code, frames
-
-
-def _state(service: Service, slots: Sequence[Slot]) -> str:
-    """Return the state of a service in Docker's words for a container."""
-    if any((slot.task.get("Status") or {}).get("State") == "running" for slot in slots):
-        return "running"
-    return "exited" if is_stopped(service) or is_one_shot(service) else "restarting"
-
-
-def _rank(name: str) -> tuple[int, str, int]:
-    order, group, number = rank(Part(name, "", ""))
-    return order, group, sys.maxsize if name == CORES else number
 
 
 def _show(frame: Frame) -> None:

@@ -52,6 +52,11 @@ class InspectedTask(Inspected):
         return str(self._status.get("State", ""))
 
     @property
+    def is_running(self) -> bool:
+        """True where a command can be run beside it: its node takes tasks."""
+        return self.state == "running" and self.slot is not None and self.slot.task["NodeID"] in self.hosts.taking
+
+    @property
     def health_output(self) -> str:
         """Nothing: other nodes do not tell it."""
         return ""
@@ -59,7 +64,7 @@ class InspectedTask(Inspected):
     @property
     def started_at(self) -> str | None:
         """Docker's timestamp of its start; None where it does not run."""
-        return str(self._status.get("Timestamp") or "") or None if self.is_running else None
+        return str(self._status.get("Timestamp") or "") or None if self.state == "running" else None
 
     @property
     def restarts(self) -> int:

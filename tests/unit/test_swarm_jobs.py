@@ -220,3 +220,14 @@ def test_a_node_that_does_not_answer_for_a_moment_ends_no_command(
     shown: list[Frame] = []
     assert follow_job(swarm, "app", COMMAND, shown.append)[0] == 0  # type: ignore[arg-type]
     assert shown == [(1, b"all")]
+
+
+def test_a_job_whose_node_takes_no_tasks_ends_with_the_reason(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0)
+    monkeypatch.setattr(jobs, "NO_NODE_SECONDS", 0.01)
+    reason = "no suitable node (1 node not available for new tasks)"
+    swarm.job = ("pending", 0, reason)
+    assert ran(swarm) == (NOT_RUNNING, reason)
+    assert swarm.done[-1] == "remove job-id"

@@ -88,7 +88,18 @@ def test_a_slot_that_was_scaled_away_is_none_and_a_one_shot_has_one_when_it_has_
         ),
         (a_service(), [older(a_task())], Evaluation(reason="is replaced by one of another spec", status="running")),
     ],
-    ids=["ready", "starts", "fails again", "replaced", "waits", "no node", "rejected", "node down", "paused", "older spec"],
+    ids=[
+        "ready",
+        "starts",
+        "fails again",
+        "replaced",
+        "waits",
+        "no node",
+        "rejected",
+        "node down",
+        "paused",
+        "older spec",
+    ],
 )
 def test_a_slot_is_evaluated_by_its_newest_task(service: Json, tasks: list[Json], evaluation: Evaluation) -> None:
     assert evaluated(service, *tasks) == evaluation

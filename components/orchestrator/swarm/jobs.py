@@ -24,6 +24,7 @@ from components.orchestrator.container_paths import SECRETS
 from components.orchestrator.hardening import DROPPED_CAPABILITIES
 from components.orchestrator.short_lived import NO_NETWORK, ShortLived
 from components.orchestrator.swarm.services import SERVICE_NAME, beside, running_tasks
+from components.orchestrator.swarm.tasks import NO_NODE_SECONDS, stuck
 
 JOB_LABEL = "dhis2-cluster.job"
 MOST_CONFIG_BYTES = 500_000  # of a config or a secret
@@ -40,10 +41,11 @@ ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 def run_job(
     client: DockerClient, service: str, command: Sequence[str], files: Mapping[str, tuple[str, str]] | None = None
 ) -> tuple[int, str]:
-    """Return exit code and output of a command beside the running task of a service; NOT_RUNNING where none runs.
+    """Return exit code and output of a command beside the running task of a service.
 
-    `files` are ids and names of configs by the paths the command has them at. Raises docker.errors.APIError where the
-    swarm refuses the job, TimeoutError where it does not end.
+    NOT_RUNNING where none runs, or where its node takes no further task, such as one that is paused. `files` are ids
+    and names of configs by the paths the command has them at. Raises docker.errors.APIError where the swarm refuses
+    the job, TimeoutError where it does not end.
     """
     code, frames = _run_beside(client, service, command, configs=files or {}, seconds=JOB_SECONDS)
     return code, text_of(frames)
@@ -188,7 +190,7 @@ def _result(
     client: DockerClient, job: str, name: str, seconds: int | None, show: Show | None
 ) -> tuple[int, list[Frame]]:
     deadline = time.monotonic() + (math.inf if seconds is None else seconds)
-    shown, shown_at = 0, time.monotonic()
+    shown, shown_at, stuck_at = 0, time.monotonic(), math.inf
     while time.monotonic() < deadline:
         tasks = client.api.tasks({"service": job})
         status = (tasks[0].get("Status") or {}) if tasks else {}
@@ -199,6 +201,10 @@ def _result(
             frames = _frames(client, job)
             _show_new(frames, shown, show)
             return code, frames
+        error = str(status.get("Err") or "")
+        stuck_at = min(stuck_at, time.monotonic()) if stuck(error) else math.inf
+        if time.monotonic() - stuck_at > NO_NODE_SECONDS:
+            return NOT_RUNNING, [(STDERR, error.encode())]
         if show and status.get("State") == "running" and time.monotonic() - shown_at > SHOW_SECONDS:
             with suppress(RequestException):  # what its node does not answer in time is shown later
                 shown = _show_new(_frames(client, job), shown, show)

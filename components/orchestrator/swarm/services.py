@@ -125,17 +125,20 @@ def running_tasks(client: DockerClient, name: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Hosts:
-    """The nodes of a swarm by their ids: their host names, and which of them are up."""
+    """The nodes of a swarm by their ids: their host names, which of them are up, and which of these take tasks."""
 
     names: Mapping[str, str]
     up: Collection[str]
+    taking: Collection[str] = ()
 
 
 def hosts_of(client: DockerClient) -> Hosts:
     """Return the nodes as the managers know them."""
     nodes = client.api.nodes()
     names = {node["ID"]: str(node["Description"]["Hostname"]) for node in nodes}
-    return Hosts(names, {node["ID"] for node in nodes if node["Status"]["State"] == "ready"})
+    up = {node["ID"]: node.get("Spec") or {} for node in nodes if node["Status"]["State"] == "ready"}
+    taking = {key for key, spec in up.items() if spec.get("Availability") == "active"}
+    return Hosts(names, up.keys(), taking)
 
 
 def update_service(client: DockerClient, name: str, change: Callable[[dict[str, Any]], None]) -> None:

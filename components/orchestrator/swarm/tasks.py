@@ -10,6 +10,8 @@ from components.orchestrator.swarm.services import Hosts, is_alive, is_stopped, 
 Task = Mapping[str, Any]
 ENDED_BADLY = ("failed", "rejected", "orphaned")
 STOPPED = f"was scaled to no tasks; start it: {START}"
+# How long a task may find no node: one that is drained or has restarted comes back in less.
+NO_NODE_SECONDS = 45
 # Of the update of a service that the swarm gave up.
 GIVEN_UP = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 

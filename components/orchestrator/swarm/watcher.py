@@ -31,12 +31,10 @@ from components.orchestrator.swarm.services import (
     tasks_of,
     update_service,
 )
-from components.orchestrator.swarm.tasks import ENDED_BADLY, current_tasks, evaluate_service, stuck
+from components.orchestrator.swarm.tasks import ENDED_BADLY, NO_NODE_SECONDS, current_tasks, evaluate_service, stuck
 from components.orchestrator.watcher import DumpUpload, NotReady, WaitTarget
 
 LOG_SECONDS = 20
-# How long a task may find no node: one that is drained or has restarted comes back in less.
-NO_NODE_SECONDS = 45
 STOP_MARGIN_SECONDS = 30
 CLOCK_SECONDS = 60  # how far the clocks of two nodes may be apart
 

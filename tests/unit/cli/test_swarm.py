@@ -105,6 +105,14 @@ def test_a_node_that_is_down_is_not_healthy(line: CommandLine, manager: FakeMana
     assert part(shown, "cache")["reason"] == "its node does not answer on node-3"
 
 
+def test_nothing_is_asked_on_a_node_that_takes_no_tasks(line: CommandLine, manager: FakeManager) -> None:
+    manager.nodes_["node-2"] = {"Spec": {"Availability": "pause"}}
+    shown = report(line, 0)
+    assert not {"primary", "backup"} & {name for name, _ in manager.ran}, "a task there would wait for its end"
+    assert part(shown, "primary")["health"] == "healthy" and part(shown, "primary")["database"] is None
+    assert shown["nodes"][1]["parts"] == ["core-2", "primary", "backup"]
+
+
 def test_a_task_that_fails_again_and_again_has_the_reason_and_the_count(
     line: CommandLine, manager: FakeManager
 ) -> None:
