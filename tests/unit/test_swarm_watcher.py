@@ -8,6 +8,7 @@ from requests.exceptions import ReadTimeout
 
 from components.orchestrator.container_state import Condition
 from components.orchestrator.swarm import watcher as module
+from components.orchestrator.swarm.tasks import NO_NODE_SECONDS
 from components.orchestrator.swarm.watcher import SwarmWatcher
 from components.orchestrator.watcher import NotReady, WaitTarget
 from tests.support.swarm import FakeSwarm, Json, a_service, a_task, wait, watched
@@ -94,14 +95,14 @@ def test_a_task_that_finds_no_node_ends_a_wait_only_when_none_comes_back(
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     swarm.tasks_ = [NO_NODE]
     assert not wait(watcher.look(APP, seen)).reason
-    now[0] += module.NO_NODE_SECONDS
+    now[0] += NO_NODE_SECONDS
     assert not wait(watcher.look(APP, seen)).reason, "a node that has restarted comes back in less"
     swarm.tasks_ = [a_task("starting")]
     assert wait(watcher.look(APP, seen)).status == "starting on db-1"
     swarm.tasks_ = [NO_NODE]
     now[0] += 1
     assert not wait(watcher.look(APP, seen)).reason, "the time begins again"
-    now[0] += module.NO_NODE_SECONDS + 1
+    now[0] += NO_NODE_SECONDS + 1
     reason = wait(watcher.look(APP, seen)).reason
     assert reason.startswith("finds no node (pending: no suitable node") and reason.endswith("docker node ls")
 
