@@ -136,7 +136,7 @@ class StackContainers(DeployedStack):
         """Return the shell code that reads a script, as it is: a command runs where the server does."""
         return f". {script}"
 
-    def attach(self, part: Part, command: Sequence[str], *, instead: str) -> NoReturn:
+    def attach(self, part: Part, command: Sequence[str], *, instead: str, reads: bool) -> NoReturn:
         """Become a command in a container: its input, output, signals and exit code are this process's own."""
         docker_command.attach(self.target, part, command)
 

@@ -118,10 +118,11 @@ class DeployedStack(ABC):
         """
 
     @abstractmethod
-    def attach(self, part: Part, command: Sequence[str], *, instead: str) -> NoReturn:
+    def attach(self, part: Part, command: Sequence[str], *, instead: str, reads: bool) -> NoReturn:
         """Become a command in a part: its input, output and exit code are this process's own.
 
-        Of a session `instead` is what to use where none can be opened; of a command it is empty.
+        Of a session `instead` is what to use where none can be opened; of a command it is empty, and it may be one that
+        `reads` no input.
         """
 
     @abstractmethod

@@ -96,7 +96,7 @@ class StackServices(DeployedStack):
         """Return the shell code that reads a script which connects to a host instead of 127.0.0.1."""
         return f"eval \"$(sed 's/127[.]0[.]0[.]1/{host}/' {script})\""
 
-    def attach(self, part: Part, command: Sequence[str], *, instead: str) -> NoReturn:
+    def attach(self, part: Part, command: Sequence[str], *, instead: str, reads: bool) -> NoReturn:
         """Become a command in a task on the node of the manager, or run one beside a task on another node.
 
         Raises CommandError for a session on another node, which the manager does not reach.
@@ -110,7 +110,8 @@ class StackServices(DeployedStack):
             raise CommandError(
                 f"{part.part} runs on {node}, and a manager opens no session on another node. Without a session: {instead}. With one, on {node}: docker exec -it {container[:12]} {shlex.join(command)}"
             )
-        stdin = "" if sys.stdin.isatty() else sys.stdin.read()
+        # All of it, before the command begins. What never ends, as behind ssh, is left alone where nothing reads it.
+        stdin = sys.stdin.read() if reads and not sys.stdin.isatty() else ""
         sys.exit(self._follow(part, command, _show, stdin)[0])
 
     def pipe(self, part: Part, command: Sequence[str], stdin: str) -> CompletedProcess[str]:

@@ -37,6 +37,6 @@ def psql(
         known = ", ".join(part.part for part in containers.parts() if part.group in SERVERS)
         raise CommandError(f"{part.part} is no database server. Those of stack {target.stack}: {known}")
     instead = f"dhis2-cluster psql {part.part} -s {target.stack} -- -c 'SELECT …'"
-    containers.attach(
-        part, [*PSQL, *options, DATABASE], instead="" if any(map(ONE_COMMAND.match, options)) else instead
-    )
+    is_session = not any(map(ONE_COMMAND.match, options))
+    reads = is_session or "-" in options
+    containers.attach(part, [*PSQL, *options, DATABASE], instead=instead if is_session else "", reads=reads)

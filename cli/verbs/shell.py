@@ -21,4 +21,4 @@ def shell(
     """Open a shell in the container of a part, as the user its program runs as."""
     containers = open_stack(find(stack))
     instead = "" if command else f"dhis2-cluster shell {part} -s {containers.target.stack} -- COMMAND"
-    containers.attach(containers.running(part), command or SHELL, instead=instead)
+    containers.attach(containers.running(part), command or SHELL, instead=instead, reads=True)
