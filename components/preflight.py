@@ -15,12 +15,10 @@ from datetime import UTC, datetime, timedelta
 import requests
 from requests.exceptions import RequestException
 
-from components.backup.sizing import MEMORY_MB as BACKUP_MEMORY_MB
-from components.backup.sizing import TOOLS_MEMORY_MB
-from components.database.sizing import FETCH_MEMORY_MB, data_bytes
+from components.database.sizing import data_bytes
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import NO_DUMP, Release
-from components.load_balancer.sizing import memory_mb as load_balancer_memory_mb
+from components.memory import demand, needed_mb
 from components.naming import DUMP_CACHE_VOLUME, NETWORKS, Naming
 from components.orchestrator.client import UNREACHABLE, engine_address, unreachable
 from components.orchestrator.engine_info import (
@@ -38,7 +36,6 @@ from components.settings import images
 from components.settings.file_store import Bucket
 from components.settings.model import Settings, Tls
 from components.swarm_preflight import reached_at_node, swarm_refusals
-from components.tls.sizing import MEMORY_MB as ACME_MEMORY_MB
 
 ALL_ADDRESSES = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
 HEAD_SECONDS = 5
@@ -70,7 +67,7 @@ def check(settings: Settings, naming: Naming, core_image: str) -> tuple[EngineIn
         if settings.on_swarm and not engine.refusal:
             swarm = swarm_info(engine.client, engine_address(settings.docker_host))
             engine = replace(engine, swarm=swarm)
-            refusals = swarm_refusals(settings, naming, swarm, _other_mb(settings))
+            refusals = swarm_refusals(settings, naming, swarm)
             engine = replace(engine, refusal=next(refusals, ""))
     except UNREACHABLE as error:
         raise PreflightError(unreachable(settings.docker_host, error)) from None
@@ -166,25 +163,9 @@ def _dump_bytes(dump: DumpSource) -> int:
     return sum(sizes)
 
 
-def needed_mb(settings: Settings) -> int:
-    """Return the sum of the memory limits of all containers that run at the same time, in MB."""
-    databases = (1 + settings.replicas) * settings.database_memory_mb
-    return settings.cores * settings.core_memory_mb + databases + _other_mb(settings)
-
-
 def _check_memory(settings: Settings, engine_mb: int) -> None:
-    needed = needed_mb(settings)
-    if engine_mb and needed > engine_mb:
-        raise PreflightError(
-            f"the stack may use {needed} MB of memory ({settings.cores} x coreMemory {settings.core_memory_mb} + {1 + settings.replicas} x databaseMemory {settings.database_memory_mb} + {_other_mb(settings)}), Docker Engine has {engine_mb} MB. {_smaller(settings, engine_mb)}"
-        )
-
-
-def _other_mb(settings: Settings) -> int:
-    acme_mb = ACME_MEMORY_MB if settings.tls is Tls.ACME else 0
-    balancer_mb = load_balancer_memory_mb(https=settings.https)
-    backup_mb = 0 if settings.backup_cron is None else BACKUP_MEMORY_MB + TOOLS_MEMORY_MB
-    return settings.cache_memory_mb + balancer_mb + FETCH_MEMORY_MB + acme_mb + backup_mb
+    if engine_mb and needed_mb(settings) > engine_mb:
+        raise PreflightError(f"{demand(settings)}, Docker Engine has {engine_mb} MB. {_smaller(settings, engine_mb)}")
 
 
 def _smaller(settings: Settings, engine_mb: int) -> str:
@@ -242,14 +223,7 @@ def _check_bind(settings: Settings, key: str, port: int) -> None:
 
 
 def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> tuple[EngineInfo, Settings]:
-    keys = {
-        core_image: "image" if settings.image else "version",
-        settings.database_image: "databaseImage",
-        settings.cache_image: "cacheImage",
-        settings.load_balancer_image: "loadBalancerImage",
-        **({settings.acme_image: "acmeImage"} if settings.tls is Tls.ACME else {}),
-        **({} if settings.backup_cron is None else {settings.backup_image: "backupImage"}),
-    }
+    keys = _image_keys(settings, core_image)
     # A registry that is slow to answer may still deliver.
     unavailable = unavailable_images(engine.client, keys, engine.architecture)
     loaded = _loaded_defaults(settings, unavailable, engine)
@@ -266,6 +240,18 @@ def _check_images(settings: Settings, core_image: str, engine: EngineInfo) -> tu
         for image, tagged in loaded.items()
     )
     return replace(engine, warnings=(*engine.warnings, *warnings)), settings.model_copy(update=fields)
+
+
+def _image_keys(settings: Settings, core_image: str) -> dict[str, str]:
+    """Return the settings that images come from, by the image."""
+    return {
+        core_image: "image" if settings.image else "version",
+        settings.database_image: "databaseImage",
+        settings.cache_image: "cacheImage",
+        settings.load_balancer_image: "loadBalancerImage",
+        **({settings.acme_image: "acmeImage"} if settings.tls is Tls.ACME else {}),
+        **({} if settings.backup_cron is None else {settings.backup_image: "backupImage"}),
+    }
 
 
 def _loaded_defaults(settings: Settings, unavailable: Iterable[str], engine: EngineInfo) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Preflight of a Docker Swarm: its nodes, their memory and ports, before anything is registered."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 
 from components.database_roles import DatabaseRoles, database_roles
+from components.memory import demand, needed_mb
 from components.naming import Naming
 from components.orchestrator.swarm.nodes import Node, SwarmInfo
 from components.orchestrator.swarm.placement import PRIMARY
@@ -15,11 +17,8 @@ from components.settings.model import Settings
 _NAME, LONGEST_NAME, LONGEST_PART = re.compile(r"[a-zA-Z0-9](?:[-_]*[a-zA-Z0-9])*"), 63, "backup-tools"
 
 
-def swarm_refusals(settings: Settings, naming: Naming, swarm: SwarmInfo, other_mb: int) -> Iterator[str]:
-    """Yield why a swarm cannot run the stack, each with the command that fixes it.
-
-    `other_mb` is the memory of what is neither core nor database.
-    """
+def swarm_refusals(settings: Settings, naming: Naming, swarm: SwarmInfo) -> Iterator[str]:
+    """Yield why a swarm cannot run the stack, each with the command that fixes it."""
     if swarm.refusal:
         yield swarm.refusal
         return
@@ -28,7 +27,7 @@ def swarm_refusals(settings: Settings, naming: Naming, swarm: SwarmInfo, other_m
     settings = roles.applied(settings)
     yield from _node_refusals(settings, swarm)
     yield from _role_refusals(settings, roles, naming, swarm)
-    yield from _memory_refusals(settings, swarm, other_mb)
+    yield from _memory_refusals(settings, swarm)
     takers = [node for node in swarm.nodes if node.takes_tasks]
     if settings.files_place is None and len(takers) > 1:
         yield f"fileStore is a volume of one node, and cores run on any of {len(takers)}. Set one that all of them reach: pulumi config set fileStore s3://BUCKET?endpoint=https://… (keys as secrets: fileStoreAccessKey, fileStoreSecretKey), or nfs://SERVER/EXPORT"
@@ -51,6 +50,11 @@ def nodes_without_load_balancer(settings: Settings, swarm: SwarmInfo) -> list[st
     if not settings.lb_nodes:
         return None
     return [node.hostname for node in swarm.nodes if node.hostname not in settings.lb_nodes]
+
+
+def load_balancers(settings: Settings, swarm: SwarmInfo) -> int:
+    """Return on how many nodes a load balancer runs."""
+    return len(set(settings.lb_nodes)) or sum(node.is_manager and node.takes_tasks for node in swarm.nodes)
 
 
 def _name_refusals(longest: str) -> Iterator[str]:
@@ -89,24 +93,26 @@ def _node_refusals(settings: Settings, swarm: SwarmInfo) -> Iterator[str]:
             yield f"{key}: the node {name} takes no tasks. Its nodes: {listed}. Start it; if it is drained: docker node update --availability active {name}"
 
 
-def _memory_refusals(settings: Settings, swarm: SwarmInfo, other_mb: int) -> Iterator[str]:
+def _memory_refusals(settings: Settings, swarm: SwarmInfo) -> Iterator[str]:
     takers = [node for node in swarm.nodes if node.takes_tasks]
     pinned = Counter(dict.fromkeys([settings.primary_node or ""], settings.database_memory_mb))
     for name in settings.replica_nodes:
         pinned[name] += settings.database_memory_mb
-    for name, needed_mb in pinned.items():
+    for name, databases_mb in pinned.items():
         node = swarm.find(name)
-        if node and node.memory_mb and needed_mb > node.memory_mb:
-            yield f"the databases on {name} may use {needed_mb} MB of memory, and it has {node.memory_mb} MB. Use less: pulumi config set databaseMemory {_share(node, needed_mb, settings)}"
-    total_mb = sum(node.memory_mb for node in takers)
-    cores_mb = settings.cores * settings.core_memory_mb
-    needed_mb = cores_mb + sum(pinned.values()) + other_mb
-    if total_mb and needed_mb > total_mb:
-        fitting = (total_mb - needed_mb + cores_mb) // settings.core_memory_mb
+        if node and node.memory_mb and databases_mb > node.memory_mb:
+            yield f"the databases on {name} may use {databases_mb} MB of memory, and it has {node.memory_mb} MB. Use less: pulumi config set databaseMemory {_share(node, databases_mb, settings)}"
+    largest_mb = max((node.memory_mb for node in takers), default=0)
+    if 0 < largest_mb < settings.core_memory_mb:
+        yield f"a core may use {settings.core_memory_mb} MB of memory, and the largest node that takes tasks has {largest_mb} MB. Use less: pulumi config set coreMemory {largest_mb}"
+    total_mb, balancers = sum(node.memory_mb for node in takers), load_balancers(settings, swarm)
+    missing_mb = needed_mb(settings, balancers) - total_mb
+    if total_mb and missing_mb > 0:
+        fitting = settings.cores - math.ceil(missing_mb / settings.core_memory_mb)
         less = (
             f", or use less: pulumi config set cores {fitting}" if fitting > 0 else ": docker swarm join-token worker"
         )
-        yield f"the stack may use {needed_mb} MB of memory ({settings.cores} x coreMemory {settings.core_memory_mb} + {1 + settings.replicas} x databaseMemory {settings.database_memory_mb} + {other_mb}), and the nodes that take tasks have {total_mb} MB. Add a node{less}"
+        yield f"{demand(settings, balancers)}, and the nodes that take tasks have {total_mb} MB. Add a node{less}"
 
 
 def _share(node: Node, needed_mb: int, settings: Settings) -> int:

@@ -114,7 +114,7 @@ def test_a_replica_that_takes_the_place_of_another_waits_for_its_end() -> None:
 @pytest.mark.parametrize("nodes", [(), DB_1_IS_AWAY])
 def test_the_primary_moves_to_no_node_without_a_replica(nodes: Sequence[Node]) -> None:
     there = swarm(*nodes, **TWO)
-    refusals = [*swarm_refusals(parse_settings({**SETTINGS, "primaryNode": "app-1"}), NAMING, there, 640)]
+    refusals = [*swarm_refusals(parse_settings({**SETTINGS, "primaryNode": "app-1"}), NAMING, there)]
     assert any("app-1 has no replica that could take its place" in refusal for refusal in refusals)
     assert any("pulumi config set primaryNode db-1" in refusal for refusal in refusals)
 
@@ -122,7 +122,7 @@ def test_the_primary_moves_to_no_node_without_a_replica(nodes: Sequence[Node]) -
 @pytest.mark.parametrize("nodes", [(), DB_1_IS_AWAY])
 def test_a_node_that_has_a_replica_is_accepted(nodes: Sequence[Node]) -> None:
     there = swarm(*nodes, **TWO)
-    assert not [*swarm_refusals(parse_settings({**SETTINGS, "primaryNode": "db-2"}), NAMING, there, 640)]
+    assert not [*swarm_refusals(parse_settings({**SETTINGS, "primaryNode": "db-2"}), NAMING, there)]
 
 
 def deployed_as(there: SwarmInfo) -> SwarmInfo:

@@ -8,8 +8,8 @@ import pytest
 from bench.__main__ import BENCHES
 from cli.app import NAME, VERBS
 from components.dhis2.release import DUMP_PATTERN, resolve_release
+from components.memory import needed_mb
 from components.naming import DUMP_CACHE_VOLUME
-from components.preflight import needed_mb
 from components.settings.model import Settings, setting_fields
 from offline.images.catalogue import CATALOGUE
 from tests.support.program import NETWORK, PREFIX, VOLUME, Recorded, Run

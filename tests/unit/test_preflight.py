@@ -16,9 +16,10 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from components import preflight
 from components.dhis2.dump_source import resolve_dump_source
 from components.dhis2.release import resolve_release
+from components.memory import needed_mb
 from components.naming import DUMP_CACHE_VOLUME, Naming
 from components.orchestrator import engine_info
-from components.preflight import IMAGES, PreflightError, check, check_disk, needed_mb
+from components.preflight import IMAGES, PreflightError, check, check_disk
 from components.settings import images
 from components.settings.parsing import parse_settings
 from tests.support.ports import LOOPBACK, free_port

@@ -7,12 +7,14 @@ import pytest
 from components import preflight
 from components.dhis2.dump_source import resolve_dump_source
 from components.dhis2.release import resolve_release
+from components.load_balancer.sizing import memory_mb as load_balancer_mb
+from components.memory import demand, needed_mb
 from components.naming import Naming
 from components.orchestrator import engine_info
 from components.orchestrator.swarm.nodes import Node, SwarmInfo
 from components.preflight import PreflightError, check, check_disk
 from components.settings.parsing import parse_settings
-from components.swarm_preflight import nodes_without_load_balancer, reached_at_node, swarm_refusals
+from components.swarm_preflight import load_balancers, nodes_without_load_balancer, reached_at_node, swarm_refusals
 from tests.support import swarm as stacks
 from tests.support.swarm import SWARM, Json, node
 from tests.unit.test_preflight import NAMING, Engine
@@ -27,10 +29,10 @@ SETTINGS = {
 LIST = "Its nodes: app-1 (worker, ready, 16000 MB); db-1 (manager, ready, 16000 MB); db-2 (manager, ready, 16000 MB)."
 
 
-def refusals(*nodes: Node, ports: dict[int, str] | None = None, other_mb: int = 640, **changed: object) -> list[str]:
+def refusals(*nodes: Node, ports: dict[int, str] | None = None, **changed: object) -> list[str]:
     """Return all refusals of settings on a swarm of these nodes, of the usual three without any."""
     swarm = SwarmInfo(own="db-1", nodes=nodes or SWARM.nodes, published_ports=ports or {})
-    return list(swarm_refusals(parse_settings({**SETTINGS, **changed}), NAMING, swarm, other_mb))
+    return list(swarm_refusals(parse_settings({**SETTINGS, **changed}), NAMING, swarm))
 
 
 def test_a_swarm_with_the_nodes_that_are_named_passes() -> None:
@@ -79,6 +81,16 @@ def test_a_database_that_does_not_fit_its_node_is_refused() -> None:
     assert refusal.endswith("pulumi config set databaseMemory 4000")
 
 
+def test_a_core_that_fits_no_node_is_refused() -> None:
+    nodes = (node("db-1", memory_mb=4000), node("db-2", memory_mb=6000), node("x", memory_mb=64_000, state="down"))
+    refusal, *_ = refusals(*nodes, coreMemory=6001)
+    assert refusal == (
+        "a core may use 6001 MB of memory, and the largest node that takes tasks has 6000 MB. "
+        "Use less: pulumi config set coreMemory 6000"
+    )
+    assert not any("a core may use" in each for each in refusals(*nodes, coreMemory=6000))
+
+
 def test_two_databases_on_one_node_are_added_up() -> None:
     nodes = (node("db-1", memory_mb=5000), node("app-1", memory_mb=30_000))
     (refusal,) = refusals(*nodes, replicaNodes="db-1", databaseMemory=4000)
@@ -90,12 +102,25 @@ def test_two_databases_on_one_node_are_added_up() -> None:
 def test_a_stack_that_does_not_fit_the_nodes_that_take_tasks_is_refused() -> None:
     nodes = (node("db-1", memory_mb=8000), node("db-2", memory_mb=8000), node("x", availability="drain"))
     (refusal,) = refusals(*nodes, cores=8)
-    needed_mb = 8 * 3072 + 2 * 1536 + 640
-    assert f"may use {needed_mb} MB of memory" in refusal and "the nodes that take tasks have 16000 MB" in refusal
-    assert refusal.endswith("pulumi config set cores 4")
-    assert refusals(*nodes, cores=4) == [], "the proposed setting fits"
-    (refusal,) = refusals(node("db-1", memory_mb=2000), node("db-2", memory_mb=2000))
+    demanded = demand(parse_settings({**SETTINGS, "cores": 8}), 2)
+    assert refusal.startswith(f"{demanded}, and the nodes that take tasks have 16000 MB. Add a node, ")
+    assert refusal.endswith("pulumi config set cores 3")
+    assert refusals(*nodes, cores=3) == [], "the proposed setting fits"
+    assert refusals(*nodes, cores=4) != [], "and one more does not"
+    (refusal,) = refusals(node("db-1", memory_mb=3100), node("db-2", memory_mb=3100))
     assert refusal.endswith("Add a node: docker swarm join-token worker"), "not even one core fits"
+
+
+@pytest.mark.parametrize(
+    ("lb_nodes", "count"), [("", 2), ("db-1", 1), ("db-1,app-1,db-2", 3), ("db-1,db-1", 1)], ids=str
+)
+def test_a_load_balancer_counts_once_for_each_of_its_nodes(lb_nodes: str, count: int) -> None:
+    settings = parse_settings({**SETTINGS, "lbNodes": lb_nodes})
+    assert load_balancers(settings, SWARM) == count, "without lbNodes each manager has one"
+    more = needed_mb(settings, count) - needed_mb(settings, 1)
+    assert more == (count - 1) * load_balancer_mb(https=False)
+    drained = SwarmInfo(own="db-1", nodes=(node("db-1"), node("x", availability="drain")), published_ports={})
+    assert load_balancers(parse_settings(SETTINGS), drained) == 1
 
 
 def test_nodes_that_report_no_memory_pass() -> None:
@@ -115,7 +140,7 @@ def test_a_port_that_another_service_publishes_is_refused() -> None:
     [("dev", ""), ("a_b", ""), ("x" * 36, ""), ("x" * 37, "would have 64 characters"), ("2.42", "takes no service")],
 )
 def test_a_stack_whose_name_no_service_can_have_is_refused(stack: str, refused: str) -> None:
-    found = list(swarm_refusals(parse_settings(SETTINGS), Naming("dhis2-cluster", stack), SWARM, 640))
+    found = list(swarm_refusals(parse_settings(SETTINGS), Naming("dhis2-cluster", stack), SWARM))
     assert bool(found) == bool(refused)
     assert all(refused in text and text.endswith("pulumi stack rename NAME") for text in found)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from components.preflight import check_certificate, needed_mb
+from components.memory import needed_mb
+from components.preflight import check_certificate
 from components.settings.parsing import parse_settings
 from components.tls.pem import pair, parse_chain
 from tests.support.certificates import Authority

@@ -23,18 +23,21 @@ WALLS = {
     ),
     "pulumi_docker": Wall(("components.orchestrator", "tests", "offline.tests"), ORCHESTRATOR),
     "components.backup": Wall(("components.cluster", *MEASURED), PART),
-    "components.backup.sizing": Wall(("components.backup", "components.preflight", *MEASURED), PART),
+    "components.backup.sizing": Wall(("components.backup", "components.memory", *MEASURED), PART),
     "components.cache": Wall(("components.cluster", *MEASURED), PART),
     "components.core": Wall(("components.cluster", "cli.after_restore", *MEASURED), PART),
     "components.database": Wall(("components.cluster", "cli.after_restore", *MEASURED), PART),
-    "components.database.sizing": Wall(("components.database", "components.preflight", *MEASURED), PART),
+    "components.database.sizing": Wall(
+        ("components.database", "components.memory", "components.preflight", *MEASURED), PART
+    ),
     "components.file_store": Wall(
         ("components.cluster", "components.core", "components.backup", *MEASURED),
         "components/cluster.py wires the parts; the cores and the backups have the files",
     ),
     "components.load_balancer": Wall(("components.cluster", *MEASURED), PART),
-    "components.load_balancer.sizing": Wall(("components.load_balancer", "components.preflight", *MEASURED), PART),
-    "components.tls": Wall(("components.cluster", "components.preflight", *MEASURED), PART),
+    "components.load_balancer.sizing": Wall(("components.load_balancer", "components.memory", *MEASURED), PART),
+    "components.tls": Wall(("components.cluster", *MEASURED), PART),
+    "components.tls.sizing": Wall(("components.tls", "components.memory", *MEASURED), PART),
     "components.tls.pem": Wall(
         ("components.tls", "components.cluster", "components.preflight", "cli.rows", *MEASURED), PART
     ),
