@@ -38,10 +38,14 @@ def swarm_refusals(settings: Settings, naming: Naming, swarm: SwarmInfo) -> Iter
 
 
 def reached_at_node(settings: Settings, swarm: SwarmInfo) -> Settings:
-    """Return settings in which users reach a load balancer at its node, where no host name and no URL is set."""
+    """Return settings in which users reach a load balancer at its node, where no host name and no URL is set.
+
+    Whatever manager is asked, it is the same one: with another URL all cores would restart.
+    """
     if settings.hostname or settings.base_url:
         return settings
-    node = swarm.find(settings.lb_nodes[0] if settings.lb_nodes else swarm.own)
+    first = next((node.hostname for node in swarm.nodes if node.is_manager), swarm.own)
+    node = swarm.find(settings.lb_nodes[0] if settings.lb_nodes else first)
     return settings.model_copy(update={"hostname": node.address}) if node and node.address else settings
 
 

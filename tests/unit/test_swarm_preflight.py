@@ -164,6 +164,10 @@ def test_users_reach_a_load_balancer_at_its_node_where_nothing_else_is_set(setti
     assert reached_at_node(parse_settings({**SETTINGS, **settings}), SWARM).public_url == url
     unknown = SwarmInfo(own="db-1", nodes=(node("db-1", address=""),), published_ports={})
     assert reached_at_node(parse_settings(SETTINGS), unknown).public_url == "http://127.0.0.1:8080"
+    through_another = SwarmInfo(own="db-2", nodes=SWARM.nodes, published_ports={})
+    assert reached_at_node(parse_settings({**SETTINGS, **settings}), through_another).public_url == url, (
+        "or cores restart"
+    )
 
 
 def checked(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object) -> engine_info.EngineInfo:
