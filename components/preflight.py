@@ -31,11 +31,12 @@ from components.orchestrator.engine_info import (
     volume_exists,
 )
 from components.orchestrator.error_text import TIMED_OUT
+from components.orchestrator.swarm.architectures import foreign_images
 from components.orchestrator.swarm.nodes import swarm_info
 from components.settings import images
 from components.settings.file_store import Bucket
 from components.settings.model import Settings, Tls
-from components.swarm_preflight import reached_at_node, swarm_refusals
+from components.swarm_preflight import architecture_problems, reached_at_node, swarm_refusals
 
 ALL_ADDRESSES = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
 HEAD_SECONDS = 5
@@ -79,7 +80,15 @@ def check(settings: Settings, naming: Naming, core_image: str) -> tuple[EngineIn
         _check_memory(settings, engine.memory_mb)
         for key, port in settings.published_ports.items():
             _check_port(settings, key, port, naming.of("lb"), engine)
-    return _check_images(settings, core_image, engine)
+    engine, settings = _check_images(settings, core_image, engine)
+    if engine.swarm is not None and engine.architecture:
+        keys = _image_keys(settings, core_image)
+        foreign = foreign_images(engine.client, keys, engine.swarm.nodes)
+        refusal, warnings = architecture_problems(settings, engine.swarm, foreign, keys)
+        if refusal:
+            raise PreflightError(refusal)
+        engine = replace(engine, warnings=(*engine.warnings, *warnings))
+    return engine, settings
 
 
 def check_release(settings: Settings, release: Release) -> None:

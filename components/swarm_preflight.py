@@ -3,11 +3,12 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from components.database_roles import DatabaseRoles, database_roles
 from components.memory import demand, needed_mb
 from components.naming import Naming
+from components.orchestrator.swarm.architectures import ForeignImage
 from components.orchestrator.swarm.nodes import Node, SwarmInfo
 from components.orchestrator.swarm.placement import PRIMARY
 from components.settings.errors import set_command
@@ -56,9 +57,43 @@ def nodes_without_load_balancer(settings: Settings, swarm: SwarmInfo) -> list[st
     return [node.hostname for node in swarm.nodes if node.hostname not in settings.lb_nodes]
 
 
+def architecture_problems(
+    settings: Settings, swarm: SwarmInfo, foreign: Sequence[ForeignImage], keys: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    """Return why images cannot be used on nodes of other architectures, empty where they can, and warnings.
+
+    `keys` are the settings that images come from.
+    """
+    refused = [each for each in foreign if _is_started_on_foreign_nodes(settings, swarm, each)]
+    if refused:
+        others = ", ".join(f"pulumi config set {keys[each.image]} …" for each in refused)
+        nodes = " ".join(sorted({node.hostname for each in refused for node in each.nodes}))
+        return (
+            f"the swarm would start images on nodes of another architecture: {'; '.join(map(str, refused))}. Choose others: {others}; or other nodes, and no tasks there: docker node update --availability drain {nodes}",
+            [],
+        )
+    return "", [f"the swarm starts no task of {each}, only on other nodes" for each in foreign]
+
+
 def load_balancers(settings: Settings, swarm: SwarmInfo) -> int:
     """Return on how many nodes a load balancer runs."""
     return len(set(settings.lb_nodes)) or sum(node.is_manager and node.takes_tasks for node in swarm.nodes)
+
+
+def _is_started_on_foreign_nodes(settings: Settings, swarm: SwarmInfo, foreign: ForeignImage) -> bool:
+    """Tell whether tasks of an image would start on nodes that it is not built for, or on none at all.
+
+    Where a registry reports what it is built for, only nodes that are named count: all else starts on others.
+    """
+    hostnames = {node.hostname for node in foreign.nodes}
+    named = {
+        settings.database_image: [settings.primary_node, *settings.replica_nodes],
+        settings.cache_image: [settings.cache_node],
+        settings.load_balancer_image: settings.lb_nodes,
+        settings.backup_image: [settings.primary_node],
+    }
+    left = [node for node in swarm.nodes if node.takes_tasks and node.hostname not in hostnames]
+    return not foreign.registered or not left or not hostnames.isdisjoint(named.get(foreign.image, ()))
 
 
 def _name_refusals(longest: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from requests.exceptions import RequestException
 
 from components.orchestrator.client import connect, engine_address
 from components.orchestrator.error_text import TIMED_OUT, short
+from components.orchestrator.registry import registry_architectures
 from components.orchestrator.swarm.nodes import SwarmInfo
 
 # Where a daemon without default-address-pools takes the subnets of new networks from (moby's libnetwork/ipamutils).
@@ -145,8 +146,7 @@ def image_report(client: DockerClient, image: str) -> dict[str, Any]:
 def unavailable_images(client: DockerClient, images: Iterable[str], architecture: str = "") -> dict[str, str]:
     """Return the images that are not on the Docker host and cannot be pulled, each with a short reason.
 
-    Docker Engine is asked for each manifest (`/distribution/<name>/json`): it goes where a pull would go, with the
-    Engine's own proxies, and downloads no layer. With an `architecture`, such as amd64, images without it count too.
+    With an `architecture`, such as amd64, images without it count too.
     """
 
     def reason(image: str) -> str:
@@ -154,13 +154,11 @@ def unavailable_images(client: DockerClient, images: Iterable[str], architecture
             with suppress(ImageNotFound):
                 client.images.get(image)
                 return ""
-            platforms = client.api.inspect_distribution(image).get("Platforms") or []
+            built_for = registry_architectures(client, image)
         except (DockerException, RequestException) as error:
             why = short(getattr(error, "explanation", None) or error)
             tagged = tag_on_host(client, image)
             return f"{why}; the host has {tagged} without this digest" if tagged and why != TIMED_OUT else why
-        # An attestation is listed as a platform too, an unknown one.
-        built_for = sorted({str(platform.get("architecture")) for platform in platforms} - {"unknown"})
         if architecture and built_for and architecture not in built_for:
             return f"built for {', '.join(built_for)} only, and this Docker Engine runs on {architecture}"
         return ""

@@ -82,9 +82,10 @@ class Engine:
     def images(self) -> "Engine":
         return self
 
-    def get(self, image: str) -> None:
+    def get(self, image: str) -> SimpleNamespace:
         if image not in self._here and image.startswith(("valkey", self._unknown or "valkey")):
             raise ImageNotFound("no such image")
+        return SimpleNamespace(attrs={"Architecture": self._architecture})
 
     def inspect_distribution(self, image: str) -> dict[str, Any]:
         if self._error and image.startswith(self._unknown):

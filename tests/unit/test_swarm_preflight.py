@@ -1,8 +1,10 @@
 """Preflight of a swarm: what is refused before anything is registered."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker.errors import APIError, ImageNotFound
 
 from components import preflight
 from components.dhis2.dump_source import resolve_dump_source
@@ -18,7 +20,7 @@ from components.swarm_preflight import load_balancers, nodes_without_load_balanc
 from tests.support import swarm as stacks
 from tests.support.swarm import SWARM, Json, node
 from tests.unit.test_preflight import NAMING, Engine
-from tests.unit.test_swarm_nodes import THREE, Manager
+from tests.unit.test_swarm_nodes import THREE, Manager, reported
 
 SETTINGS = {
     **stacks.SETTINGS,
@@ -162,12 +164,12 @@ def test_nodes_without_a_load_balancer_are_those_not_named() -> None:
 )
 def test_users_reach_a_load_balancer_at_its_node_where_nothing_else_is_set(settings: Json, url: str) -> None:
     assert reached_at_node(parse_settings({**SETTINGS, **settings}), SWARM).public_url == url
-    unknown = SwarmInfo(own="db-1", nodes=(node("db-1", address=""),), published_ports={})
-    assert reached_at_node(parse_settings(SETTINGS), unknown).public_url == "http://127.0.0.1:8080"
     through_another = SwarmInfo(own="db-2", nodes=SWARM.nodes, published_ports={})
     assert reached_at_node(parse_settings({**SETTINGS, **settings}), through_another).public_url == url, (
         "or cores restart"
     )
+    unknown = SwarmInfo(own="db-1", nodes=(node("db-1", address=""),), published_ports={})
+    assert reached_at_node(parse_settings(SETTINGS), unknown).public_url == "http://127.0.0.1:8080"
 
 
 def checked(monkeypatch: pytest.MonkeyPatch, engine: Engine, **settings: object) -> engine_info.EngineInfo:
@@ -208,3 +210,80 @@ def test_a_local_dump_goes_to_no_other_node(monkeypatch: pytest.MonkeyPatch, tmp
     assert refusal.startswith("the dump d.sql is a local file") and "(db-2), while dockerHost is on db-1" in refusal
     assert "docker node promote db-2" in refusal and "pulumi config set dumpUrl https://" in refusal
     assert disk_problem(monkeypatch, dump, primaryNode="db-1") == ""
+
+
+def test_nodes_of_the_architecture_of_the_images_are_not_asked_about_at_a_registry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Manager(nodes=THREE, here=(parse_settings({}).cache_image,))
+    monkeypatch.setattr(engine, "inspect_distribution", lambda _: pytest.fail("all images are there"))
+    assert checked(monkeypatch, engine).warnings == (), "x86_64 of a node is amd64 of an image"
+
+
+def mixed(arm: str, **engine: Any) -> Manager:  # noqa: ANN401 - of the Docker Engine
+    """Return a manager of two nodes like itself and one of another architecture."""
+    other = reported(arm)
+    other["Description"]["Platform"] = {"Architecture": "aarch64"}
+    nodes = [node for node in THREE if node["Description"]["Hostname"] != arm]
+    return Manager(nodes=(*nodes, other), **engine)
+
+
+def test_an_image_that_was_loaded_is_refused_where_a_node_has_another_architecture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = mixed("app-1", here=(parse_settings({}).cache_image,))
+    monkeypatch.setattr(engine, "inspect_distribution", refuse)
+    with pytest.raises(PreflightError) as caught:
+        checked(monkeypatch, engine)
+    message = str(caught.value)
+    assert "on nodes of another architecture: dhis2/core:2.42 (built for amd64) on app-1 (arm64); " in message
+    assert "Choose others: pulumi config set version …, pulumi config set databaseImage …" in message
+    assert message.endswith("docker node update --availability drain app-1") and "\n" not in message
+
+
+def refuse(_: str) -> None:
+    raise APIError("500", explanation="no such host")
+
+
+def no_image(_: str) -> None:
+    raise ImageNotFound("no such image")
+
+
+def test_a_node_of_another_architecture_is_refused_for_what_it_is_named_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PreflightError) as caught:
+        checked(monkeypatch, mixed("db-2", platforms=("amd64", "unknown")))
+    message, image = str(caught.value), parse_settings({}).database_image
+    assert f"another architecture: {image} (built for amd64) on db-2 (arm64). Choose others: pulumi config" in message
+    assert "dhis2/core" not in message, "the swarm starts it on other nodes"
+
+
+def test_what_runs_on_any_node_runs_on_those_it_is_built_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings = checked(monkeypatch, mixed("app-1", platforms=("amd64",))).warnings
+    assert (
+        warnings[0]
+        == "the swarm starts no task of dhis2/core:2.42 (built for amd64) on app-1 (arm64), only on other nodes"
+    )
+    assert checked(monkeypatch, mixed("app-1", platforms=("amd64", "arm64"))).warnings == ()
+
+
+def test_an_image_for_none_of_the_nodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = tuple(
+        reported(name, availability="drain" if name == "db-9" else "active") for name in ("db-1", "db-2", "db-9")
+    )
+    for each in nodes[:2]:
+        each["Description"]["Platform"] = {"Architecture": "aarch64"}
+    with pytest.raises(PreflightError, match=r"dhis2/core:2.42 \(built for amd64\) on db-1 \(arm64\), db-2 \(arm64\)"):
+        checked(monkeypatch, Manager(nodes=nodes, platforms=("amd64",)))
+
+
+def test_an_architecture_that_is_not_known_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = {
+        "Description": {"Hostname": "x"},
+        "Spec": {"Role": "worker", "Availability": "active"},
+        "Status": {"State": "ready"},
+    }
+    assert checked(monkeypatch, Manager(nodes=(*THREE, bare), platforms=("amd64",))).warnings == ()
+    unknown = mixed("db-2", platforms=())
+    monkeypatch.setattr(unknown, "get", no_image)
+    assert checked(monkeypatch, unknown).warnings == (), "neither here nor at the registry"
+    assert checked(monkeypatch, mixed("db-2", OperatingSystem="Docker Desktop", platforms=("amd64",))).warnings == ()
