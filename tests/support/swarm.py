@@ -202,8 +202,9 @@ class FakeSwarm:
         return _response(200, "{}")
 
     def get(self, url: str, params: Json, *, stream: bool, timeout: float) -> "_Stream":
-        assert "/services/" in url and url.endswith("/logs") and stream and timeout, url
-        self.done.append(f"log with tail {params['tail']}")
+        of = url.removeprefix(f"{self.base_url}/v{self.api_version}/").removesuffix("/logs")
+        assert url.endswith("/logs") and stream and timeout, url
+        self.done.append(f"log of {of} with tail {params['tail']}")
         if self.log_error:
             raise self.log_error
         return _Stream(self.frames or [(1, self.log)])

@@ -74,7 +74,7 @@ def test_output_and_exit_code_of_a_job_are_returned_and_the_service_is_removed(s
     assert ran(swarm) == (0, "ä line\nanother\n")
     created, log, removed = swarm.done
     assert re.fullmatch(r'create app-run-[0-9a-f]{6} \{"dhis2-cluster.job": "true"\}', created)
-    assert (log, removed) == ("log with tail all", "remove job-id")
+    assert (log, removed) == ("log of services/job-id with tail all", "remove job-id")
 
 
 @pytest.mark.parametrize(

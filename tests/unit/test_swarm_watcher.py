@@ -120,10 +120,26 @@ def test_the_log_of_a_service_is_that_of_all_its_tasks_as_far_as_nodes_answer(
 ) -> None:
     swarm.log = b"one\n \ntwo\n"
     assert wait(watcher.log(APP, 3)) == ["one", "two"]
-    assert swarm.done == ["log with tail 3"]
+    assert swarm.done == ["log of services/app with tail 3"]
     for error in (ReadTimeout("timed out"), APIError("404")):
         swarm.log_error = error
         assert wait(watcher.log(APP, 3)) == [], "the failure is shown without it"
+
+
+def test_the_log_of_a_failure_is_that_of_the_task_that_failed(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
+    of_spec_before = a_task("shutdown", "shutdown", ID="before", Spec={"ContainerSpec": {"Image": "older"}})
+    starting = a_task("starting", ID="starting", CreatedAt="2026-05-01T13:00:00Z")
+    failed = a_task("failed", "shutdown", ID="failed", code=1)
+    swarm.log = b"no room\n"
+    for tasks, shown in (
+        ([of_spec_before, failed, starting], "tasks/failed"),
+        ([of_spec_before, starting], "tasks/starting"),
+        ([of_spec_before], "services/app"),
+        ([of_spec_before, failed, a_task()], "services/app"),
+    ):
+        swarm.tasks_, swarm.done = tasks, []
+        assert wait(watcher.log(APP, 3)) == ["no room"]
+        assert swarm.done == [f"log of {shown} with tail 3"]
 
 
 def test_a_removed_service_is_gone_when_its_tasks_have_ended(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:

@@ -102,6 +102,18 @@ def evaluate_slot(service: Mapping[str, Any], slot: Slot, hosts: Hosts) -> Evalu
     return Evaluation(ready=True, status=state)
 
 
+def unready_task(service: Mapping[str, Any], tasks: Sequence[Task], hosts: Hosts) -> Task | None:
+    """Return the task that explains why a service is not ready: the last that ended badly, else one that is not there.
+
+    None while it is ready. The log of others, such as those of the spec before, would not explain it.
+    """
+    current = current_tasks(service, tasks)
+    if _progress(service, current, tasks, hosts).ready:
+        return None
+    ended = [task for task in current if _state(task) in ENDED_BADLY]
+    return next(iter([*ended, *(task for task in current if _state(task) != "running")]), None)
+
+
 def stuck(task_status: str) -> bool:
     """Tell whether a status says that no node takes the task."""
     return "no suitable node" in task_status

@@ -31,7 +31,14 @@ from components.orchestrator.swarm.services import (
     tasks_of,
     update_service,
 )
-from components.orchestrator.swarm.tasks import ENDED_BADLY, NO_NODE_SECONDS, current_tasks, evaluate_service, stuck
+from components.orchestrator.swarm.tasks import (
+    ENDED_BADLY,
+    NO_NODE_SECONDS,
+    current_tasks,
+    evaluate_service,
+    stuck,
+    unready_task,
+)
 from components.orchestrator.watcher import DumpUpload, NotReady, WaitTarget
 
 LOG_SECONDS = 20
@@ -75,7 +82,7 @@ class SwarmWatcher(EngineWatcher):
         return "" if evaluation.ready else evaluation.reason or f"is not ready: {evaluation.status}"
 
     async def log(self, target: WaitTarget, count: int) -> list[str]:
-        """Return the last lines of the logs of all tasks of a service without blank ones."""
+        """Return the last lines, without blank ones, of the task that keeps a service from being ready; else of all."""
         return await self.run(lambda client: _log(client, target.container, count))
 
     def log_command(self, target: WaitTarget) -> str:
@@ -180,10 +187,13 @@ def _inspect(client: DockerClient, name: str) -> tuple[dict[str, Any] | None, li
 
 
 def _log(client: DockerClient, name: str, count: int) -> list[str]:
-    """Return the last lines of a service's log, as far as the nodes of its tasks answer."""
+    """Return the last lines of a log, as far as the nodes of the tasks answer."""
+    service, tasks, hosts = _inspect(client, name)
+    task = unready_task(service, tasks, hosts) if service else None
+    of, identifier = ("tasks", task["ID"]) if task else ("services", name)
     content = bytearray()
     with suppress(RequestException):
-        for piece in read_service_log(client, name, tail=str(count), timeout_seconds=LOG_SECONDS):
+        for piece in read_service_log(client, identifier, tail=str(count), timeout_seconds=LOG_SECONDS, of=of):
             content += piece
     return [line for line in content.decode(errors="replace").splitlines() if line.strip()]
 
