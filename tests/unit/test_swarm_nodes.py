@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from docker.errors import APIError
+from requests.exceptions import ReadTimeout
 
 from components.orchestrator.swarm.nodes import Deployed, SwarmInfo, swarm_info
 from tests.support.swarm import Json, node
@@ -22,13 +23,15 @@ class Manager(Engine):
         swarm: Mapping[str, object] = MANAGER,
         nodes: tuple[Json, ...] = (),
         services: tuple[Json, ...] = (),
-        swarm_error: str = "",
+        swarm_error: str | Exception = "",
         **more: Any,  # noqa: ANN401 - of the Docker Engine
     ) -> None:
         super().__init__(Swarm=swarm, Name="db-1", **more)
         self._nodes, self._services, self._swarm_error = nodes, services, swarm_error
 
     def nodes(self) -> list[Json]:
+        if isinstance(self._swarm_error, Exception):
+            raise self._swarm_error
         if self._swarm_error:
             raise APIError("503", explanation=self._swarm_error)
         return list(self._nodes)
@@ -86,10 +89,36 @@ def test_a_docker_engine_that_manages_no_swarm_is_refused(swarm: Json, refusal: 
     assert not found.nodes and not found.published_ports
 
 
-def test_a_swarm_without_quorum_is_refused_with_what_brings_it_back() -> None:
-    error = "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers"
+@pytest.mark.parametrize(
+    "error",
+    [
+        "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers",
+        "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+        ReadTimeout("timed out"),
+    ],
+    ids=["no leader", "none yet", "no answer"],
+)
+def test_a_swarm_without_quorum_is_refused_with_what_brings_it_back(error: str | Exception) -> None:
     refusal = reported_by(Manager(swarm_error=error)).refusal
     assert "has lost its quorum" in refusal and "docker swarm init --force-new-cluster" in refusal
+
+
+@pytest.mark.parametrize(
+    ("states", "lost"),
+    [
+        (["reachable", "reachable", "unreachable"], False),
+        (["reachable", "unreachable", "unreachable"], True),
+        (["reachable", "unreachable"], True),
+        (["reachable"], False),
+    ],
+    ids=["two of three", "one of three", "one of two", "one of one"],
+)
+def test_a_leader_that_has_just_lost_its_quorum_is_not_asked_for_changes(states: list[str], lost: bool) -> None:
+    nodes = (*(reported("x", ManagerStatus={"Reachability": state}) for state in states), reported("y", "worker"))
+    assert ("has lost its quorum" in reported_by(Manager(nodes=nodes)).refusal) == lost
+
+
+def test_another_error_of_a_manager_is_not_taken_for_a_lost_quorum() -> None:
     with pytest.raises(APIError, match="disk"):
         reported_by(Manager(swarm_error="no space left on disk"))
 

@@ -126,6 +126,17 @@ def test_the_log_of_a_service_is_that_of_all_its_tasks_as_far_as_nodes_answer(
         assert wait(watcher.log(APP, 3)) == [], "the failure is shown without it"
 
 
+def test_a_quorum_that_is_lost_during_a_wait_ends_it_in_one_message(
+    watcher: SwarmWatcher, swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> Json:
+        raise APIError("500", explanation="rpc error: code = Unknown desc = The swarm does not have a leader.")
+
+    monkeypatch.setattr(swarm, "inspect_service", refuse)
+    with pytest.raises(NotReady, match=r"^the swarm of .* has lost its quorum: "):
+        wait(watcher.until_ready([APP]))
+
+
 def test_the_log_of_a_failure_is_that_of_the_task_that_failed(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
     of_spec_before = a_task("shutdown", "shutdown", ID="before", Spec={"ContainerSpec": {"Image": "older"}})
     starting = a_task("starting", ID="starting", CreatedAt="2026-05-01T13:00:00Z")
@@ -170,8 +181,8 @@ def test_a_swarm_without_an_answer_is_reported_with_its_address(
     watcher: SwarmWatcher, swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse() -> list[Json]:
-        raise APIError("503", explanation="The swarm does not have a leader")
+        raise APIError("503", explanation="rpc error: no space left on disk")
 
     monkeypatch.setattr(swarm, "nodes", refuse)
-    with pytest.raises(NotReady, match=r"Docker Engine at .*The swarm does not have a leader"):
+    with pytest.raises(NotReady, match=r"Docker Engine at .*no space left on disk"):
         wait(watcher.until_ready([APP]))

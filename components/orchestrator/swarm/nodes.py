@@ -6,8 +6,10 @@ from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError
+from requests.exceptions import ReadTimeout
 
-NO_LEADER = "does not have a leader"
+# What a manager without a quorum answers: the second one while it still waits for a leader.
+NO_QUORUM = ("does not have a leader", "context deadline exceeded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +77,12 @@ def swarm_info(client: DockerClient, address: str) -> SwarmInfo:
         )
     try:
         listed, services = client.api.nodes(), client.api.services()
-    except APIError as error:
-        if NO_LEADER not in str(error.explanation):
+    except (APIError, ReadTimeout) as error:
+        if not is_without_quorum(error):
             raise
-        return _refused(
-            f"the swarm of {address} has lost its quorum: what runs goes on, and nothing can be changed. Start more of its managers; where they are lost: docker swarm init --force-new-cluster"
-        )
+        return _refused(without_quorum(address))
+    if _has_lost_quorum(listed):
+        return _refused(without_quorum(address))
     return SwarmInfo(
         own=str(info.get("Name") or ""),
         nodes=sorted((_node(node) for node in listed), key=lambda node: node.hostname),
@@ -122,3 +124,21 @@ def _node(reported: dict[str, Any]) -> Node:
         architecture=str((description.get("Platform") or {}).get("Architecture") or ""),
         labels=tuple(f"{key}={value}" for key, value in sorted((spec.get("Labels") or {}).items())),
     )
+
+
+def is_without_quorum(error: BaseException | None) -> bool:
+    """Tell whether an error is what a manager without a quorum answers, or that it does not answer."""
+    return isinstance(error, ReadTimeout) or (
+        isinstance(error, APIError) and any(text in str(error.explanation) for text in NO_QUORUM)
+    )
+
+
+def without_quorum(address: str) -> str:
+    """Return the message that a swarm has no quorum."""
+    return f"the swarm of {address} has lost its quorum: what runs goes on, and nothing can be changed. Start more of its managers; where they are lost: docker swarm init --force-new-cluster"
+
+
+def _has_lost_quorum(listed: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a leader that still answers reaches too few managers: it notices only after seconds."""
+    states = [node["ManagerStatus"].get("Reachability") for node in listed if node.get("ManagerStatus")]
+    return bool(states) and 2 * states.count("reachable") <= len(states)

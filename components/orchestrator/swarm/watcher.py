@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import pulumi
 from docker import DockerClient
 from requests.exceptions import RequestException
 
+from components.orchestrator.client import engine_address
 from components.orchestrator.commands import read_service_log
 from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_state import Evaluation, epoch_seconds
@@ -19,6 +20,7 @@ from components.orchestrator.dump_upload import upload_dump
 from components.orchestrator.readiness import POLL_SECONDS, EngineWatcher, missing
 from components.orchestrator.short_lived import ShortLived
 from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES, new_name, run_job, run_short_lived
+from components.orchestrator.swarm.nodes import is_without_quorum, without_quorum
 from components.orchestrator.swarm.services import (
     Hosts,
     alive_tasks,
@@ -39,7 +41,7 @@ from components.orchestrator.swarm.tasks import (
     stuck,
     unready_task,
 )
-from components.orchestrator.watcher import DumpUpload, NotReady, WaitTarget
+from components.orchestrator.watcher import DumpUpload, NotReady, Result, WaitTarget
 
 LOG_SECONDS = 20
 STOP_MARGIN_SECONDS = 30
@@ -49,6 +51,15 @@ CLOCK_SECONDS = 60  # how far the clocks of two nodes may be apart
 @dataclass
 class SwarmWatcher(EngineWatcher):
     """Watches the services of a swarm. What is asked of one runs as a job on the node of its task."""
+
+    async def run(self, action: Callable[[DockerClient], Result]) -> Result:
+        """Return an action's result with a Docker client. Raises NotReady, also when the swarm loses its quorum."""
+        try:
+            return await super().run(action)
+        except NotReady as error:
+            if is_without_quorum(error.__cause__):
+                raise NotReady(without_quorum(engine_address(self.docker_host))) from error
+            raise
 
     async def look(self, target: WaitTarget, seen: dict[str, Any]) -> Evaluation:
         """Evaluate a service once; one whose task ends during the wait has failed.
