@@ -223,6 +223,7 @@ class FakeWatcher(DockerWatcher):
     failing: Callable[[WaitTarget], None] = lambda _: None
     commands: list[Sequence[str]] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    pulled: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     engine: FakeEngine = field(default_factory=FakeEngine)
 
     async def until_ready(self, targets: Sequence[WaitTarget]) -> None:
@@ -238,6 +239,11 @@ class FakeWatcher(DockerWatcher):
     async def until_gone(self, container: str) -> None:
         """As of a SwarmWatcher, for which it stands in as well."""
         self.gone.append(container)
+
+    async def until_pulled(self, container: str, image: str, reference: str, constraints: Sequence[str]) -> None:
+        """As of a SwarmWatcher, too."""
+        self.pulled.append((container.removeprefix(f"{PREFIX}-"), reference, tuple(constraints)))
+        self.failing(WaitTarget(f"image {reference}", reference))
 
     async def run(self, action: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - of a fake Docker client
         await asyncio.sleep(0)

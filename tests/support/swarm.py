@@ -162,10 +162,14 @@ class FakeSwarm:
         ]
 
     def create_service(self, template: Json, *, name: str, labels: Json, mode: Mapping[str, object]) -> Json:
-        assert dict(mode) == {"replicated": {"Replicas": 1}}, "tasks of a removed replicated-job stay"
+        assert dict(mode) in ({"replicated": {"Replicas": 1}}, {"global": {}}), "tasks of a removed replicated-job stay"
         self.jobs.append(template)
         self.done.append(f"create {name} {json.dumps(labels)}")
         return {"ID": "job-id"}
+
+    @property
+    def images(self) -> SimpleNamespace:
+        return SimpleNamespace(get=lambda _: SimpleNamespace(attrs={"Architecture": "amd64"}))
 
     def remove_service(self, identifier: str) -> None:
         self.done.append(f"remove {identifier}")

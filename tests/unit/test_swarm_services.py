@@ -2,10 +2,12 @@
 
 import asyncio
 
+import pulumi
 import pytest
 
 from components.orchestrator.swarm.nodes import SwarmInfo
-from tests.support.program import CONTAINER, IMAGE, NETWORK, PREFIX, VOLUME, Recorded, Run
+from components.orchestrator.watcher import NotReady, WaitTarget
+from tests.support.program import CONTAINER, IMAGE, NETWORK, PREFIX, VOLUME, FakeWatcher, Recorded, Run
 from tests.support.swarm import (
     CONFIG,
     ON_SWARM,
@@ -228,3 +230,31 @@ def test_dhis2_has_its_home_among_the_jvm_options(built: Run) -> None:
         assert "-Ddhis2.home=/opt/dhis2" in options, "a second variable would restart all tasks in each update"
         assert options[-1] == "-Xss2m", "the last of two options counts"
         assert "/opt/dhis2/dhis.conf" in files_of(recorded, core)
+
+
+def test_each_image_is_pulled_on_the_nodes_of_what_it_is_for(built: Run) -> None:
+    pulled = {part: constraints for part, _, constraints in built(**TWO_REPLICAS).watcher.pulled}
+    assert pulled == {
+        "lb": ("node.role==manager",),
+        "dump": ("node.hostname==db-1",),
+        "primary": ("node.hostname==db-1",),
+        "replica-1": ("node.hostname==db-2",),
+        "replica-2": ("node.hostname==app-1",),
+        "cache": (),
+        "core-1": (),
+    }
+
+
+def test_nothing_is_replaced_for_an_image_that_nodes_lack(run: Run) -> None:
+    def fail(target: WaitTarget) -> None:
+        if target.container.startswith("image ") and "core" in target.container:
+            raise NotReady("a node lacks it")
+
+    into = Recorded(watcher=FakeWatcher(failing=fail))
+    with pytest.raises(pulumi.RunError, match="a node lacks it"):
+        run(into=into, **ON_SWARM)
+    assert not {item.name for item in into.resources} & {"core-replacement", "core-1", "primary"}
+
+
+def test_a_preview_pulls_nothing_on_nodes(run: Run) -> None:
+    assert run(preview=True, **ON_SWARM).watcher.pulled == []

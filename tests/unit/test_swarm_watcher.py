@@ -8,6 +8,7 @@ from requests.exceptions import ReadTimeout
 
 from components.orchestrator.container_state import Condition
 from components.orchestrator.swarm import watcher as module
+from components.orchestrator.swarm.pull import EACH_NODE
 from components.orchestrator.swarm.tasks import NO_NODE_SECONDS
 from components.orchestrator.swarm.watcher import SwarmWatcher
 from components.orchestrator.watcher import NotReady, WaitTarget
@@ -151,6 +152,33 @@ def test_the_log_of_a_failure_is_that_of_the_task_that_failed(watcher: SwarmWatc
         swarm.tasks_, swarm.done = tasks, []
         assert wait(watcher.log(APP, 3)) == ["no room"]
         assert swarm.done == [f"log of {shown} with tail 3"]
+
+
+def until_pulled(watcher: SwarmWatcher, image: str) -> None:
+    wait(watcher.until_pulled("app", image, "example/app:2", ["node.role==manager"]))
+
+
+def test_an_image_that_a_service_changes_to_is_pulled_before(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
+    until_pulled(watcher, "example/app@sha256:1")
+    assert swarm.done == [], "the service has it"
+    until_pulled(watcher, "app@sha256:2")
+    assert [what.split(" ")[0] for what in swarm.done] == ["create", "remove"]
+    swarm.service, swarm.done = None, []
+    until_pulled(watcher, "app@sha256:2")
+    assert swarm.done == [], "nothing runs that would be stopped for it"
+
+
+def test_an_image_that_nodes_lack_is_reported_before_anything_is_changed(
+    watcher: SwarmWatcher, swarm: FakeSwarm
+) -> None:
+    swarm.job = ("rejected", 0, "No such image: app@sha256:2")
+    with pytest.raises(NotReady) as caught:
+        until_pulled(watcher, "app@sha256:2")
+    reason = "example/app:2 does not start on db-1: No such image: app@sha256:2"
+    assert str(caught.value) == f"{reason}; {EACH_NODE}. What runs was not changed"
+    swarm.job, watcher.timeout_seconds = ("preparing", 0, ""), 0
+    with pytest.raises(NotReady, match="was not there within 0 s"):
+        until_pulled(watcher, "app@sha256:2")
 
 
 def test_a_removed_service_is_gone_when_its_tasks_have_ended(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:

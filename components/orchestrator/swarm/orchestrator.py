@@ -22,11 +22,11 @@ from components.orchestrator.hardening import DROPPED_CAPABILITIES
 from components.orchestrator.interface import Endpoint, Image, Orchestrator, Service
 from components.orchestrator.nfs import nfs_options, nfs_volume_name
 from components.orchestrator.swarm import files
-from components.orchestrator.swarm.placement import Placement
+from components.orchestrator.swarm.placement import REPLICA, Placement
 from components.orchestrator.swarm.services import BESIDE, ENVIRONMENT, SERVICE_NAME, in_environment
 from components.orchestrator.swarm.volumes import NodeVolumes
 from components.orchestrator.swarm.watcher import SwarmWatcher
-from components.orchestrator.watcher import WaitTarget
+from components.orchestrator.watcher import NotReady, WaitTarget
 from components.settings.file_store import NfsExport
 
 # A task whose healthcheck fails so often in a row is ended by the swarm. None is: see ADR 9.
@@ -73,9 +73,28 @@ class SwarmOrchestrator(Orchestrator):
         options = pulumi.ResourceOptions(parent=parent)
         resource = docker.RemoteImage(name, name=reference, keep_locally=True, opts=options)
         digest = pulumi.Output.all(resource.repo_digest, resource.image_id).apply(lambda values: values[0] or values[1])
+        pulled: pulumi.Output[str] = digest.apply(partial(self._pulled, name, reference))
         if reference == self.curl_image:
-            self._volumes.image = digest
-        return Image(resource=resource, id=digest)
+            self._volumes.image = pulled
+        return Image(resource=resource, id=pulled)
+
+    async def _pulled(self, name: str, reference: str, digest: str) -> str:
+        """Return the digest of an image once the nodes have it, so that nothing stops for one that a node lacks."""
+        replicas = [f"{REPLICA}{number}" for number in range(1, len(self.placement.replica_nodes) + 1)]
+        parts = {
+            "load-balancer-image": ["lb", "dump"],
+            "database-image": ["primary", *replicas],
+            "cache-image": ["cache"],
+            "core-image": ["core-1"],
+        }
+        if not pulumi.runtime.is_dry_run():
+            try:
+                for part in parts.get(name, []):
+                    container, constraints = self.naming.of(part), self.placement.constraints(part)
+                    await self.watcher.until_pulled(container, digest, reference, constraints)
+            except NotReady as error:
+                raise pulumi.RunError(str(error)) from None
+        return digest
 
     def network(self, part: str, parent: pulumi.Resource, *, internal: bool) -> pulumi.Output[str]:
         """Register an overlay network and return its id."""

@@ -21,6 +21,7 @@ from components.orchestrator.readiness import POLL_SECONDS, EngineWatcher, missi
 from components.orchestrator.short_lived import ShortLived
 from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES, new_name, run_job, run_short_lived
 from components.orchestrator.swarm.nodes import is_without_quorum, without_quorum
+from components.orchestrator.swarm.pull import EACH_NODE, pull_on_nodes
 from components.orchestrator.swarm.services import (
     Hosts,
     alive_tasks,
@@ -180,6 +181,24 @@ class SwarmWatcher(EngineWatcher):
         """Return exit code and output of a command in a task of its own, which is removed."""
         return await self.run(lambda client: run_short_lived(client, spec))
 
+    async def until_pulled(self, container: str, image: str, reference: str, constraints: Sequence[str]) -> None:
+        """Return when all nodes that a service may run on have the image that it changes to.
+
+        Raises NotReady with the nodes that cannot have it: by then nothing that runs has been stopped.
+        """
+        service = await self.run(lambda client: inspect_service(client, container))
+        if service is None or _image_id(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]) == _image_id(image):
+            return
+        self.report(f"{reference}: pulled on its nodes")
+        seconds = self.timeout_seconds
+        try:
+            missing = await self.run(lambda client: pull_on_nodes(client, container, image, constraints, seconds))
+        except TimeoutError as error:
+            raise NotReady(str(error)) from None
+        if missing:
+            nodes = ", ".join(f"{node}: {reason}" for node, reason in missing.items())
+            raise NotReady(f"{reference} does not start on {nodes}; {EACH_NODE}. What runs was not changed")
+
     async def until_gone(self, container: str) -> None:
         """Return when no task of a removed service of this name is left, so that no two work on one volume or database.
 
@@ -223,6 +242,11 @@ def _write(client: DockerClient, service: str, path: str, content: bytes) -> tup
 def _secret_paths(service: Mapping[str, Any]) -> set[str]:
     container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
     return {secret["File"]["Name"] for secret in container.get("Secrets") or []}
+
+
+def _image_id(image: str) -> str:
+    """Return the digest or id of an image, without the name before it."""
+    return image.rpartition("@")[2]
 
 
 def _force(spec: dict[str, Any]) -> None:

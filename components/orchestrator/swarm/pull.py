@@ -1,0 +1,70 @@
+"""Have an image on the nodes of a swarm before anything is stopped for it.
+
+A manager has no request for that, so a global service starts the image on each node, where it ends at once.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from docker import DockerClient
+from docker.types import ServiceMode
+
+from components.orchestrator.hardening import DROPPED_CAPABILITIES
+from components.orchestrator.swarm.jobs import ENDED, JOB_LABEL, POLL_SECONDS, new_name
+from components.orchestrator.swarm.services import hosts_of
+
+NO_TASK_SECONDS = 10
+EACH_NODE = "a node pulls it from its registry, or has to have it by docker load"
+
+
+def pull_on_nodes(
+    client: DockerClient, service: str, image: str, constraints: Sequence[str], seconds: int
+) -> dict[str, str]:
+    """Have an image of the manager on all nodes that meet constraints; return why it cannot be used, by host name.
+
+    Nodes of other architectures and those that take no tasks are left out.
+    Raises TimeoutError where that takes longer.
+    """
+    architecture = client.images.get(image).attrs.get("Architecture")
+    template = {
+        "ContainerSpec": {
+            "Image": image,
+            "Command": ["/bin/sh", "-c", "exit 0"],
+            "CapabilityDrop": list(DROPPED_CAPABILITIES),
+            "ReadOnly": True,
+            "Healthcheck": {"Test": ["NONE"]},
+        },
+        "RestartPolicy": {"Condition": "none"},
+        "Placement": {
+            "Constraints": list(constraints),
+            "Platforms": [{"Architecture": architecture, "OS": "linux"}] if architecture else [],
+        },
+    }
+    name = new_name(service, "image")
+    job = client.api.create_service(template, name=name, labels={JOB_LABEL: "true"}, mode=ServiceMode("global"))
+    try:
+        tasks = _ended(client, job["ID"], f"{image} on all nodes", seconds)
+    finally:
+        client.api.remove_service(job["ID"])  # type: ignore[no-untyped-call]
+    names = hosts_of(client).names
+    statuses = {names.get(str(task.get("NodeID")), "a node"): task["Status"] for task in tasks}
+    return {
+        node: str(status.get("Err") or status["State"])
+        for node, status in sorted(statuses.items())
+        if status["State"] != "complete"
+    }
+
+
+def _ended(client: DockerClient, job: str, what: str, seconds: int) -> list[dict[str, Any]]:
+    """Return the tasks of a global service once all have ended; none where no node takes one."""
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        tasks: list[dict[str, Any]] = client.api.tasks({"service": job})
+        # Those of one service are created at once.
+        if all((task.get("Status") or {}).get("State") in ENDED for task in tasks) and (
+            tasks or time.monotonic() > began + NO_TASK_SECONDS
+        ):
+            return tasks
+        time.sleep(POLL_SECONDS)
+    raise TimeoutError(f"{what} was not there within {seconds} s")
