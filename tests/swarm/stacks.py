@@ -64,6 +64,16 @@ class SwarmStack:
         (container,) = [each for listed in self.containers(part).values() for each in listed]
         return container
 
+    def cores_on(self, node: Node) -> int:
+        """Return how many cores run on a node."""
+        return sum(len(self.containers(part).get(node.hostname, [])) for part in ("core-1", "core"))
+
+    def all_cores_run(self, count: int) -> bool:
+        """Return whether so many cores run on nodes that are on, and the swarm takes them all for healthy."""
+        services = self.services()
+        running = sum(self.cores_on(node) for node in self.swarm.nodes)
+        return services["core-1"] + services["core"] == running == count
+
     def sql(self, statement: str, part: str = "primary") -> str:
         """Return the result of a statement that must succeed in the database of a part."""
         code, output = execute(self.container(part), *PSQL, "-c", statement)
@@ -135,6 +145,13 @@ class SwarmStack:
             filters = {"name": f"{self.stack.prefix}-"}
             found += node.client().containers.list(not running, filters=filters, ignore_removed=True)
         return found
+
+
+def errors_of(output: str) -> list[str]:
+    """Return the errors that a failed `pulumi up` lists at its end, without the one that says that there are some."""
+    listed = [line.strip() for line in output.partition("Diagnostics:")[2].splitlines()]
+    errors = [line.removeprefix("error: ") for line in listed if line.startswith("error: ")]
+    return [error for error in errors if not error.startswith("an unhandled error occurred")]
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from tests.support.durations import Took
 from tests.support.load import Load, reads
 from tests.support.waiting import until
 from tests.swarm.lab import Swarm
-from tests.swarm.node import Node
 from tests.swarm.stacks import SwarmStack, deployed
 
 pytestmark = [pytest.mark.swarm, pytest.mark.scenario]
@@ -32,26 +31,14 @@ def session(stack: SwarmStack) -> httpx.Cookies:
     return stack.log_in(stack.swarm.nodes[0])
 
 
-def cores_on(stack: SwarmStack, node: Node) -> int:
-    """Return how many cores run on a node."""
-    return sum(len(stack.containers(part).get(node.hostname, [])) for part in ("core-1", "core"))
-
-
-def all_cores_run(stack: SwarmStack) -> bool:
-    """Return whether all cores run on nodes that are on, and the swarm takes them for healthy."""
-    services = stack.services()
-    running = sum(cores_on(stack, node) for node in stack.swarm.nodes)
-    return services["core-1"] + services["core"] == running == CORES
-
-
 def test_a_drained_node_fails_no_request(stack: SwarmStack, session: httpx.Cookies, took: Took) -> None:
     worker = stack.swarm.nodes[2]
-    assert cores_on(stack, worker), "nothing of the stack is there"
+    assert stack.cores_on(worker), "nothing of the stack is there"
     with Load(stack.url(stack.swarm.nodes[0]), session, choose=reads, clients=CLIENTS) as load:
         until(lambda: load.answered() > 50, "some requests before")
         stack.swarm.drain(worker)
         with took("cores of a drained node run elsewhere"):
-            until(lambda: not cores_on(stack, worker) and all_cores_run(stack), "the cores to run elsewhere")
+            until(lambda: not stack.cores_on(worker) and stack.all_cores_run(CORES), "the cores to run elsewhere")
     assert not load.failures, f"failed requests: {dict(load.failures)}: {load.first_failure}"
     assert stack.stack.up(), "a node without tasks is not missed"
     stack.swarm.activate(worker)
@@ -64,12 +51,12 @@ def test_the_load_survives_a_worker_without_power_but_for_what_it_was_doing(
     stack.stack.set(javaOptions="-Dround=two")
     stack.stack.up()
     worker = stack.swarm.nodes[2]
-    assert cores_on(stack, worker), "nothing of the stack is there"
+    assert stack.cores_on(worker), "nothing of the stack is there"
     with Load(stack.url(stack.swarm.nodes[0]), session, choose=reads, clients=CLIENTS) as load:
         until(lambda: load.answered() > 50, "some requests before")
         worker.cut_power()
         with took("cores of a node without power run elsewhere"):
-            until(partial(all_cores_run, stack), "the cores to run elsewhere")
+            until(partial(stack.all_cores_run, CORES), "the cores to run elsewhere")
         served = load.answered()
         until(lambda: load.answered() > served + 100, "some requests after")
     # Each client has one request at a time, and loses the one that a core on the node was answering.
