@@ -60,6 +60,18 @@ def test_an_account_with_a_well_known_password_is_disabled(stack: Stack) -> None
     assert status(stack, *KNOWN) == 401
 
 
+def test_a_blank_database_after_a_reset_never_has_the_default_password(stack: Stack) -> None:
+    password = stack.outputs()["adminPassword"]
+    stack.sql("CREATE TABLE e2e_later (n int)")
+    done = stack.command("reset", "--yes")
+    assert done.code == 0, done.text
+    assert "stopping the load balancer until admin has its password" in done.text
+    assert stack.attempt_sql("SELECT n FROM e2e_later")[0] != 0
+    assert (status(stack, "admin", password), status(stack, *ADMIN)) == (200, 401)
+    assert stack.container("lb").attrs["State"]["StartedAt"] > stack.container("core-1").attrs["State"]["StartedAt"]
+    assert stack.changes() == {}
+
+
 def test_a_stack_that_is_closed_again_keeps_its_generated_password(stack: Stack) -> None:
     password = stack.outputs()["adminPassword"]
     stack.set(bind="127.0.0.1")

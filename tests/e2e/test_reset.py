@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
 from components.orchestrator.container_paths import FILES
@@ -57,19 +56,3 @@ def test_a_reset_of_kept_data_is_refused(stack: Stack) -> None:
         stack.up()
     stack.set(keepData="false")
     stack.up()
-
-
-def test_a_blank_database_of_an_open_stack_never_has_the_default_password(make_stack: MakeStack, gateway: str) -> None:
-    stack = make_stack(cores=1, replicas=0, dumpUrl="none", bind=gateway)
-    stack.up()
-    outputs = stack.outputs()
-    stack.sql("CREATE TABLE e2e_later (n int)")
-    done = stack.command("reset", "--yes")
-    assert done.code == 0, done.text
-    assert "stopping the load balancer until admin has its password" in done.text
-    assert stack.attempt_sql("SELECT n FROM e2e_later")[0] != 0
-    for password, status in ((outputs["adminPassword"], 200), (ADMIN[1], 401)):
-        answer = httpx.get(f"{outputs['url']}/api/me", auth=("admin", password), timeout=30)
-        assert answer.status_code == status
-    assert stack.container("lb").attrs["State"]["StartedAt"] > stack.container("core-1").attrs["State"]["StartedAt"]
-    assert stack.changes() == {}
