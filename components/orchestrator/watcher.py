@@ -83,6 +83,10 @@ class Watcher(ABC):
     async def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Return exit code and output of a command in a container that runs."""
 
+    async def execute_on_each(self, container: str, command: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Return exit codes and outputs of a command for all that runs of a container, by the node it is on."""
+        return {"": await self.execute(container, command)}
+
     @abstractmethod
     async def read_file(self, container: str, path: str) -> str | None:
         """Return the text of a file in a container, running or not; None when there is no such container or file."""

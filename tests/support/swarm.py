@@ -125,8 +125,8 @@ class FakeSwarm:
     """A manager with `service` and its `tasks_`; jobs end with `job`, their state, exit code and error.
 
     `log` is printed by every service, or `frames` with their streams. `done` is what was created, removed and changed,
-    `jobs` has the templates of jobs, `configs` and `secrets` their contents. `conflicts` is how many updates come in
-    between.
+    `jobs` has the templates of jobs, `secrets` their contents, `files` the configs there have been, by name.
+    `conflicts` is how many updates come in between.
     """
 
     base_url, api_version = "http+docker://localhost", "1.41"
@@ -134,7 +134,7 @@ class FakeSwarm:
     def __init__(self, service: Json | None = None, *tasks: Json) -> None:
         self.api, self.service, self.tasks_ = self, service, list(tasks)
         self.job, self.log, self.conflicts = ("complete", 0, ""), b"", 0
-        self.done, self.jobs, self.configs = list[str](), list[Json](), dict[str, Json]()
+        self.done, self.jobs, self.files = list[str](), list[Json](), dict[str, Json]()
         self.log_error: Exception | None = None
         self.secrets: dict[str, bytes] = {}
         self.frames: list[tuple[int, bytes]] = []
@@ -174,10 +174,15 @@ class FakeSwarm:
     def remove_service(self, identifier: str) -> None:
         self.done.append(f"remove {identifier}")
 
-    def create_config(self, name: str, data: bytes) -> Json:
-        self.configs[name] = {"data": data}
+    def create_config(self, name: str, data: bytes, labels: Json) -> Json:
+        self.files[name] = {"data": data, "labels": labels, "there": True}
         self.done.append("create config")
-        return {"ID": "config-id"}
+        return {"ID": f"id-of-{name}"}
+
+    def configs(self, filters: Mapping[str, str]) -> list[Json]:
+        label, _, value = filters["label"].partition("=")
+        listed = [name for name, config in self.files.items() if config["there"] and config["labels"][label] == value]
+        return [{"ID": f"id-of-{name}"} for name in listed]
 
     def create_secret(self, name: str, data: bytes) -> Json:
         self.secrets[name] = data
@@ -188,10 +193,11 @@ class FakeSwarm:
         self.done.append(f"remove {identifier}")
 
     def inspect_config(self, identifier: str) -> Json:
-        return {"Spec": {"Data": base64.b64encode(self.configs[identifier]["data"]).decode()}}
+        return {"Spec": {"Data": base64.b64encode(self.files[identifier]["data"]).decode()}}
 
     def remove_config(self, identifier: str) -> None:
-        self.done.append(f"remove {identifier}")
+        self.files[identifier.removeprefix("id-of-")]["there"] = False
+        self.done.append("remove config")
 
     def post(self, url: str, params: Json, json: Json) -> requests.Response:
         assert self.service and url.endswith(f"/v{self.api_version}/services/service-id/update"), url

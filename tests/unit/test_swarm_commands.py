@@ -1,6 +1,10 @@
 """SwarmWatcher: the services of a swarm, asked, stopped and restarted."""
 
 import math
+import os
+import shlex
+import subprocess
+from itertools import accumulate
 from pathlib import Path
 
 import pulumi
@@ -10,6 +14,7 @@ from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.container_state import epoch_seconds
 from components.orchestrator.swarm import watcher as module
 from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES
+from components.orchestrator.swarm.pieces import JOB_PIECES, MOST_BYTES, WRITE_LABEL
 from components.orchestrator.swarm.watcher import CLOCK_SECONDS, SwarmWatcher
 from components.orchestrator.watcher import DumpUpload, NotReady
 from tests.support.swarm import CREATED, FakeSwarm, Json, a_service, a_task, wait, watched
@@ -41,6 +46,18 @@ def test_a_command_runs_in_a_job(watcher: SwarmWatcher, swarm: FakeSwarm) -> Non
     assert wait(watcher.execute("app", ["x"]))[0] == NOT_RUNNING
 
 
+def test_a_command_for_all_tasks_runs_beside_each_of_them(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
+    swarm.tasks_ = [a_task(), a_task(NodeID="id-2"), a_task("starting", NodeID="id-3")]
+    swarm.tasks_ += [a_task(NodeID="id-3")]
+    swarm.node_states = {"app-1": "down"}
+    swarm.log = b"printed"
+    assert wait(watcher.execute_on_each("app", ["x"])) == {"db-1": (0, "printed"), "db-2": (0, "printed")}
+    placed = {job["Placement"]["Constraints"][0] for job in swarm.jobs}
+    assert placed == {"node.id==id-1", "node.id==id-2"}
+    swarm.tasks_ = []
+    assert wait(watcher.execute_on_each("app", ["x"])) == {}
+
+
 def test_a_file_is_read_by_a_job(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
     swarm.log = b"a=b\n"
     assert wait(watcher.read_file("app", "/data/marker")) == "a=b\n"
@@ -63,17 +80,48 @@ def test_a_preview_starts_no_job(watcher: SwarmWatcher, swarm: FakeSwarm, monkey
 
 
 @pytest.mark.parametrize("content", ["text", b"bytes"])
-def test_a_file_is_written_atomically_by_a_job_that_has_it_as_a_config(
+def test_a_file_is_written_by_a_job_that_has_it_as_a_config(
     watcher: SwarmWatcher, swarm: FakeSwarm, content: str | bytes
 ) -> None:
     wait(watcher.write_file("app", "/data/file", content, 9))
-    (name,) = swarm.configs
-    assert swarm.configs[name]["data"] == (content.encode() if isinstance(content, str) else content)
+    (name,) = swarm.files
+    assert swarm.files[name]["data"] == (content.encode() if isinstance(content, str) else content)
     assert name.startswith("app-file-") and len(name) <= 64
     container = swarm.jobs[0]["ContainerSpec"]
     assert container["Configs"][0]["ConfigName"] == name and container["User"] == "9:9"
-    assert container["Command"][-2:] == ["/data/file.new", "/data/file"], "the old one is replaced at once"
-    assert swarm.done[-2:] == ["remove job-id", "remove config-id"]
+    assert container["Command"][-2] == "/data/file", "the file"
+    assert container["Command"][-1] == container["Configs"][0]["File"]["Name"], "and its only piece"
+    assert swarm.done[-2:] == ["remove job-id", "remove config"]
+
+
+def test_a_large_file_is_written_in_pieces_that_fit_into_a_message_to_the_node(
+    watcher: SwarmWatcher, swarm: FakeSwarm, tmp_path: Path
+) -> None:
+    content, path = os.urandom(3_100_000), tmp_path / "app.zip"
+    path.write_text("the one before")
+    wait(watcher.write_file("app", str(path), content, 9))
+    assert [len(job["ContainerSpec"]["Configs"]) for job in swarm.jobs] == [4, 3]
+    assert max(len(config["data"]) for config in swarm.files.values()) <= MOST_CONFIG_BYTES
+    first, second = swarm.jobs
+    assert run(first, swarm, tmp_path).returncode == 0
+    assert path.read_text() == "the one before", "it is replaced when it is complete"
+    assert run(second, swarm, tmp_path).returncode == 0
+    assert path.read_bytes() == content and path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.glob("app*")] == ["app.zip"]
+    there = accumulate({"create config": 1, "remove config": -1}.get(entry, 0) for entry in swarm.done)
+    assert max(there) == JOB_PIECES and not any(config["there"] for config in swarm.files.values())
+
+
+def test_what_is_left_of_a_file_that_is_not_what_was_sent_is_removed(
+    watcher: SwarmWatcher, swarm: FakeSwarm, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.zip"
+    path.write_text("the one before")
+    wait(watcher.write_file("app", str(path), b"x" * (MOST_CONFIG_BYTES + 1), 9))
+    next(iter(swarm.files.values()))["data"] = b"something else"
+    done = run(swarm.jobs[0], swarm, tmp_path)
+    assert done.returncode and "did NOT match" in done.stderr
+    assert path.read_text() == "the one before" and not (tmp_path / "app.zip.new").exists()
 
 
 def test_a_file_that_cannot_be_written_is_reported_and_its_config_removed(
@@ -81,14 +129,34 @@ def test_a_file_that_cannot_be_written_is_reported_and_its_config_removed(
 ) -> None:
     swarm.job, swarm.log = ("failed", 1, ""), b"cat: no space left on device\n"
     with pytest.raises(NotReady, match=r"/data/file of app could not be replaced: cat: no space left on device$"):
-        wait(watcher.write_file("app", "/data/file", "x", 9))
-    assert swarm.done[-1] == "remove config-id"
+        wait(watcher.write_file("app", "/data/file", b"x" * 5 * MOST_CONFIG_BYTES, 9))
+    assert len(swarm.jobs) == 1 and len(swarm.files) == 4, "nothing more is sent"
+    assert not any(config["there"] for config in swarm.files.values())
 
 
-def test_a_file_that_no_config_takes_is_refused_with_its_size(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
-    with pytest.raises(NotReady, match=r"app.zip has 500 kB, and a swarm takes a file of at most 500 kB"):
-        wait(watcher.write_file("app", "/data/app.zip", b"x" * (MOST_CONFIG_BYTES + 1), 9))
+def test_the_configs_of_a_write_that_was_killed_are_removed_by_the_next_one(
+    watcher: SwarmWatcher, swarm: FakeSwarm
+) -> None:
+    swarm.create_config("left", b"x", {WRITE_LABEL: "app"})
+    swarm.create_config("of another", b"x", {WRITE_LABEL: "another"})
+    wait(watcher.write_file("app", "/data/file", "x", 9))
+    assert [name for name, config in swarm.files.items() if config["there"]] == ["of another"]
+
+
+def test_a_file_that_is_too_large_is_refused_with_its_size(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:
+    with pytest.raises(NotReady, match=r"app.zip has 50.1 MB, and a file of at most 50 MB is brought to another node"):
+        wait(watcher.write_file("app", "/data/app.zip", b"x" * (MOST_BYTES + 100_000), 9))
     assert swarm.done == []
+
+
+def run(job: Json, swarm: FakeSwarm, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command of a job on this machine, with its configs as files in a folder."""
+    container, command = job["ContainerSpec"], " ".join(map(shlex.quote, job["ContainerSpec"]["Command"]))
+    for config in container["Configs"]:
+        copy = folder / Path(config["File"]["Name"]).name
+        copy.write_bytes(swarm.files[config["ConfigName"]]["data"])
+        command = command.replace(config["File"]["Name"], str(copy))
+    return subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
 
 
 def test_a_service_started_when_its_oldest_running_task_was_created(watcher: SwarmWatcher, swarm: FakeSwarm) -> None:

@@ -145,7 +145,7 @@ def test_the_environment_of_a_service_is_that_of_its_config() -> None:
     service = a_service()
     assert environment_of(FakeSwarm(), service) == {}  # type: ignore[arg-type]
     swarm = FakeSwarm(service)
-    swarm.configs["config-id"] = {"data": b"# Sourced; it's a comment.\nexport A='x y'\nexport B='it'\"'\"'s=1'\n"}
+    swarm.files["config-id"] = {"data": b"# Sourced; it's a comment.\nexport A='x y'\nexport B='it'\"'\"'s=1'\n"}
     file = {"ConfigID": "config-id", "File": {"Name": ENVIRONMENT}}
     service["Spec"]["TaskTemplate"]["ContainerSpec"]["Configs"] = [file]
     assert environment_of(swarm, service) == {"A": "x y", "B": "it's=1"}  # type: ignore[arg-type]

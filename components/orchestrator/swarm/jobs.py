@@ -27,7 +27,8 @@ from components.orchestrator.swarm.services import SERVICE_NAME, beside, running
 from components.orchestrator.swarm.tasks import NO_NODE_SECONDS, stuck
 
 JOB_LABEL = "dhis2-cluster.job"
-MOST_CONFIG_BYTES = 500_000  # of a config or a secret
+# Of a secret, and of a config before swarmkit had pull request 3054.
+MOST_CONFIG_BYTES = 500_000
 LONGEST_NAME = 63  # of a service
 POLL_SECONDS = 0.2
 JOB_SECONDS = 900
@@ -39,15 +40,21 @@ ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 
 
 def run_job(
-    client: DockerClient, service: str, command: Sequence[str], files: Mapping[str, tuple[str, str]] | None = None
+    client: DockerClient,
+    service: str,
+    command: Sequence[str],
+    files: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    node: str = "",
 ) -> tuple[int, str]:
     """Return exit code and output of a command beside the running task of a service.
 
-    NOT_RUNNING where none runs, or where its node takes no further task, such as one that is paused. `files` are ids
-    and names of configs by the paths the command has them at. Raises docker.errors.APIError where the swarm refuses
-    the job, TimeoutError where it does not end.
+    NOT_RUNNING where none runs, or where its node takes no further task, such as one that is paused. `node` is the id
+    of a task's node where there are several; without it that of the newest. `files` are ids and names of configs by
+    the paths the command has them at. Raises docker.errors.APIError where the swarm refuses the job, TimeoutError
+    where it does not end.
     """
-    code, frames = _run_beside(client, service, command, configs=files or {}, seconds=JOB_SECONDS)
+    code, frames = _run_beside(client, service, command, configs=files or {}, seconds=JOB_SECONDS, node=node)
     return code, text_of(frames)
 
 
@@ -83,11 +90,13 @@ def _run_beside(
     secrets_of: Mapping[str, tuple[str, str]] | None = None,
     seconds: int | None = None,
     show: Show | None = None,
+    node: str = "",
 ) -> tuple[int, list[Frame]]:
     found = running_tasks(client, service)
     if not found:
         return NOT_RUNNING, [(STDERR, f"{service} has no running task".encode())]
-    template = job_template(client.api.inspect_service(service)["Spec"]["TaskTemplate"], command, found[0]["NodeID"])
+    node = node or found[0]["NodeID"]
+    template = job_template(client.api.inspect_service(service)["Spec"]["TaskTemplate"], command, node)
     container = template["ContainerSpec"]
     for path, (config, name) in (configs or {}).items():
         file = {"Name": path, "UID": "0", "GID": "0", "Mode": 0o444}

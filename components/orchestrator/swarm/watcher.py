@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -14,13 +15,13 @@ from requests.exceptions import RequestException
 
 from components.orchestrator.client import engine_address
 from components.orchestrator.commands import read_service_log
-from components.orchestrator.container_paths import FILES
 from components.orchestrator.container_state import Evaluation, epoch_seconds
 from components.orchestrator.dump_upload import upload_dump
 from components.orchestrator.readiness import POLL_SECONDS, EngineWatcher, missing
 from components.orchestrator.short_lived import ShortLived
-from components.orchestrator.swarm.jobs import MOST_CONFIG_BYTES, new_name, run_job, run_short_lived
+from components.orchestrator.swarm.jobs import run_job, run_short_lived
 from components.orchestrator.swarm.nodes import is_without_quorum, without_quorum
+from components.orchestrator.swarm.pieces import MOST_BYTES, write_file
 from components.orchestrator.swarm.pull import EACH_NODE, pull_on_nodes
 from components.orchestrator.swarm.services import (
     Hosts,
@@ -105,6 +106,14 @@ class SwarmWatcher(EngineWatcher):
         """Return exit code and output of a command in a job beside a task of a service."""
         return await self.run(lambda client: run_job(client, container, command))
 
+    async def execute_on_each(self, container: str, command: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Return exit codes and outputs of a command in jobs beside all tasks of a service, by their nodes."""
+        tasks = await self.run(lambda client: running_tasks(client, container))
+        hosts = await self.run(hosts_of)
+        nodes = {hosts.names[task["NodeID"]]: str(task["NodeID"]) for task in tasks if task["NodeID"] in hosts.up}
+        jobs = (self.run(partial(_job_on, container, command, node)) for node in nodes.values())
+        return dict(zip(nodes, await asyncio.gather(*jobs), strict=True))
+
     async def read_file(self, container: str, path: str) -> str | None:
         """Return the text of a file; None when it is not there or nothing runs, and in a preview, which starts no job.
 
@@ -121,11 +130,11 @@ class SwarmWatcher(EngineWatcher):
     async def write_file(self, container: str, path: str, content: str | bytes, uid: int) -> None:
         """Replace a file on a volume of a service, atomically; only `uid`, the service's user, can read it."""
         content = content.encode() if isinstance(content, str) else content
-        if len(content) > MOST_CONFIG_BYTES:
+        if len(content) > MOST_BYTES:
             raise NotReady(
-                f"{path.rpartition('/')[2]} has {len(content) // 1000} kB, and a swarm takes a file of at most {MOST_CONFIG_BYTES // 1000} kB to another node"
+                f"{path.rpartition('/')[2]} has {len(content) / 10**6:.1f} MB, and a file of at most {MOST_BYTES // 10**6} MB is brought to another node of a swarm"
             )
-        code, output = await self.run(lambda client: _write(client, container, path, content))
+        code, output = await self.run(lambda client: write_file(client, container, path, content))
         if code:
             raise NotReady(f"{path} of {container} could not be replaced: {output.strip()}")
 
@@ -216,6 +225,10 @@ def _inspect(client: DockerClient, name: str) -> tuple[dict[str, Any] | None, li
     return inspect_service(client, name), tasks_of(client, name), hosts_of(client)
 
 
+def _job_on(service: str, command: Sequence[str], node: str, client: DockerClient) -> tuple[int, str]:
+    return run_job(client, service, command, node=node)
+
+
 def _log(client: DockerClient, name: str, count: int) -> list[str]:
     """Return the last lines of a log, as far as the nodes of the tasks answer."""
     service, tasks, hosts = _inspect(client, name)
@@ -226,17 +239,6 @@ def _log(client: DockerClient, name: str, count: int) -> list[str]:
         for piece in read_service_log(client, identifier, tail=str(count), timeout_seconds=LOG_SECONDS, of=of):
             content += piece
     return [line for line in content.decode(errors="replace").splitlines() if line.strip()]
-
-
-def _write(client: DockerClient, service: str, path: str, content: bytes) -> tuple[int, str]:
-    name = new_name(service, "file")
-    config = client.api.create_config(name, content)["ID"]
-    try:
-        source, new = f"{FILES}/written", f"{path}.new"
-        command = ["/bin/sh", "-c", 'umask 077 && cat "$0" >"$1" && mv -f "$1" "$2"', source, new, path]
-        return run_job(client, service, command, {source: (config, name)})
-    finally:
-        client.api.remove_config(config)  # type: ignore[no-untyped-call]
 
 
 def _secret_paths(service: Mapping[str, Any]) -> set[str]:
