@@ -1,12 +1,13 @@
 """Files of services as configs and secrets of a swarm: what is a secret, who reads it, and how they are named."""
 
 import base64
+import json
 import re
 
 import pytest
 
 from components.orchestrator.swarm.files import object_name
-from tests.support.program import GENERATED, SECRET_MARK, Recorded, Registered, Run, plain
+from tests.support.program import GENERATED, RANDOM_ID, SECRET_MARK, Recorded, Registered, Run, plain
 from tests.support.ssh_keys import ssh_key
 from tests.support.swarm import CONFIG, ON_SWARM, SECRET, SERVICE, Json, container_of, files_of, parts_of
 from tests.unit.test_container_specs import UPLOADS
@@ -162,4 +163,17 @@ def test_a_name_does_not_reveal_a_content_without_the_key_of_the_stack(stack: Re
     name = files_of(stack, "primary")[path].inputs["name"]
     content = text_of(files_of(stack, "primary")[path])
     prefix = stack.one(SERVICE, "primary").inputs["name"]
-    assert name == object_name(prefix, path, content, f"{GENERATED}file-names")
+    assert name == object_name(prefix, path, content, f"{GENERATED}file-nameshex-primary-file-names")
+
+
+def test_contents_that_are_wanted_again_after_another_one_get_other_names(built: Run) -> None:
+    numbers = [
+        built(**ON_SWARM, dhisConf=json.dumps({"a": value})).one(RANDOM_ID, "core-1-file-names") for value in "xyx"
+    ]
+    first, second, again = [number.inputs["keepers"] for number in numbers]
+    assert first == again != second, "while nothing changes the names stay"
+    assert SECRET_MARK not in str(numbers[0].raw), "a replaced number is seen in a preview"
+    recorded = built(**ON_SWARM)
+    for part in parts_of(recorded):
+        needs = [item.needs for item in files_of(recorded, part).values()]
+        assert all(f"{part}-file-names" in needed for needed in needs), "or what a failed up has left has the name"

@@ -1,7 +1,8 @@
 """Files of a container as configs and secrets of a swarm, which bring them to any node.
 
 They cannot be changed, so each has its content in its name: another content is another object, and the old one is
-removed once no task has it.
+removed once no task has it. After an `up` that has failed it is still there. So an `up` that goes back to its content
+needs another name, and a random part of all names changes with any content of a service.
 """
 
 import base64
@@ -11,6 +12,7 @@ import re
 
 import pulumi
 import pulumi_docker as docker
+import pulumi_random as random
 
 from components.orchestrator.container_spec import ContainerSpec, File
 
@@ -22,9 +24,22 @@ READABLE, EXECUTABLE, PRIVATE = 0o444, 0o555, 0o400
 def object_name(prefix: str, path: str, content: str, key: str) -> str:
     """Return the name of the config or secret of a file. The key keeps a secret from being guessed by the name."""
     # With the whole prefix: of a long one the name has only the beginning, which all parts have.
-    hashed = hmac.new(key.encode(), f"{prefix}\0{path}\0{content}".encode(), hashlib.sha256).hexdigest()[:DIGITS]
+    hashed = _digest(key, prefix, path, content)[:DIGITS]
     readable = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{prefix}-{path.rpartition('/')[2]}")
     return f"{readable[: LONGEST_NAME - DIGITS - 1].rstrip('-_.')}-{hashed}"
+
+
+def key_of_names(
+    part: str, spec: ContainerSpec, key: pulumi.Output[str], opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
+    """Return the key of the names of a part's files, another one after each change of one of them."""
+    contents = pulumi.Output.all(key, *(pulumi.Output.from_input(file.content) for file in spec.files))
+    paths = [file.path for file in spec.files]
+    digest = contents.apply(lambda values: _digest(values[0], *paths, *values[1:]))
+    # No secret, since it tells nothing of the content without the key.
+    keepers = {"files": pulumi.Output.unsecret(digest)}
+    names = random.RandomId(f"{part}-file-names", byte_length=6, keepers=keepers, opts=opts)
+    return pulumi.Output.concat(key, names.hex)
 
 
 def configs(
@@ -68,6 +83,10 @@ def secrets(
                 )
             )
     return args
+
+
+def _digest(key: str, *texts: str) -> str:
+    return hmac.new(key.encode(), "\0".join(texts).encode(), hashlib.sha256).hexdigest()
 
 
 def _resource(part: str, file: File) -> str:

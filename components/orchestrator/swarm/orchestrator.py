@@ -169,6 +169,7 @@ class SwarmOrchestrator(Orchestrator):
         opts.ignore_changes = ["taskSpec.placement.platforms"]
         # The plugin would delete the file before the service has the other one.
         of_files = pulumi.ResourceOptions(parent=opts.parent, delete_before_replace=False)
+        key = files.key_of_names(part, spec, self._key, of_files)
         is_global = self.placement.is_global(part)
         # A task that ends well is not started again.
         restart = docker.ServiceTaskSpecRestartPolicyArgs(
@@ -193,8 +194,8 @@ class SwarmOrchestrator(Orchestrator):
                     init=True,
                     # Files are configs and secrets, so no one has to write them into the root file system.
                     read_only=(bool(spec.entrypoint) and not spec.own_disk) or None,
-                    configs=files.configs(part, spec, self._key, of_files) or None,
-                    secrets=files.secrets(part, spec, self._key, of_files) or None,
+                    configs=files.configs(part, spec, key, of_files) or None,
+                    secrets=files.secrets(part, spec, key, of_files) or None,
                     mounts=self._mounts(part, spec, opts.parent or self.cluster),
                     healthcheck=_healthcheck(spec) if spec.healthcheck else None,
                     stop_signal=spec.stop_signal,
@@ -266,7 +267,8 @@ class SwarmOrchestrator(Orchestrator):
             )
             for mount in spec.mounts
         ]
-        in_memory = {"/tmp": TMP_MB, **spec.tmpfs, "/dev/shm": spec.shared_memory_mb}  # noqa: S108
+        tmp = {} if spec.own_disk else {"/tmp": TMP_MB}  # noqa: S108
+        in_memory = {**tmp, **spec.tmpfs, "/dev/shm": spec.shared_memory_mb}  # noqa: S108
         shared = spec.shared_folder
         if shared:
             options = f"size={in_memory.pop(shared)}m,uid={spec.uid},gid={spec.uid},mode=1770"
