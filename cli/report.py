@@ -191,7 +191,7 @@ class Collector:
         settings = self.containers.target.settings
         wanted = ["lb", *(f"core-{number}" for number in range(1, settings.cores + 1)), "cache", "primary"]
         wanted += [f"replica-{number}" for number in range(1, settings.replicas + 1)]
-        wanted += ["certificates"] if settings.tls is Tls.ACME else []
+        wanted += ["certificates", *(["acme-web"] if settings.on_swarm else [])] if settings.tls is Tls.ACME else []
         wanted += [] if settings.backup_cron is None else ["backup"]
         reason = (
             f"has no {self.containers.object_name}; create it: pulumi up --refresh -s {self.containers.target.stack}"

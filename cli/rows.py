@@ -17,6 +17,7 @@ ANALYTICS = f"{FILES}/analytics.sh"  # of the primary
 NOT_RESTORED = "nothing was restored"  # its words
 # Of the load balancer: what it serves, and what it serves until there is another one. With their keys.
 CERTIFICATE, SELF_SIGNED = "/certificates/current.pem", f"{SECRETS}/self-signed.pem"
+OWN = f"{SECRETS}/own.pem"  # on a swarm
 RENEWAL = f"{FILES}/health.sh"  # of the client of a CA: prints why the last attempt has failed
 SOON = timedelta(days=14)
 
@@ -65,7 +66,8 @@ def certificate(containers: DeployedStack, parts: Sequence[Inspected]) -> Row | 
 
     self_signed = _certificates(containers, parts, SELF_SIGNED)
     of_settings = settings.tls is Tls.SELF_SIGNED
-    served = self_signed if of_settings else _certificates(containers, parts, CERTIFICATE)
+    path = OWN if settings.on_swarm and settings.tls is Tls.CERTIFICATE else CERTIFICATE
+    served = self_signed if of_settings else _certificates(containers, parts, path)
     try:
         server = parse_chain(served).server
     except CertificateError:
@@ -93,8 +95,8 @@ def _certificates(containers: DeployedStack, parts: Sequence[Inspected], path: s
 
 
 def _renewal_failure(containers: DeployedStack, parts: Sequence[Inspected]) -> str:
-    _, output = _execute(containers, parts, "certificates", ["/bin/sh", RENEWAL])
-    return output.strip().removeprefix(FATAL) if "certificate" in output else ""
+    code, output = _execute(containers, parts, "certificates", ["/bin/sh", RENEWAL])
+    return output.strip().removeprefix(FATAL) if "certificate" in output and code >= 0 else ""
 
 
 def _execute(

@@ -17,13 +17,13 @@ from components.database_roles import DatabaseRoles
 from components.dhis2.dump_source import DumpSource
 from components.dhis2.release import Release
 from components.file_store.file_store import FileStore
-from components.load_balancer.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.load_balancer.load_balancer import OWN, SELF_SIGNED, LoadBalancer, LoadBalancerArgs
 from components.naming import NETWORKS, Naming
 from components.orchestrator.gates import Gates
 from components.orchestrator.interface import Orchestrator
 from components.orchestrator.watcher import Watcher
 from components.settings.model import LETS_ENCRYPT, Settings, Tls
-from components.stack_context import Images, Networks, Part, StackContext
+from components.stack_context import AcmeWebServer, CertificateVolume, Images, Networks, Part, StackContext
 from components.tls.acme_client import AcmeClient, AcmeClientArgs
 from components.tls.own_certificate import OwnCertificate
 
@@ -90,12 +90,13 @@ class Cluster(pulumi.ComponentResource):
         repository_password = self._password("backup")
         backup = self._backup_access(context)
         is_open = settings.is_open_to_others
+        self._pem = self._pem_files(settings)
         lb = LoadBalancerArgs(
             context,
             CorePool.endpoint,
             lambda: self.cores.services,
             settings_cached=args.release.caches_settings_in_process,
-            self_signed=self._self_signed(settings),
+            pem_files=self._pem,
             hsts=is_publicly_trusted(settings),
         )
         if not is_open:
@@ -226,23 +227,37 @@ class Cluster(pulumi.ComponentResource):
 
         return self.ready.apply(known)
 
-    def _self_signed(self, settings: Settings) -> pulumi.Output[str] | None:
-        """Return PEM text for https until there is another certificate."""
+    def _pem_files(self, settings: Settings) -> dict[str, pulumi.Output[str]]:
+        """Return PEM texts of a key and its certificate each, by the paths at which the load balancer has them."""
         if not settings.https:
-            return None
-        from components.tls.pem import self_signed  # noqa: PLC0415 - see components/tls/pem.py
+            return {}
+        from components.tls.pem import pair, self_signed  # noqa: PLC0415 - see components/tls/pem.py
 
-        return pulumi.Output.secret(self._password("certificate").apply(lambda seed: self_signed(seed, settings.host)))
+        seed = self._password("certificate")
+        if settings.on_swarm and settings.tls is Tls.CERTIFICATE:
+            return {OWN: pulumi.Output.secret(pair(settings.tls_certificate or "", settings.tls_key or ""))}
+        files = {SELF_SIGNED: seed.apply(lambda seed: self_signed(seed, settings.host))}
+        if settings.on_swarm and settings.tls is Tls.ACME:
+            host = AcmeWebServer.host
+            # Another key than that of the certificate which users may get.
+            files[AcmeWebServer.pair] = seed.apply(lambda seed: self_signed(f"{seed} {host}", host, for_clients=True))
+        return {path: pulumi.Output.secret(text) for path, text in files.items()}
 
     def _certificate(self, context: StackContext) -> tuple[AcmeClient | None, pulumi.Output[bool] | None]:
         """Return the client of a CA, or an output that is true once your own certificate is served."""
         settings, balancer = context.settings, self.load_balancer
+        if settings.tls is Tls.CERTIFICATE and settings.on_swarm:
+            return None, None  # among the load balancer's secrets
         if settings.tls is Tls.CERTIFICATE:
             own = OwnCertificate(settings=settings, load_balancer=balancer.service)
             return None, context.gates.when_ready([balancer.service.resource], own.install)
         if balancer.certificates is None or settings.tls is not Tls.ACME:
             return None, None
-        args = AcmeClientArgs(context=context, volume=balancer.certificates, load_balancer=balancer.service)
+        volume = balancer.certificates
+        if settings.on_swarm:
+            volume = CertificateVolume(context.orchestrator.volume("acme", self))
+        pair = self._pem.get(AcmeWebServer.pair)
+        args = AcmeClientArgs(context=context, volume=volume, load_balancer=balancer.service, pair=pair)
         return AcmeClient("acme-client", args, pulumi.ResourceOptions(parent=self)), None
 
     def _password(self, use: str) -> pulumi.Output[str]:

@@ -5,7 +5,7 @@ from components.backup.sizing import TOOLS_MEMORY_MB
 from components.database.sizing import FETCH_MEMORY_MB
 from components.load_balancer.sizing import memory_mb as load_balancer_memory_mb
 from components.settings.model import Settings, Tls
-from components.tls.sizing import MEMORY_MB as ACME_MEMORY_MB
+from components.tls.sizing import memory_mb as acme_memory_mb
 
 
 def needed_mb(settings: Settings, load_balancers: int = 1) -> int:
@@ -21,7 +21,7 @@ def demand(settings: Settings, load_balancers: int = 1) -> str:
 
 def _other_mb(settings: Settings, load_balancers: int) -> int:
     """Return the part of what is neither core nor database."""
-    acme_mb = ACME_MEMORY_MB if settings.tls is Tls.ACME else 0
+    acme_mb = acme_memory_mb(on_swarm=settings.on_swarm) if settings.tls is Tls.ACME else 0
     balancers_mb = load_balancers * load_balancer_memory_mb(https=settings.https)
     backup_mb = 0 if settings.backup_cron is None else BACKUP_MEMORY_MB + TOOLS_MEMORY_MB
     return settings.cache_memory_mb + balancers_mb + FETCH_MEMORY_MB + acme_mb + backup_mb

@@ -7,6 +7,7 @@ import pulumi
 
 from components.database_roles import DatabaseRoles
 from components.naming import Naming
+from components.orchestrator.container_paths import SECRETS
 from components.orchestrator.gates import Gates
 from components.orchestrator.interface import Image, Orchestrator, Service
 from components.orchestrator.watcher import Watcher
@@ -56,7 +57,7 @@ class StackContext:
 class CertificateVolume:
     """The volume from which the load balancer reads its certificate, in one file with the key, and HTTP-01 challenges.
 
-    All files in it belong to `uid`.
+    All files in it belong to `uid`. On a swarm the client has one, and each node with a load balancer another one.
     """
 
     name: pulumi.Output[str]
@@ -64,6 +65,18 @@ class CertificateVolume:
     folder: ClassVar[str] = "/certificates"
     certificate: ClassVar[str] = f"{folder}/current.pem"
     challenges: ClassVar[str] = f"{folder}/challenges"
+
+
+class AcmeWebServer:
+    """Where load balancers reach the ACME client's web server, which a stack on a swarm has.
+
+    It takes those that have its own `pair`, PEM text of a key and its certificate.
+    """
+
+    host: ClassVar[str] = "acme-web"
+    challenges: ClassVar[str] = f"{host}:8080"
+    certificate: ClassVar[str] = f"https://{host}:8443/current.pem"
+    pair: ClassVar[str] = f"{SECRETS}/acme-web.pem"
 
 
 class Part(Protocol):

@@ -1,7 +1,7 @@
 """LoadBalancer: NGINX in front of the cores, the only part with a published port."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pulumi
 
@@ -12,14 +12,15 @@ from components.orchestrator.interface import Endpoint, Service
 from components.orchestrator.watcher import Watcher
 from components.settings.model import Settings, Tls
 from components.settings.validators import HOST
-from components.stack_context import CertificateVolume, StackContext
+from components.stack_context import AcmeWebServer, CertificateVolume, StackContext
 from components.templates.rendering import render
 
 UID = 101
 ENDPOINT = Endpoint("lb", 8080)
 HTTPS_PORT = 8443
+FETCHING = "start-fetching.sh"
 PAGES = ("starting.html", "starting.json")
-SELF_SIGNED = f"{SECRETS}/self-signed.pem"
+SELF_SIGNED, OWN = f"{SECRETS}/self-signed.pem", f"{SECRETS}/own.pem"
 _CURL = ("curl", "--fail", "--silent", "--max-time", "5")
 HEALTHCHECK = (*_CURL, f"http://127.0.0.1:{ENDPOINT.port}/lb/health")
 
@@ -33,15 +34,15 @@ class LoadBalancerArgs:
     `settings_cached`: each core has a cache of DHIS2's system settings that only a request to this core drops.
     `depends_on` and `hooks` hold its container back.
 
-    `self_signed` is PEM text of a key and its certificate, for https until there is another one. `hsts` allows browsers
-    to be bound to https.
+    `pem_files` are PEM texts of a key and its certificate each, by their paths: for https until there is another one,
+    of your own, and of what another certificate is fetched with. `hsts` allows browsers to be bound to https.
     """
 
     context: StackContext
     core_endpoint: Endpoint
     cores: Callable[[], Sequence[Service]]
     settings_cached: bool
-    self_signed: pulumi.Output[str] | None = None
+    pem_files: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     hsts: bool = False
     depends_on: Sequence[pulumi.Resource] = ()
     hooks: pulumi.ResourceHookBinding | None = None
@@ -49,11 +50,15 @@ class LoadBalancerArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class Https:
-    """How nginx.conf has https: the PEM file, whether it is replaced while NGINX runs, and for whom."""
+    """How nginx.conf has https: the PEM file, whether it is replaced while NGINX runs, and for whom.
+
+    Challenges of a CA are in a folder, or passed on to a server.
+    """
 
     certificate: str
     replaced: bool
     challenges: str
+    challenge_server: str
     hsts: bool
     url: str
 
@@ -69,7 +74,7 @@ class LoadBalancer(pulumi.ComponentResource):
         """Register the container."""
         super().__init__("dhis2-cluster:index:LoadBalancer", name, None, opts)
         context, settings = args.context, args.context.settings
-        on_volume = settings.tls in (Tls.CERTIFICATE, Tls.ACME)
+        on_volume = _on_volume(settings)
         self.certificates = CertificateVolume(context.orchestrator.volume("certificates", self)) if on_volume else None
         conf = nginx_conf(
             str(args.core_endpoint),
@@ -80,7 +85,6 @@ class LoadBalancer(pulumi.ComponentResource):
         )
         self._ping = _ping(context.orchestrator.own_address(ENDPOINT), https=settings.https)
         ports = {ENDPOINT.port: settings.port} | ({HTTPS_PORT: settings.https_port} if settings.https else {})
-        start = "start-tls.sh" if settings.https else "start.sh"
         spec = ContainerSpec(
             name=context.naming.of("lb"),
             image=context.images.load_balancer.id,
@@ -92,13 +96,13 @@ class LoadBalancer(pulumi.ComponentResource):
                 NetworkAttachment(network=context.networks.edge, aliases=(ENDPOINT.host,)),
                 NetworkAttachment(network=context.networks.app, aliases=(ENDPOINT.host,)),
             ),
-            entrypoint=("/bin/sh", f"{FILES}/{start}", *((CertificateVolume.certificate,) if on_volume else ())),
+            entrypoint=("/bin/sh", *_start(settings)),
             files=(
                 File(path=f"{FILES}/start.sh", content=render("load_balancer/start.sh"), executable=True),
                 File(path=f"{FILES}/nginx.conf", content=conf),
                 File(path=f"{FILES}/status.conf", content=render("load_balancer/status.conf")),
                 *(File(path=f"{FILES}/pages/{page}", content=render(f"load_balancer/{page}")) for page in PAGES),
-                *_https_files(args.self_signed),
+                *_https_files(settings, args.pem_files),
             ),
             # Where /var/tmp is a volume, uploads are in /tmp on the container's own disk.
             mounts=_mounts(self.certificates),
@@ -139,14 +143,34 @@ def https_of(settings: Settings, *, hsts: bool) -> Https | None:
     """Return how nginx.conf has https with these settings; None without it."""
     if not settings.https:
         return None
-    replaced = settings.tls is not Tls.SELF_SIGNED
+    replaced = _on_volume(settings)
+    in_files = OWN if settings.tls is Tls.CERTIFICATE else SELF_SIGNED
+    challenged = settings.tls is Tls.ACME and not settings.acme_dns_provider
     return Https(
-        certificate=CertificateVolume.certificate if replaced else SELF_SIGNED,
+        certificate=CertificateVolume.certificate if replaced else in_files,
         replaced=replaced,
-        challenges=CertificateVolume.challenges if settings.tls is Tls.ACME and not settings.acme_dns_provider else "",
+        challenges=CertificateVolume.challenges if challenged and not settings.on_swarm else "",
+        challenge_server=AcmeWebServer.challenges if challenged and settings.on_swarm else "",
         hsts=hsts and settings.on_default_https_port,
         url=settings.public_url,
     )
+
+
+def _on_volume(settings: Settings) -> bool:
+    """Return whether NGINX reads the certificate from a volume.
+
+    On a swarm that is one on each node with a load balancer. Your own certificate goes there as a secret.
+    """
+    return settings.tls is Tls.ACME or (settings.tls is Tls.CERTIFICATE and not settings.on_swarm)
+
+
+def _start(settings: Settings) -> tuple[str, ...]:
+    """Return the script that starts NGINX, with its arguments."""
+    if not settings.https:
+        return (f"{FILES}/start.sh",)
+    if settings.tls is Tls.ACME and settings.on_swarm:
+        return f"{FILES}/{FETCHING}", CertificateVolume.certificate, AcmeWebServer.certificate
+    return f"{FILES}/start-tls.sh", *((CertificateVolume.certificate,) if _on_volume(settings) else ())
 
 
 def _mounts(certificates: CertificateVolume | None) -> tuple[Mount, ...]:
@@ -156,11 +180,14 @@ def _mounts(certificates: CertificateVolume | None) -> tuple[Mount, ...]:
     return tuple(Mount(volume=certificates.name, path=path) for path in (certificates.folder, "/var/tmp"))  # noqa: S108
 
 
-def _https_files(self_signed: pulumi.Output[str] | None) -> tuple[File, ...]:
-    if self_signed is None:
+def _https_files(settings: Settings, pem_files: Mapping[str, pulumi.Output[str]]) -> tuple[File, ...]:
+    if not settings.https:
         return ()
-    script = File(path=f"{FILES}/start-tls.sh", content=render("load_balancer/start-tls.sh"), executable=True)
-    return script, File(path=SELF_SIGNED, content=self_signed, secret=True)
+    scripts = ["start-tls.sh", *([FETCHING] if settings.tls is Tls.ACME and settings.on_swarm else [])]
+    return (
+        *(File(path=f"{FILES}/{name}", content=render(f"load_balancer/{name}"), executable=True) for name in scripts),
+        *(File(path=path, content=text, secret=True) for path, text in pem_files.items()),
+    )
 
 
 def nginx_conf(

@@ -163,12 +163,6 @@ def _swarm_publishes_on_all_addresses(settings: Settings, _: set[str]) -> Iterat
         yield SettingError("bind", text, "pulumi config set bind 0.0.0.0")
 
 
-def _swarm_has_self_signed_certificates(settings: Settings, _: set[str]) -> Iterator[SettingError]:
-    if settings.on_swarm and settings.tls in (Tls.CERTIFICATE, Tls.ACME):
-        text = f"{settings.tls} needs one load balancer, and a swarm has several; have a proxy in front speak https, or"
-        yield SettingError("tls", text, "pulumi config set tls selfSigned")
-
-
 _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingError]]] = {
     frozenset({"javaOptions", "coreMemory"}): _heap_fits,
     frozenset({"dhisConf", "baseUrl", "tls"}): _secure_cookies_have_https,
@@ -181,5 +175,4 @@ _RULES: dict[frozenset[str], Callable[[Settings, set[str]], Iterator[SettingErro
     frozenset({"fileStore", "fileStoreAccessKey", "fileStoreSecretKey"}): _s3_has_both_keys,
     frozenset({"orchestrator", "primaryNode", "replicaNodes", "replicas"}): _swarm_has_nodes,
     frozenset({"orchestrator", "bind"}): _swarm_publishes_on_all_addresses,
-    frozenset({"orchestrator", "tls"}): _swarm_has_self_signed_certificates,
 }

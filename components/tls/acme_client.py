@@ -2,11 +2,12 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pulumi
 
+from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.container_paths import FILES, SECRETS
 from components.orchestrator.container_spec import ContainerSpec, File, Mount, NetworkAttachment, secret_file
 from components.orchestrator.interface import Endpoint, Service
@@ -14,10 +15,13 @@ from components.orchestrator.watcher import NotReady, Watcher
 from components.settings.model import Settings
 from components.stack_context import CertificateVolume, StackContext
 from components.templates.rendering import render
+from components.tls.acme_on_swarm import until_answered, until_fetched
+from components.tls.acme_web import AcmeWeb
 from components.tls.sizing import MEMORY_MB
 
 SCRIPTS = ("acme.sh", "health.sh")
 HEALTHCHECK = ("/bin/sh", f"{FILES}/health.sh")
+STATE = "/tmp/acme"  # noqa: S108 - where acme.sh leaves what health.sh reports
 SERVER_CERTIFICATE = f"{FILES}/acme-server.pem"
 # As often as CAs want to be asked when a certificate should be renewed. Let's Encrypt allows five failures an hour.
 CHECK_SECONDS, RETRY_SECONDS = 6 * 3600, 900
@@ -25,15 +29,19 @@ CHECK_SECONDS, RETRY_SECONDS = 6 * 3600, 900
 
 @dataclass(frozen=True, kw_only=True)
 class AcmeClientArgs:
-    """What the client takes: it publishes on the volume from which `load_balancer` reads."""
+    """What the client takes: it publishes on the volume from which `load_balancer` reads.
+
+    On a swarm on one of its own, from which a web server gives the certificate to those that have the same `pair`.
+    """
 
     context: StackContext
     volume: CertificateVolume
     load_balancer: Service
+    pair: pulumi.Output[str] | None = None
 
 
 class AcmeClient(pulumi.ComponentResource):
-    """One container that runs lego whenever the certificate has to be obtained or renewed."""
+    """One container that runs lego whenever the certificate has to be obtained or renewed; on a swarm with AcmeWeb."""
 
     service: Service
     services: list[Service]
@@ -41,6 +49,7 @@ class AcmeClient(pulumi.ComponentResource):
     def __init__(self, name: str, args: AcmeClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the image and the container."""
         super().__init__("dhis2-cluster:index:AcmeClient", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
         context, settings = args.context, args.context.settings
         credentials = {key: value.get_secret_value() for key, value in sorted(settings.acme_dns_credentials.items())}
         server_certificate = settings.acme_server_certificate
@@ -66,12 +75,19 @@ class AcmeClient(pulumi.ComponentResource):
         )
         # Behind the load balancer, which answers HTTP-01 and gives the volume its mode.
         options = pulumi.ResourceOptions(parent=self, depends_on=[args.load_balancer.resource])
+        self._web = AcmeWeb("acme-web", context, args.volume, args.pair, child) if args.pair is not None else None
+        if self._web is not None:
+            spec = _on_swarm(spec, args.volume)
+            # A first attempt that fails would be made again only after RETRY_SECONDS.
+            targets = [self._web.service.wait_target, args.load_balancer.wait_target]
+            options.depends_on = [args.load_balancer.resource, self._web.service.resource]
+            options.hooks = context.gates.before_create("certificates", targets)
         display_name = f"the certificate of {settings.hostname}"
         # It listens on no port.
         self.service = context.orchestrator.service(
             "certificates", spec, display_name, Endpoint("certificates", 0), options
         )
-        self.services = [self.service]
+        self.services = [self.service, *([self._web.service] if self._web else [])]
         self._load_balancer, self._hostname = args.load_balancer, settings.hostname
         self.register_outputs({"container": spec.name})
 
@@ -87,10 +103,14 @@ class AcmeClient(pulumi.ComponentResource):
         with suppress(NotReady):  # of a container that does not run; the wait reports it
             if await self._failure(watcher):
                 await watcher.restart(target.container)
-        await watcher.until_ready([target])
-        failure = await self._failure(watcher)
-        path = CertificateVolume.certificate
-        text = await watcher.read_file(self._load_balancer.wait_target.container, path)
+        await watcher.until_ready([service.wait_target for service in self.services])
+        if self._web is None:
+            failure = await self._failure(watcher)
+            path = CertificateVolume.certificate
+            text = await watcher.read_file(self._load_balancer.wait_target.container, path)
+        else:
+            failure = await until_answered(watcher, target, HEALTHCHECK)
+            text = await until_fetched(watcher, target, self._load_balancer.wait_target)
         until = parse_chain(text or "").until
         if until <= datetime.now(UTC):
             raise NotReady(
@@ -102,8 +122,24 @@ class AcmeClient(pulumi.ComponentResource):
     async def _failure(self, watcher: Watcher) -> str:
         """Return why the last attempt has failed; empty where it has not."""
         container = self.service.wait_target.container
-        _, output = await watcher.execute(container, HEALTHCHECK)
-        return str(output).strip() if "certificate" in output else ""
+        code, output = await watcher.execute(container, HEALTHCHECK)
+        # The swarm names the service, and with it certificates, where no task runs.
+        return str(output).strip() if "certificate" in output and code != NOT_RUNNING else ""
+
+
+def _on_swarm(spec: ContainerSpec, volume: CertificateVolume) -> ContainerSpec:
+    """Return the spec of the client for a swarm.
+
+    Its volume gets the mode of /var/tmp. A task counts as running before the CA has answered, and what it answers is
+    read in a container beside it.
+    """
+    return replace(
+        spec,
+        mounts=(*spec.mounts, Mount(volume=volume.name, path="/var/tmp")),  # noqa: S108
+        tmpfs={**spec.tmpfs, STATE: 1},
+        shared_folder=STATE,
+        healthcheck=("/bin/sh", "-c", f"{' '.join(HEALTHCHECK)} || :"),
+    )
 
 
 def acme_environment(settings: Settings) -> dict[str, str]:

@@ -124,10 +124,11 @@ def pair(certificate: str, key: str) -> str:
     return f"{key.strip()}\n{certificate.strip()}\n"
 
 
-def self_signed(seed: str, host: str) -> str:
+def self_signed(seed: str, host: str, *, for_clients: bool = False) -> str:
     """Return PEM text of a key and its self-signed certificate for a host name or address; always the same for a seed.
 
-    The signature is deterministic too (RFC 6979), so the text changes with its arguments only.
+    With `for_clients` a server can take it from clients, too. The signature is deterministic too (RFC 6979),
+    so the text changes with its arguments only.
     """
     number = int.from_bytes(hashlib.sha512(seed.encode()).digest()) % (ORDER_OF_P256 - 1) + 1
     key = ec.derive_private_key(number, ec.SECP256R1())
@@ -135,6 +136,7 @@ def self_signed(seed: str, host: str) -> str:
         names: list[x509.GeneralName] = [x509.IPAddress(ip_address(host))]
     except ValueError:
         names = [x509.DNSName(host)]
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if for_clients else [])]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     certificate = (
         x509.CertificateBuilder()
@@ -146,7 +148,7 @@ def self_signed(seed: str, host: str) -> str:
         .not_valid_after(SELF_SIGNED_UNTIL)
         .add_extension(x509.SubjectAlternativeName([*names, x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .sign(key, hashes.SHA256(), ecdsa_deterministic=True)
     )
     return pair(_pem(certificate), _key_pem(key))

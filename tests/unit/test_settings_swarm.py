@@ -3,14 +3,19 @@
 import pytest
 
 from components.settings.consistency import consistency_warnings
-from components.settings.model import OrchestratorName, Tls
+from components.settings.model import OrchestratorName
 from components.settings.parsing import parse_settings
 from tests.unit.test_settings import error_lines
 
 ALL = "0.0.0.0"  # noqa: S104 - a value of bind
 NODES: dict[str, object] = {"primaryNode": "db-1", "replicaNodes": "db-2"}
 SWARM: dict[str, object] = {"orchestrator": "swarm", "bind": ALL, **NODES}
-CERTIFICATE: dict[str, object] = {"tls": "certificate", "hostname": "dhis2.example.org"}
+CERTIFICATE: dict[str, object] = {
+    "tls": "certificate",
+    "hostname": "dhis2.example.org",
+    "tlsCertificate": "-----BEGIN CERTIFICATE-----",
+    "tlsKey": "-----BEGIN PRIVATE KEY-----",
+}
 ACME: dict[str, object] = {"tls": "acme", "hostname": "dhis2.example.org", "acmeEmail": "me@example.org"}
 
 
@@ -89,7 +94,6 @@ INCONSISTENT: dict[str, tuple[dict[str, object], str]] = {
     "more nodes than replicas": ({"replicas": 0}, "replicaNodes"),
     "one address": ({"bind": "127.0.0.1"}, "bind"),
     "an address of one node": ({"bind": "192.0.2.7"}, "bind"),
-    "a certificate of a CA": (ACME, "tls"),
 }
 
 
@@ -104,9 +108,9 @@ def test_the_same_is_valid_on_one_machine(raw: dict[str, object], key: str) -> N
     assert key not in keys(**{**SWARM, **raw, "orchestrator": "docker"})
 
 
-def test_your_own_certificate_has_one_load_balancer_to_go_to() -> None:
-    assert "tls" in keys(**SWARM, **CERTIFICATE)
-    assert parse_settings({**SWARM, "tls": "selfSigned"}).tls is Tls.SELF_SIGNED
+@pytest.mark.parametrize("tls", [{"tls": "selfSigned"}, CERTIFICATE, ACME], ids=["selfSigned", "own", "acme"])
+def test_every_mode_of_tls_is_valid_on_a_swarm(tls: dict[str, object]) -> None:
+    assert keys(**SWARM, port=80, httpsPort=443, **tls) == []
 
 
 def test_a_swarm_without_any_settings_is_told_all_at_once() -> None:

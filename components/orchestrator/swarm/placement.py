@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 LOAD_BALANCER = "lb"
 REPLICA = "replica-"
-# They share a volume with the primary: the dump cache, and the repository of the backups.
-BESIDE_THE_PRIMARY = ("primary", "dump", "backup", "backup-tools")
+# They share a volume with the primary, the dump cache or the repository of the backups, or with each other.
+BESIDE_THE_PRIMARY = ("primary", "dump", "backup", "backup-tools", "certificates", "acme-web")
 PRIMARY, DATA = "primary", "-data"
 
 
