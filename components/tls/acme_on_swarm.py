@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.container_state import FATAL
 from components.orchestrator.watcher import NotReady, WaitTarget, Watcher
 from components.stack_context import CertificateVolume
@@ -40,13 +41,16 @@ async def until_answered(watcher: Watcher, client: WaitTarget, healthcheck: Sequ
 
 
 async def until_fetched(watcher: Watcher, client: WaitTarget, load_balancer: WaitTarget) -> str:
-    """Return the certificates that the client has published, once all load balancers serve them."""
+    """Return the certificates that the client has published, once all load balancers serve them.
+
+    A node that takes no further task, such as one that is paused, cannot be asked.
+    """
     deadline = time.monotonic() + watcher.timeout_seconds
     while True:
         _, published = await watcher.execute(client.container, CERTIFICATES)
         served = await watcher.execute_on_each(load_balancer.container, CERTIFICATES)
-        others = [node for node, result in served.items() if result != (0, published)]
-        if published and served and not others:
+        others = [node for node, (code, text) in served.items() if code != NOT_RUNNING and text != published]
+        if published and (0, published) in served.values() and not others:
             return published
         if time.monotonic() > deadline:
             raise NotReady(

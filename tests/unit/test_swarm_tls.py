@@ -209,12 +209,12 @@ def test_a_wait_for_the_ca_ends_with_its_answer() -> None:
 
 
 def test_a_wait_for_the_load_balancers_ends_when_all_have_what_is_published() -> None:
-    old, new, nothing = (0, "old"), (0, CERTIFICATE), (-1, "no running task")
+    old, new, nothing, paused = (0, "old"), (0, CERTIFICATE), (2, "no such file"), (-1, "no suitable node")
     served: list[dict[str, tuple[int, str]]] = [
         {},
         {"a": old, "b": old},
         {"a": new, "b": nothing},
-        {"a": new, "b": new},
+        {"a": new, "b": new, "c": paused},
     ]
     watcher = Answers(served=list(served), published=["", CERTIFICATE])
     assert fetched(watcher) == CERTIFICATE
