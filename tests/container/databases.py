@@ -18,7 +18,7 @@ from offline.dump.__main__ import main as generate_dump
 from tests.support.commands import shell
 from tests.support.containers import Containers
 from tests.support.project import POSTGRES
-from tests.support.waiting import until
+from tests.support.waiting import COMMAND_POLL_SECONDS, until
 
 MEMORY_MB = 512
 APP_PASSWORD = "app:pass\\word'1"  # noqa: S105 - with what a passfile, SQL and a shell must escape
@@ -158,4 +158,9 @@ def health(container: Container, role: str) -> tuple[int, str]:
 
 def until_healthy(container: Container, role: str) -> None:
     """Wait until the healthcheck of a `primary` or `replica` succeeds."""
-    until(lambda: health(container, role)[0] == 0, f"the {role} to be healthy", container=container)
+    until(
+        lambda: health(container, role)[0] == 0,
+        f"the {role} to be healthy",
+        container=container,
+        pause=COMMAND_POLL_SECONDS,
+    )

@@ -10,7 +10,7 @@ from tests.support.commands import logs
 from tests.support.containers import Containers
 from tests.support.http import Answer, ask_inside
 from tests.support.project import SIMULATOR
-from tests.support.waiting import until
+from tests.support.waiting import COMMAND_POLL_SECONDS, until
 
 ANSWER_SECONDS = 20
 # Compiled lightly and collected by one thread: several boot at once, and none runs for long.
@@ -54,7 +54,12 @@ class Simulator:
         return logs(self.container)
 
     def _wait(self, accept: Callable[[Answer], bool], what: str) -> None:
-        until(lambda: accept(self.ask("/api/ping", seconds=2)), what, container=self.container)
+        until(
+            lambda: accept(self.ask("/api/ping", seconds=2)),
+            what,
+            container=self.container,
+            pause=COMMAND_POLL_SECONDS,
+        )
 
 
 def start_simulator(

@@ -9,6 +9,8 @@ from tests.support.commands import logs
 
 TIMEOUT_SECONDS = 180.0
 POLL_SECONDS = 0.1
+# For a condition that runs a command in a container, which takes a twentieth of a second of processor time.
+COMMAND_POLL_SECONDS = 0.4
 TAIL_CHARACTERS = 3000
 
 
@@ -22,9 +24,10 @@ def until(
     *,
     container: Container | None = None,
     seconds: float = TIMEOUT_SECONDS,
+    pause: float = POLL_SECONDS,
     too_late: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Return as soon as `condition` is true.
+    """Return as soon as `condition` is true, which is looked at again after `pause` seconds.
 
     Raises WaitError after `seconds`, when `too_late` becomes true, and when `container` exits, with its last log lines.
     """
@@ -40,7 +43,7 @@ def until(
             raise WaitError(f"too late for: {what}")
         if time.monotonic() > deadline:
             raise WaitError(f"timed out after {seconds:g} s waiting for: {what}\n{_tail(container)}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
 
 
 def until_logged(container: Container, text: str, after: int = 0) -> None:
