@@ -1,9 +1,9 @@
 """Memory of the database containers, and what PostgreSQL takes of it."""
 
 MAX_CONNECTIONS = 600
-"""Three cores of the newest DHIS2, each with three pools of up to 30 connections to a replica and as many to the
-primary, twice over for a version change; a replica must not have fewer than its primary, so it does not follow memory.
-An unused slot costs about 20 kB."""
+"""Four cores of the newest DHIS2: each has a pool of up to 30 connections to the primary and three to each replica,
+which lead to the primary while that replica is away. A replica must not have fewer than its primary, so it does not
+follow memory. An unused slot costs about 20 kB."""
 
 SMALLEST_MB = 256
 FETCH_MEMORY_MB = 128  # of the container that fetches the dump
