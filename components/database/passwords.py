@@ -72,7 +72,9 @@ async def check_encryption_password(
     conf = await watcher.read_file(core, f"{Release.home}/dhis.conf")
     if conf is None or f"encryption.password = {property_value(password)}" in conf.splitlines():
         return
-    if not is_kept(marker_of(await watcher.read_file(primary, marker_path))):
+    marker = marker_of(await watcher.read_file(primary, marker_path))
+    # A swarm does not hand out what the cores have; by its marker they have another one already, which is warned about.
+    if not is_kept(marker) or (not conf and marker.get("encryption_password")):
         return
     recorded = await _recorded_fingerprint(watcher, primary)
     if recorded is None and not conf:

@@ -110,6 +110,12 @@ def test_a_swarm_whose_primary_does_not_run_tells_nothing_of_the_encryption_pass
     run(watcher=watcher, dumpUrl="none", encryptionPassword=OURS)  # its next start compares
 
 
+def test_another_encryption_password_that_a_swarm_has_already_is_not_refused_again(run: Run) -> None:
+    files = {CONF: "", MARKER: "accepted_key=none\nencryption_password=other\n"}
+    watcher = FakeWatcher(engine=FakeEngine(files=files, answers=[(0, fingerprint(OTHER))]))
+    run(watcher=watcher, dumpUrl="none")  # as after a destroy with keepData, where the generated one is lost
+
+
 def test_another_dump_that_keep_data_does_not_restore_needs_the_encryption_password_in_use(run: Run) -> None:
     with pytest.raises(pulumi.RunError, match="was used with another encryption password"):
         run(
