@@ -69,9 +69,13 @@ class PartStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeStatus:
-    """A volume by its name without the stack's prefix; None is unknown, as where nothing runs that has it mounted."""
+    """A volume by its name without the stack's prefix; None is unknown, as where nothing runs that has it mounted.
+
+    On a swarm each `node` has its own of a name.
+    """
 
     volume: str
+    node: str = ""
     used_bytes: int | None
     free_bytes: int | None
 
@@ -97,8 +101,8 @@ class StackStatus:
         rows = {row.name.replace(" ", "_"): row.value for row in self.rows}
         nodes = {"nodes": [node.as_json() for node in self.nodes]} if self.nodes else {}
         parts, volumes = [asdict(part) for part in self.parts], [asdict(volume) for volume in self.volumes]
-        for part in () if self.nodes else parts:
-            del part["node"]
+        for item in () if self.nodes else (*parts, *volumes):
+            del item["node"]
         return {"healthy": self.healthy, "stack": self.stack, **rows, **nodes, "parts": parts, "volumes": volumes}
 
 
@@ -203,19 +207,20 @@ class Collector:
         ]
 
     def _disks(self, inspected: Sequence[Inspected]) -> list[VolumeStatus]:
-        where: dict[str, tuple[Part, str] | None] = {}
+        where: dict[tuple[str, str], tuple[Part, str] | None] = {}
         prefix = f"{self.containers.target.prefix}-"
         mounted = [(item, volume, path) for item in inspected for volume, path in item.volumes.items()]
         # Who only reads a volume may not read all of it: the primary has no access to the repository of the backups.
         for item, volume, path in sorted(mounted, key=lambda mount: not mount[0].writes(mount[1])):
             if not volume.startswith((prefix, DUMP_CACHE_VOLUME)):
                 continue  # a volume without a name, which an image asks for
-            if item.is_running or volume not in where:
-                where[volume] = where.get(volume) or ((item.part, path) if item.is_running else None)
+            key = (volume, item.node)
+            if item.is_running or key not in where:
+                where[key] = where.get(key) or ((item.part, path) if item.is_running else None)
         measured = self.containers.map(self._disk, list(where.values()))
         return [
-            VolumeStatus(volume=volume.removeprefix(prefix), used_bytes=used, free_bytes=free)
-            for volume, (_, (used, free)) in zip(where, measured, strict=True)
+            VolumeStatus(volume=volume.removeprefix(prefix), node=node, used_bytes=used, free_bytes=free)
+            for (volume, node), (_, (used, free)) in zip(where, measured, strict=True)
         ]
 
     def _disk(self, place: tuple[Part, str] | None) -> tuple[int | None, int | None]:

@@ -71,9 +71,10 @@ class StatusTable:
         return table
 
     def _volumes(self) -> Table:
-        table = _table("VOLUME", "USED", "FREE ON ITS DISK")
+        table = _table("VOLUME", *(["NODE"] if self.status.nodes else []), "USED", "FREE ON ITS DISK")
         for volume in self.status.volumes:
-            table.add_row(volume.volume, size(volume.used_bytes), size(volume.free_bytes))
+            node = [volume.node or "-"] if self.status.nodes else []
+            table.add_row(volume.volume, *node, size(volume.used_bytes), size(volume.free_bytes))
         return table
 
 

@@ -83,7 +83,18 @@ def test_status_knows_the_leader_the_version_and_the_replication(line: CommandLi
 
 
 def test_volumes_in_memory_are_none(line: CommandLine) -> None:
-    assert report(line)["volumes"] == [{"volume": "primary-data", "used_bytes": 2048 * 1024, "free_bytes": 60 * 1024}]
+    sizes = {"used_bytes": 2048 * 1024, "free_bytes": 60 * 1024}
+    assert report(line)["volumes"] == [{"volume": "primary-data", "node": "node-2", **sizes}]
+
+
+def test_volumes_of_one_name_on_two_nodes_are_two(line: CommandLine, manager: FakeManager) -> None:
+    mount = {"Type": "volume", "Source": f"{PREFIX}-database-data", "Target": "/var/lib/postgresql"}
+    for name in ("primary", "replica-1"):
+        changed = manager.part(name)
+        changed["Spec"]["TaskTemplate"]["ContainerSpec"]["Mounts"] = [mount]
+        changed["tasks"][0]["Spec"] = changed["Spec"]["TaskTemplate"]
+    volumes = [(entry["volume"], entry["node"]) for entry in report(line, 0)["volumes"]]
+    assert volumes == [("database-data", "node-2"), ("database-data", "node-3")]
 
 
 def test_a_node_that_is_drained_is_shown_and_its_pinned_part_waits(line: CommandLine, manager: FakeManager) -> None:
