@@ -36,6 +36,15 @@ class Two:
         """Put the marker of the primary beside the replica's, as before a promotion."""
         shell_output(self.replica, f"echo accepted_key=none >{DATA}/promotion.prepared")
 
+    def exchange(self, primary: str, replica: str) -> None:
+        """Stop the replica, and start a primary and a replica on these volumes; the primary is healthy then."""
+        self.replica.stop(timeout=30)
+        for container in (self.primary, self.replica):
+            self.containers.remove(container)
+        self.primary = self.databases.primary(primary)
+        until_healthy(self.primary, "primary")
+        self.replica = self.databases.replica(replica)
+
 
 @pytest.fixture(scope="module")
 def two(containers: Containers) -> Two:
@@ -80,15 +89,10 @@ def test_both_change_their_roles_when_the_replica_has_all(two: Two) -> None:
     two.primary.stop(timeout=30)
     code, output = two.change("allow", lsn)
     assert code == 0, output
-    two.replica.stop(timeout=30)
-    for container in (two.primary, two.replica):
-        two.containers.remove(container)
-    two.primary = two.databases.primary(two.second)
-    until_healthy(two.primary, "primary")
+    two.exchange(two.second, two.first)
     assert sql(two.primary, "SELECT n FROM kept") == "1"
     marker = shell_output(two.primary, f"cat {DATA}/restored")
     assert "accepted_key=none" in marker and "restored_at=1" in marker, "when it was initialised"
-    two.replica = two.databases.replica(two.first)
     until_healthy(two.replica, "replica")
     assert "the primary that was here becomes a replica" in logs(two.replica) and "cloning" not in logs(two.replica)
 
@@ -98,12 +102,7 @@ def test_a_primary_that_was_killed_is_replaced_by_a_clone(two: Two) -> None:
     two.primary.kill()
     code, output = two.change("allow")
     assert code == 0, output
-    two.replica.stop(timeout=30)
-    for container in (two.primary, two.replica):
-        two.containers.remove(container)
-    two.primary = two.databases.primary(two.first)
-    until_healthy(two.primary, "primary")
-    two.replica = two.databases.replica(two.second)
+    two.exchange(two.first, two.second)
     until_healthy(two.replica, "replica")
     assert "or was not shut down" in logs(two.replica) and "cloning the primary" in logs(two.replica)
 
