@@ -146,7 +146,7 @@ allow() {
 last_record() {
     local timeline
     timeline=$(sql postgres -c "SELECT max(left(name, 8)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'")
-    pg_waldump -p "$cluster/pg_wal" -t $((16#$timeline)) -s "$1" 2>/dev/null | tail -n 1
+    pg_waldump -p "$cluster/pg_wal" -t $((16#$timeline)) -s "$1" 2>/dev/null | tail -n 1 || :
 }
 
 trap stop TERM INT
