@@ -5,6 +5,7 @@ import os
 import pwd
 import shlex
 import subprocess
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,7 +52,8 @@ for file in {self._failures}/*; do [ -f "$file" ] || break; cat "$file" >&2; rm 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ssh:
-    """An `ssh` that succeeds, and a user with a home directory."""
+    """An `ssh` that succeeds, a user with a home directory, and no session in use or allowed by another test."""
+    monkeypatch.setattr(ssh, "_sessions", threading.Semaphore(ssh.SESSIONS))
     return Ssh(tmp_path, monkeypatch)
 
 
