@@ -11,8 +11,8 @@ import copy
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from docker import DockerClient
@@ -24,7 +24,7 @@ from components.orchestrator.container_paths import SECRETS
 from components.orchestrator.hardening import DROPPED_CAPABILITIES
 from components.orchestrator.short_lived import NO_NETWORK, ShortLived
 from components.orchestrator.swarm.services import SERVICE_NAME, beside, running_tasks
-from components.orchestrator.swarm.tasks import NO_NODE_SECONDS, stuck
+from components.orchestrator.swarm.tasks import NO_NODE_SECONDS, Task, exit_code, has_ended, stuck
 
 JOB_LABEL = "dhis2-cluster.job"
 # Of a secret, and of a config before swarmkit had pull request 3054.
@@ -36,7 +36,6 @@ LOG_SECONDS = 30
 SHOW_SECONDS = 1.0
 STDIN = f"{SECRETS}/stdin"
 Show = Callable[[Frame], None]
-ENDED = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 
 
 def run_job(
@@ -162,9 +161,19 @@ def _run(
     client: DockerClient, name: str, template: dict[str, Any], seconds: int | None, show: Show | None
 ) -> tuple[int, list[Frame]]:
     """Return exit code and output of a service with one task, which is removed; without `seconds` it has no end."""
-    job = client.api.create_service(template, name=name, labels={JOB_LABEL: "true"}, mode=ServiceMode("replicated", 1))
+    with job_service(client, name, template, ServiceMode("replicated", 1)) as job:
+        return _result(client, job, name, seconds, show)
+
+
+@contextmanager
+def job_service(client: DockerClient, name: str, template: Mapping[str, Any], mode: ServiceMode) -> Iterator[str]:
+    """Create a service of a task template and yield its id; it is removed at the end.
+
+    Raises docker.errors.APIError where the swarm refuses it.
+    """
+    job = client.api.create_service(template, name=name, labels={JOB_LABEL: "true"}, mode=mode)
     try:
-        return _result(client, job["ID"], name, seconds, show)
+        yield str(job["ID"])
     finally:
         client.api.remove_service(job["ID"])  # type: ignore[no-untyped-call]
 
@@ -201,10 +210,10 @@ def _result(
     deadline = time.monotonic() + (math.inf if seconds is None else seconds)
     shown, shown_at, stuck_at = 0, time.monotonic(), math.inf
     while time.monotonic() < deadline:
-        tasks = client.api.tasks({"service": job})
-        status = (tasks[0].get("Status") or {}) if tasks else {}
-        if status.get("State") in ENDED:
-            code = int((status.get("ContainerStatus") or {}).get("ExitCode") or 0)
+        task: Task = next(iter(client.api.tasks({"service": job})), {})
+        status = task.get("Status") or {}
+        if has_ended(task):
+            code = exit_code(task)
             if status["State"] != "complete" and not code:
                 return NOT_RUNNING, [(STDERR, str(status.get("Err") or status["State"]).encode())]
             frames = _frames(client, job)

@@ -11,8 +11,9 @@ from docker import DockerClient
 from docker.types import ServiceMode
 
 from components.orchestrator.hardening import DROPPED_CAPABILITIES
-from components.orchestrator.swarm.jobs import ENDED, JOB_LABEL, POLL_SECONDS, new_name
+from components.orchestrator.swarm.jobs import POLL_SECONDS, job_service, new_name
 from components.orchestrator.swarm.services import hosts_of
+from components.orchestrator.swarm.tasks import has_ended
 
 NO_TASK_SECONDS = 10
 EACH_NODE = "a node pulls it from its registry, or has to have it by docker load"
@@ -41,12 +42,8 @@ def pull_on_nodes(
             "Platforms": [{"Architecture": architecture, "OS": "linux"}] if architecture else [],
         },
     }
-    name = new_name(service, "image")
-    job = client.api.create_service(template, name=name, labels={JOB_LABEL: "true"}, mode=ServiceMode("global"))
-    try:
-        tasks = _ended(client, job["ID"], f"{image} on all nodes", seconds)
-    finally:
-        client.api.remove_service(job["ID"])  # type: ignore[no-untyped-call]
+    with job_service(client, new_name(service, "image"), template, ServiceMode("global")) as job:
+        tasks = _ended(client, job, f"{image} on all nodes", seconds)
     names = hosts_of(client).names
     statuses = {names.get(str(task.get("NodeID")), "a node"): task["Status"] for task in tasks}
     return {
@@ -62,9 +59,7 @@ def _ended(client: DockerClient, job: str, what: str, seconds: int) -> list[dict
     while time.monotonic() < began + seconds:
         tasks: list[dict[str, Any]] = client.api.tasks({"service": job})
         # Those of one service are created at once.
-        if all((task.get("Status") or {}).get("State") in ENDED for task in tasks) and (
-            tasks or time.monotonic() > began + NO_TASK_SECONDS
-        ):
+        if all(map(has_ended, tasks)) and (tasks or time.monotonic() > began + NO_TASK_SECONDS):
             return tasks
         time.sleep(POLL_SECONDS)
     raise TimeoutError(f"{what} was not there within {seconds} s")

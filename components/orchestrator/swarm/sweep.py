@@ -16,7 +16,8 @@ from requests.exceptions import RequestException
 
 from components.orchestrator.commands import read_service_log
 from components.orchestrator.hardening import DROPPED_CAPABILITIES
-from components.orchestrator.swarm.jobs import ENDED, JOB_LABEL, LOG_SECONDS, new_name
+from components.orchestrator.swarm.jobs import LOG_SECONDS, job_service, new_name
+from components.orchestrator.swarm.tasks import exit_code, has_ended
 from components.templates.rendering import render
 
 SOCKET = "/var/run/docker.sock"  # of the Docker Engine of each node
@@ -44,14 +45,9 @@ def remove_volume(client: DockerClient, volume: str, image: str) -> Sweep:
 
     Raises docker.errors.APIError where the swarm refuses the service.
     """
-    name = new_name(volume, "rm")
-    service = client.api.create_service(
-        sweep_template(volume, image), name=name, labels={JOB_LABEL: "true"}, mode=ServiceMode("global")
-    )
-    try:
-        return _result(client, *_when_ended(client, service["ID"]))
-    finally:
-        client.api.remove_service(service["ID"])  # type: ignore[no-untyped-call]
+    template = sweep_template(volume, image)
+    with job_service(client, new_name(volume, "rm"), template, ServiceMode("global")) as service:
+        return _result(client, *_when_ended(client, service))
 
 
 def sweep_template(volume: str, image: str) -> dict[str, Any]:
@@ -80,7 +76,7 @@ def _when_ended(client: DockerClient, service: str) -> tuple[Sequence[Json], Map
     while True:
         tasks = {str(task.get("NodeID")): task for task in client.api.tasks({"service": service})}
         nodes = client.api.nodes()
-        if all(_absence(node) or _has_ended(tasks.get(node["ID"])) for node in nodes) or time.monotonic() > deadline:
+        if all(_absence(node) or has_ended(tasks.get(node["ID"], {})) for node in nodes) or time.monotonic() > deadline:
             return nodes, tasks
         time.sleep(POLL_SECONDS)
 
@@ -89,10 +85,10 @@ def _result(client: DockerClient, nodes: Sequence[Json], tasks: Mapping[str, Jso
     refused, not_asked = dict[str, str](), dict[str, str]()
     for node in nodes:
         hostname, task = str(node["Description"]["Hostname"]), tasks.get(node["ID"])
-        if task is None or not _has_ended(task):
+        if task is None or not has_ended(task):
             not_asked[hostname] = _absence(node) or f"no answer within {SWEEP_SECONDS} s"
         elif task["Status"]["State"] != "complete":
-            (refused if _exit_code(task) == REFUSED else not_asked)[hostname] = _reason(client, task)
+            (refused if exit_code(task) == REFUSED else not_asked)[hostname] = _reason(client, task)
     return Sweep(refused=refused, not_asked=not_asked)
 
 
@@ -102,18 +98,10 @@ def _absence(node: Json) -> str:
     return state if state != "ready" else availability.removeprefix("active")
 
 
-def _has_ended(task: Json | None) -> bool:
-    return task is not None and (task.get("Status") or {}).get("State") in ENDED
-
-
-def _exit_code(task: Json) -> int:
-    return int((task["Status"].get("ContainerStatus") or {}).get("ExitCode") or 0)
-
-
 def _reason(client: DockerClient, task: Json) -> str:
     """Return what a task that has failed has printed, or why it could not run."""
     printed = ""
-    if _exit_code(task):
+    if exit_code(task):
         with suppress(RequestException):
             log = read_service_log(client, task["ID"], of="tasks", tail="all", timeout_seconds=LOG_SECONDS)
             printed = b"".join(log).decode(errors="replace").strip()

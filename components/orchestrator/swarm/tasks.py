@@ -9,6 +9,7 @@ from components.orchestrator.swarm.services import Hosts, is_alive, is_stopped, 
 
 Task = Mapping[str, Any]
 ENDED_BADLY = ("failed", "rejected", "orphaned")
+ENDED = (*ENDED_BADLY, "complete", "shutdown", "remove")
 STOPPED = f"was scaled to no tasks; start it: {START}"
 # How long a task may find no node: one that is drained or has restarted comes back in less.
 NO_NODE_SECONDS = 45
@@ -114,6 +115,16 @@ def unready_task(service: Mapping[str, Any], tasks: Sequence[Task], hosts: Hosts
     return next(iter([*ended, *(task for task in current if _state(task) != "running")]), None)
 
 
+def has_ended(task: Task) -> bool:
+    """Tell whether a task has ended, well or badly."""
+    return _state(task) in ENDED
+
+
+def exit_code(task: Task) -> int:
+    """Return the exit code of the container of a task; 0 also where it has none, such as one that did not start."""
+    return int(((task.get("Status") or {}).get("ContainerStatus") or {}).get("ExitCode") or 0)
+
+
 def stuck(task_status: str) -> bool:
     """Tell whether a status says that no node takes the task."""
     return "no suitable node" in task_status
@@ -172,8 +183,7 @@ def _status(task: Task, hosts: Hosts) -> str:
 
 
 def _why(task: Task, hosts: Hosts) -> str:
-    status = task.get("Status") or {}
-    code = (status.get("ContainerStatus") or {}).get("ExitCode")
+    status, code = task.get("Status") or {}, exit_code(task)
     if _state(task) == "rejected" or not code:
         return f"did not start{_on_node(task, hosts)}: {status.get('Err') or _state(task)}"
     unhealthy = " as unhealthy" if "unhealthy" in str(status.get("Err")) else ""
