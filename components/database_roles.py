@@ -103,14 +103,14 @@ def database_roles(settings: Settings, naming: Naming, swarm: SwarmInfo) -> Data
     )
 
 
-def replica_on(naming: Naming, swarm: SwarmInfo, node: str) -> str | None:
+def _replica_on(naming: Naming, swarm: SwarmInfo, node: str) -> str | None:
     """Return the Docker name of the first replica on a node; None where there is none."""
     replicas = sorted(name for name in swarm.deployed if name.startswith(naming.of(REPLICA)))
     return next((name for name in replicas if swarm.deployed[name].node == node), None)
 
 
 def _change(naming: Naming, swarm: SwarmInfo, old: str, new: str) -> RoleChange | None:
-    replica = replica_on(naming, swarm, new)
+    replica = _replica_on(naming, swarm, new)
     if replica is None:
         return None
     labels = swarm.deployed[naming.of(PRIMARY)].labels

@@ -32,10 +32,12 @@ async def until_answered(watcher: Watcher, client: WaitTarget, healthcheck: Sequ
         if not code:
             return output.strip()
         if output.startswith(FATAL):
-            raise NotReady(f"{client.display_name}: {output.removeprefix(FATAL).strip()}. {_full_log(client)}")
+            raise NotReady(
+                f"{client.display_name}: {output.removeprefix(FATAL).strip()}. Full log: {watcher.log_command(client)}"
+            )
         if time.monotonic() > deadline:
             raise NotReady(
-                f"{client.display_name}: {output.strip()}, after {watcher.timeout_seconds} s. {_full_log(client)}"
+                f"{client.display_name}: {output.strip()}, after {watcher.timeout_seconds} s. Full log: {watcher.log_command(client)}"
             )
         await asyncio.sleep(POLL_SECONDS)
 
@@ -54,10 +56,6 @@ async def until_fetched(watcher: Watcher, client: WaitTarget, load_balancer: Wai
             return published
         if time.monotonic() > deadline:
             raise NotReady(
-                f"{client.display_name} was not fetched by the load balancer on {', '.join(others) or 'any node'} within {watcher.timeout_seconds} s; see: docker service logs {load_balancer.container}"
+                f"{client.display_name} was not fetched by the load balancer on {', '.join(others) or 'any node'} within {watcher.timeout_seconds} s; see: {watcher.log_command(load_balancer)}"
             )
         await asyncio.sleep(POLL_SECONDS)
-
-
-def _full_log(client: WaitTarget) -> str:
-    return f"Full log: docker service logs {client.container}"

@@ -168,6 +168,9 @@ class Answers:
     served: list[dict[str, tuple[int, str]]] = field(default_factory=lambda: [{"a": (0, CERTIFICATE)}])
     timeout_seconds: int = 5
 
+    def log_command(self, target: WaitTarget) -> str:
+        return f"docker service logs {target.container}"
+
     async def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         assert container == CLIENT.container
         return following(self.healthcheck) if command == HEALTHCHECK else (0, following(self.published))

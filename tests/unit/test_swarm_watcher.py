@@ -8,7 +8,6 @@ from requests.exceptions import ReadTimeout
 
 from components.orchestrator.container_state import Condition
 from components.orchestrator.swarm import watcher as module
-from components.orchestrator.swarm.pull import EACH_NODE
 from components.orchestrator.swarm.tasks import NO_NODE_SECONDS
 from components.orchestrator.swarm.watcher import SwarmWatcher
 from components.orchestrator.watcher import NotReady, WaitTarget
@@ -175,7 +174,8 @@ def test_an_image_that_nodes_lack_is_reported_before_anything_is_changed(
     with pytest.raises(NotReady) as caught:
         until_pulled(watcher, "app@sha256:2")
     reason = "example/app:2 does not start on db-1: No such image: app@sha256:2"
-    assert str(caught.value) == f"{reason}; {EACH_NODE}. What runs was not changed"
+    fix = "a node pulls it from its registry, or has to have it by docker load. What runs was not changed"
+    assert str(caught.value) == f"{reason}; {fix}"
     swarm.job, watcher.timeout_seconds = ("preparing", 0, ""), 0
     with pytest.raises(NotReady, match="was not there within 0 s"):
         until_pulled(watcher, "app@sha256:2")

@@ -16,7 +16,6 @@ from components.orchestrator.swarm.services import hosts_of
 from components.orchestrator.swarm.tasks import has_ended
 
 NO_TASK_SECONDS = 10
-EACH_NODE = "a node pulls it from its registry, or has to have it by docker load"
 
 
 def pull_on_nodes(

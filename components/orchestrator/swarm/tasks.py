@@ -87,8 +87,7 @@ def evaluate_slot(service: Mapping[str, Any], slot: Slot, hosts: Hosts) -> Evalu
     """Evaluate one slot of a service at this moment; one that is on its way has the reason why the one before ended."""
     if is_one_shot(service):
         return _evaluate_job([slot.task], hosts)
-    update, state = service.get("UpdateStatus") or {}, _state(slot.task)
-    given_up = f"was not updated: {update.get('Message')}" if update.get("State") in GIVEN_UP else ""
+    given_up, state = _given_up(service), _state(slot.task)
     if state in ENDED_BADLY:
         return Evaluation(reason=_why(slot.task, hosts), status=state)
     if state != "running":
@@ -135,10 +134,13 @@ def _failure(service: Mapping[str, Any], current: Sequence[Task], hosts: Hosts, 
     ended = next((task for task in current if _state(task) in ENDED_BADLY and task["ID"] not in known), None)
     if ended is not None:
         return _why(ended, hosts)
+    return _given_up(service) or (STOPPED if is_stopped(service) else "")
+
+
+def _given_up(service: Mapping[str, Any]) -> str:
+    """Return why the swarm gave up the update of a service; empty where it did not."""
     update = service.get("UpdateStatus") or {}
-    if update.get("State") in GIVEN_UP:
-        return f"was not updated: {update.get('Message')}"
-    return STOPPED if is_stopped(service) else ""
+    return f"was not updated: {update.get('Message')}" if update.get("State") in GIVEN_UP else ""
 
 
 def _progress(service: Mapping[str, Any], current: Sequence[Task], tasks: Sequence[Task], hosts: Hosts) -> Evaluation:

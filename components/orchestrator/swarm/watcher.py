@@ -22,7 +22,7 @@ from components.orchestrator.short_lived import ShortLived
 from components.orchestrator.swarm.jobs import run_job, run_short_lived
 from components.orchestrator.swarm.nodes import is_without_quorum, without_quorum
 from components.orchestrator.swarm.pieces import MOST_BYTES, write_file
-from components.orchestrator.swarm.pull import EACH_NODE, pull_on_nodes
+from components.orchestrator.swarm.pull import pull_on_nodes
 from components.orchestrator.swarm.services import (
     Hosts,
     alive_tasks,
@@ -206,7 +206,9 @@ class SwarmWatcher(EngineWatcher):
             raise NotReady(str(error)) from None
         if missing:
             nodes = ", ".join(f"{node}: {reason}" for node, reason in missing.items())
-            raise NotReady(f"{reference} does not start on {nodes}; {EACH_NODE}. What runs was not changed")
+            raise NotReady(
+                f"{reference} does not start on {nodes}; a node pulls it from its registry, or has to have it by docker load. What runs was not changed"
+            )
 
     async def until_gone(self, container: str) -> None:
         """Return when no task of a removed service of this name is left, so that no two work on one volume or database.
