@@ -3,7 +3,7 @@
 import argparse
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -76,7 +76,9 @@ def run(chosen: argparse.Namespace) -> str:
                     for cores in SIZES:
                         stack.stack.set(cores=cores)
                         stack.stack.up()
-                        placed[cores] = cores_of_nodes(stack)
+                        placed[cores] = {
+                            node.hostname: count for node in swarm.nodes if (count := stack.cores_on(node))
+                        }
                         for request, series in measured.items():
                             measure(stack, request, cores, chosen.seconds, series)
         except MissingImage as error:
@@ -136,14 +138,6 @@ def wrk(url: str, session: str, seconds: int, connections: int) -> float:
         return throughput(done.stdout).per_second
     except ValueError as error:
         raise BenchError(f"{' '.join(command)} {url}: {error} {done.stderr}") from error
-
-
-def cores_of_nodes(stack: SwarmStack) -> dict[str, int]:
-    """Return how many cores run on each node that has any."""
-    found: Counter[str] = Counter()
-    for part in ("core-1", "core"):
-        found.update({node: len(containers) for node, containers in stack.containers(part).items()})
-    return dict(sorted(found.items()))
 
 
 def cpu_seconds(stack: SwarmStack) -> dict[str, float]:
