@@ -55,7 +55,7 @@ def two(containers: Containers) -> Two:
 def test_a_replica_is_no_primary_because_someone_starts_it_as_one(two: Two) -> None:
     two.replica.stop()
     wrong = two.databases.primary(two.second)
-    assert "nobody has promoted it; nothing was changed" in until_exited(wrong)
+    assert "this volume has a replica that was not promoted; nothing was changed" in until_exited(wrong)
     two.containers.remove(wrong)
     two.replica.start()
     until_healthy(two.replica, "replica")

@@ -96,7 +96,7 @@ def test_the_old_primary_comes_back_as_a_replica(stack: SwarmStack) -> None:
     assert databases(stack) == {"primary": [new.hostname], "replica-1": [old.hostname]}
     stack.sql("INSERT INTO promoted VALUES (-1)")
     until(lambda: stack.sql("SELECT count(*) FROM promoted WHERE n = -1", "replica-1") == "1", "the row to arrive")
-    assert "cloning the primary" in logs(stack.container("replica-1")), "it may have what nobody received"
+    assert "cloning the primary" in logs(stack.container("replica-1")), "it may have WAL that no replica has received"
     unchanged(stack)
 
 

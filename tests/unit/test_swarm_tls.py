@@ -54,7 +54,7 @@ def test_your_own_certificate_is_a_secret_of_the_load_balancers(run: Run) -> Non
     assert text_of(files_of(recorded, "lb")[OWN_PEM]) == pair(CERTIFICATE, KEY)
     assert f"ssl_certificate {OWN_PEM};" in conf(recorded) and f"ssl_certificate_key {OWN_PEM};" in conf(recorded)
     assert mounted(recorded, "lb") == {}, "a volume is on one node"
-    assert SELF_SIGNED not in files_of(recorded, "lb"), "nobody is to get another one"
+    assert SELF_SIGNED not in files_of(recorded, "lb"), "no client is to get another one"
     assert not [line for line in recorded.watcher.engine.done if line.startswith("put")], (
         "nothing is written into a task"
     )

@@ -38,7 +38,7 @@ become_primary() {
     fi
     [[ -f $cloned ]] || return 0
     [[ -f $promotion ]] ||
-        fatal "this volume has a replica, and nobody has promoted it; nothing was changed. Set the node that has the primary's volume: pulumi config set primaryNode …. Where that database is not needed, remove this volume here: docker volume rm"
+        fatal "this volume has a replica that was not promoted; nothing was changed. Set the node that has the primary's volume: pulumi config set primaryNode …. Where that database is not needed, remove this volume here: docker volume rm"
     [[ ! -f $cluster/standby.signal ]] || promote
     ! stop_requested || return 0
     complete_marker <"$promotion" | write_marker "$restored"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Start NGINX as start-tls.sh does, and keep FILE the certificate that the ACME client has: `start-fetching.sh FILE URL`.
 #
-# On a swarm the client's volume is on one node. Its web server gives the certificate with its key to whoever has the same
+# On a swarm the client's volume is on one node. Its web server gives the certificate with its key to clients with the same
 # secret as itself: a key and a certificate, which both sides verify. NGINX reads FILE in the next handshake.
 #
 # FETCH_SECONDS           between two looks, by default 30; a fifth of it while there is none

@@ -58,7 +58,7 @@ def tasks_before(service: Mapping[str, Any]) -> int:
 
 
 def scale_to_none(spec: dict[str, Any]) -> None:
-    """Change the spec of a service: it has no tasks, and how many it had is noted in it, for whoever starts it."""
+    """Change the spec of a service: it has no tasks, and a label has how many it had, for the next start."""
     replicated = (spec.get("Mode") or {}).get("Replicated")
     if replicated is None:
         constraints = [*_constraints(spec), *([] if NOWHERE in _constraints(spec) else [NOWHERE])]
