@@ -15,7 +15,7 @@ pytestmark = pytest.mark.container
 def names(containers: Containers) -> list[str]:
     """Return the names of all containers, volumes and networks with the prefix."""
     client, filters = containers.client, {"name": containers.prefix}
-    started = [container.name for container in client.containers.list(all=True, filters=filters)]
+    started = [container.name for container in client.containers.list(all=True, filters=filters, ignore_removed=True)]
     volumes = [volume.name for volume in client.volumes.list(filters=filters)]
     networks = [network.name for network in client.networks.list(filters=filters)]
     return [str(name) for name in (*started, *volumes, *networks)]

@@ -33,7 +33,7 @@ def test_a_stack_that_others_can_reach_has_a_generated_password(stack: Stack) ->
     assert status(stack, "admin", password) == 200
     assert status(stack, *ADMIN) == 401, "it is well known"
     assert password not in stack.pulumi("stack", "output", "--stack", stack.name).text
-    assert password not in str([container.attrs for container in stack.docker.containers.list()])
+    assert password not in str([container.attrs for container in stack.docker.containers.list(ignore_removed=True)])
 
 
 def test_its_port_is_open_only_when_the_password_is_set(stack: Stack) -> None:
