@@ -1,7 +1,9 @@
 """Two passwords of DHIS2: encryption.password, which a database is bound to, and the one of its user admin."""
 
+import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +20,9 @@ from components.templates.escaping import property_value
 _SCRIPT = ("/bin/bash", f"{FILES}/passwords.sh")
 _FINGERPRINT = re.compile(r"pbkdf2-sha256\$([0-9]{1,7})\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
 _SET_MAY_HELP = 3  # exit code of passwords.sh
+UNVERIFIED = "could not be verified"  # in what passwords.sh prints where core or database do not answer as usual
+UNVERIFIED_SECONDS = 60  # a core that the database has left has replaced the connections of its pool by then
+RETRY_SECONDS = 1.0
 DEFAULT_PASSWORD = "district"  # noqa: S105 - DHIS2's own: of the published dumps and of a blank database
 
 
@@ -104,10 +109,11 @@ async def verify_admin_password(
 ) -> AdminPassword | None:
     """Return which password the user admin has, after a login with it; None where that is not known.
 
-    Raises NotReady when it has not the password that is assigned to it. DHIS2 creates this user of a blank database
-    while it starts, and keeps accounts in a cache of each core. So where the password has to be set, `restart_cores`
-    has all of them stopped meanwhile. Where others can reach the stack (`is_open`), the other accounts with
-    well-known passwords are disabled.
+    Raises NotReady when it has not the password that is assigned to it. After a restart of a database, a core answers
+    logins with 500 until it has replaced the connections of its pool, so it is asked again. DHIS2 creates this user of
+    a blank database while it starts, and keeps accounts in a cache of each core. So where the password has to be set,
+    `restart_cores` has all of them stopped meanwhile. Where others can reach the stack (`is_open`), the other accounts
+    with well-known passwords are disabled.
     """
     openness = ("open",) if is_open else ()
     disabled: set[str] = set()
@@ -118,15 +124,22 @@ async def verify_admin_password(
         disabled.update(line.removeprefix("disabled=") for line in lines if line.startswith("disabled="))
         return int(code), marker_of(output) or {"problem": str(output).strip()}
 
+    async def verify() -> tuple[int, dict[str, str]]:
+        deadline = time.monotonic() + UNVERIFIED_SECONDS
+        while True:
+            code, result = await run("verify-admin", core.host, str(core.port))
+            if UNVERIFIED not in result.get("problem", "") or time.monotonic() > deadline:
+                return code, result
+            await asyncio.sleep(RETRY_SECONDS)
+
     async def set_password() -> None:
         await run("set-admin")  # a failure shows in the login that follows
 
-    verify = ("verify-admin", core.host, str(core.port))
-    code, result = await run(*verify)
+    code, result = await verify()
     if code == _SET_MAY_HELP:
         pulumi.log.info("accounts of DHIS2 change in its database: all cores restart once")
         await restart_cores(set_password)
-        code, result = await run(*verify)
+        code, result = await verify()
     if code:
         raise NotReady(result.get("problem") or f"passwords.sh in {primary} exited with {code}")
     if disabled:

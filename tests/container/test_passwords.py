@@ -9,7 +9,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.database.database_pair import DATA
-from components.database.passwords import has_fingerprint
+from components.database.passwords import UNVERIFIED, has_fingerprint
 from components.orchestrator.container_paths import FILES
 from tests.container.databases import ADMIN_PASSWORD, APP_PASSWORD, Databases, until_healthy
 from tests.support.archive import packed
@@ -375,7 +375,7 @@ def test_no_answer_of_a_core_is_reported(start: Primary) -> None:
     primary = start(has=ADMIN_PASSWORD)
     code, output = run(primary, "verify-admin", "no-such-host", "8080")
     assert code == 1
-    assert "no-such-host answered nothing to a login; try again: pulumi up" in output
+    assert f"{UNVERIFIED}: no-such-host answered nothing to a login; try again: pulumi up" in output
 
 
 def test_the_password_of_admin_is_in_no_log_and_no_argument(start: Primary) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pulumi
 import pytest
 
+from components.database import passwords
 from components.database.passwords import has_fingerprint
 from components.orchestrator.commands import NOT_RUNNING
 from components.orchestrator.watcher import NotReady
@@ -48,10 +49,10 @@ def test_an_encryption_password_of_the_setting_is_used_instead_of_the_generated_
 
 
 def test_the_generated_encryption_password_stays_in_the_state_beside_the_setting(built: Run) -> None:
-    def passwords(recorded: Recorded) -> list[tuple[str, str]]:
+    def generated(recorded: Recorded) -> list[tuple[str, str]]:
         return sorted((item.name, str(item.raw)) for item in recorded.resources if "RandomPassword" in item.kind)
 
-    assert passwords(built(encryptionPassword=OURS)) == passwords(built()), "unset, it must be the same as before"
+    assert generated(built(encryptionPassword=OURS)) == generated(built()), "unset, it must be the same as before"
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -142,6 +143,7 @@ def test_a_fingerprint_is_of_one_password_only(password: str) -> None:
 
 VERIFY, RESTART = "verify-admin", ["stop core-1", "stop core-2", "set-admin", "start core-1", "start core-2"]
 REFUSED = (3, "problem=DHIS2 refuses the login of its user admin")
+UNVERIFIED = (1, f"problem=whether admin has the password {passwords.UNVERIFIED}: core-1 answered 500 to a login")
 CHOSEN = {"adminPassword": "Correct-Horse-7"}
 OPEN = {"bind": "0.0.0.0"}  # noqa: S104 - on no machine
 GENERATED_ADMIN = f"{GENERATED}admin-password-Aa1"
@@ -177,6 +179,26 @@ def test_the_password_of_admin_is_set_while_no_core_runs_and_verified(run: Run) 
 def test_up_fails_when_the_password_of_admin_does_not_work(run: Run, answers: list[tuple[int, str]]) -> None:
     with pytest.raises(pulumi.RunError, match=r"^DHIS2 refuses the login of its user admin$"):
         run(watcher=verifying(*answers), **CHOSEN)
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a core again at once."""
+    monkeypatch.setattr(passwords, "RETRY_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_core_that_answers_500_after_a_restart_of_the_database_is_asked_again(run: Run) -> None:
+    watcher = verifying(UNVERIFIED, UNVERIFIED, (0, "password=setting"))
+    run(watcher=watcher, **CHOSEN)
+    assert done(watcher) == [VERIFY, VERIFY, VERIFY]
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_up_fails_when_a_core_goes_on_answering_500(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "UNVERIFIED_SECONDS", 0)
+    with pytest.raises(pulumi.RunError, match="core-1 answered 500 to a login"):
+        run(watcher=verifying(UNVERIFIED, UNVERIFIED), **CHOSEN)
 
 
 def test_a_script_that_fails_is_reported_with_what_it_printed(run: Run) -> None:
