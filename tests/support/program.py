@@ -16,6 +16,7 @@ import pytest
 from docker.errors import APIError, NotFound
 from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from components import deployment
 from components.orchestrator.docker_watcher import DockerWatcher
@@ -372,6 +373,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         monkeypatch.setattr(deployment, "DockerWatcher", watch)
         monkeypatch.setattr(deployment, "SwarmWatcher", watch)
         monkeypatch.setattr(pulumi, "ResourceHook", hook)
+        # Where each resource is in the source takes a quarter of a run, and no test reads it.
+        monkeypatch.setattr("pulumi.runtime.resource._get_stack_trace", StackTrace)
         monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: recorded.warnings.append(text))
         monkeypatch.setattr(pulumi, "export", recorded.outputs.__setitem__)
         secret = [f"{PROJECT}:{key}" for key in SECRET_SETTINGS if key in settings]
