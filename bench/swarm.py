@@ -120,11 +120,13 @@ def measure(stack: SwarmStack, request: Request, cores: int, seconds: int, measu
     url = f"{stack.url(node)}{request.path}"
     wrk(url, session, WARM_SECONDS, request.connections)
     time.sleep(SETTLE_SECONDS)
-    processors, parts, began = processor_ticks(), cpu_seconds(stack), time.monotonic()
+    # Asking for the containers' CPU takes seconds, which are no part of the idle share.
+    parts = cpu_seconds(stack)
+    processors, began = processor_ticks(), time.monotonic()
     per_second = wrk(url, session, seconds, request.connections)
-    answered = per_second * (time.monotonic() - began)
+    idle, answered = idle_percent(processors, processor_ticks()), per_second * (time.monotonic() - began)
     measured.per_second[cores].append(per_second)
-    measured.idle_percent[cores].append(idle_percent(processors, processor_ticks()))
+    measured.idle_percent[cores].append(idle)
     for group, used in cpu_seconds(stack).items():
         measured.cpu_ms[cores][group].append((used - parts[group]) * 1000 / answered)
 
