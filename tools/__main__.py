@@ -12,7 +12,7 @@ make recover  remove the lock and unrecorded objects of a killed run; `make up` 
 make test     everything: lint, types, unit, container and end-to-end tests
 make lint     ruff, mypy, shellcheck, shfmt, hadolint, actionlint
 make unit     unit tests with mocks, in seconds;  make container, make e2e: against a real Docker Engine
-make swarm    tests on a Docker Swarm of three nodes on this machine; needs root
+make swarm    tests on a Docker Swarm of three nodes on this machine; needs root; takes 40 minutes
 make faults   every fault of docs/faults.md on deployed stacks, with durations; takes half an hour
 make clean    remove what was created in this folder; refuses while a stack is deployed
 

@@ -33,7 +33,7 @@ TIERS["test"] = (
     *COVERAGE,
     *("-m", SHORT),
 )
-# In one process: all files share one swarm. It takes about half an hour, for which `make test` has no time.
+# In one process: all files share one swarm. It takes about 40 minutes, for which `make test` has no time.
 TIERS["swarm"] = ("tests/swarm", "offline/tests/e2e/test_swarm.py", "--durations=20", "-m", "not long")
 TIERS["faults"] = ("tests/e2e", *PARALLEL, "-m", "faults")
 # A test without a backend of its own must not use the stacks of the person who runs it.
