@@ -34,7 +34,7 @@ def try_folder(containers: Containers, volume: str, old: str = "") -> tuple[int,
         no_copy=True,
     )
     result = run_short_lived(containers.client, spec)
-    assert containers.client.containers.list(all=True, filters={"name": spec.name}, ignore_removed=True) == []
+    assert containers.client.containers.list(all=True, filters={"name": spec.name}, sparse=True) == []
     return result
 
 
@@ -141,4 +141,4 @@ def test_one_that_was_killed_is_replaced(containers: Containers) -> None:
     left = containers.client.api.create_container(POSTGRES, name=f"{containers.prefix}-trial")["Id"]
     volume = containers.volume("files", type="tmpfs", device="tmpfs", o=f"uid={UID},mode=700")
     assert try_folder(containers, volume)[0] == 0
-    assert left not in [container.id for container in containers.client.containers.list(all=True, ignore_removed=True)]
+    assert left not in [container.id for container in containers.client.containers.list(all=True, sparse=True)]
