@@ -21,7 +21,7 @@ _SCRIPT = ("/bin/bash", f"{FILES}/passwords.sh")
 _FINGERPRINT = re.compile(r"pbkdf2-sha256\$([0-9]{1,7})\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
 _SET_MAY_HELP = 3  # exit code of passwords.sh
 UNVERIFIED = "could not be verified"  # in what passwords.sh prints where core or database do not answer as usual
-UNVERIFIED_SECONDS = 60  # a core that the database has left has replaced the connections of its pool by then
+UNVERIFIED_SECONDS = 60  # time for a core to replace pooled connections that a restart of the database has closed
 RETRY_SECONDS = 1.0
 DEFAULT_PASSWORD = "district"  # noqa: S105 - DHIS2's own: of the published dumps and of a blank database
 
